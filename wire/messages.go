@@ -1,0 +1,191 @@
+package wire
+
+// Protocol is the version of the protocol described here. A server answers a
+// [Hello] of another version with an [Error] of code [CodeProtocol] and closes.
+const Protocol = 1
+
+// Message is a body that can travel in a frame: one of the request and reply
+// structs of this package, by pointer.
+type Message interface {
+	// Kind is the value of the frame's "type" key.
+	Kind() string
+}
+
+// Times in messages are Unix times in milliseconds, durations are milliseconds
+// in floating point, sizes are bytes.
+
+// Hello opens a connection; it must be the first request. Its reply is [Welcome].
+type Hello struct {
+	Protocol int64  `msgpack:"protocol"`
+	Client   string `msgpack:"client,omitempty"` // free text for the server's log
+}
+
+// Welcome is the reply to [Hello].
+type Welcome struct {
+	Protocol int64    `msgpack:"protocol"`
+	Server   string   `msgpack:"server"`  // name of the server, "edged"
+	Version  string   `msgpack:"version"` // version of the server's program
+	Model    string   `msgpack:"model"`   // general.name of the model
+	Scenes   []string `msgpack:"scenes"`  // names, in the order of the configuration
+}
+
+// GetStatus asks for one [Status].
+type GetStatus struct{}
+
+// GetScenes asks for one [Scenes].
+type GetScenes struct{}
+
+// Watch asks for the stream of [Event]s from now on. It ends with [End] when the
+// client cancels it, and with [Error] when the server ends it.
+type Watch struct {
+	Scene string `msgpack:"scene,omitempty"` // empty: every scene
+}
+
+// Ask asks a question about what a scene's memory holds now. The reply is any
+// number of [Piece]s and one [Answer].
+type Ask struct {
+	Scene    string `msgpack:"scene,omitempty"` // empty: the only scene
+	Question string `msgpack:"question"`
+}
+
+// Cancel ends the request whose id its frame carries. It has no reply of its
+// own: a watch ends with [End], any other request with [Error] of code
+// [CodeCanceled], or with its result if that was already on its way.
+type Cancel struct{}
+
+// Status is the reply to [GetStatus].
+type Status struct {
+	Version    string        `msgpack:"version"`
+	Model      string        `msgpack:"model"`
+	Backend    string        `msgpack:"backend,omitempty"` // kernels in use
+	Time       int64         `msgpack:"time"`
+	UptimeMS   float64       `msgpack:"uptime_ms"`
+	RSSBytes   int64         `msgpack:"rss_bytes"`   // resident memory of the server
+	StateBytes int64         `msgpack:"state_bytes"` // one scene's memory
+	Asking     int64         `msgpack:"asking"`      // questions in flight
+	Scenes     []SceneStatus `msgpack:"scenes"`
+}
+
+// SceneStatus is the part of [Status] about one scene.
+type SceneStatus struct {
+	Name        string       `msgpack:"name"`
+	Frames      int64        `msgpack:"frames"`   // frame sets encoded into the memory
+	Skipped     int64        `msgpack:"skipped"`  // frame sets overtaken by a newer one
+	Captions    int64        `msgpack:"captions"` // captions written
+	Caption     string       `msgpack:"caption,omitempty"`
+	CaptionTime int64        `msgpack:"caption_time,omitempty"`
+	MS          StageMS      `msgpack:"ms"` // of the newest frame set
+	Views       []ViewStatus `msgpack:"views"`
+}
+
+// ViewStatus is the part of [SceneStatus] about one camera.
+type ViewStatus struct {
+	Name      string `msgpack:"name"`
+	State     string `msgpack:"state"` // ViewLive, ViewWaiting or ViewLost
+	Width     int64  `msgpack:"width"`
+	Height    int64  `msgpack:"height"`
+	Frames    int64  `msgpack:"frames"`  // frames captured
+	Skipped   int64  `msgpack:"skipped"` // frames overtaken by a newer one
+	FrameTime int64  `msgpack:"frame_time,omitempty"`
+	Error     string `msgpack:"error,omitempty"` // why it is not live
+}
+
+// Values of [ViewStatus].State.
+const (
+	ViewLive    = "live"
+	ViewWaiting = "waiting" // opened, no frame yet
+	ViewLost    = "lost"    // being reopened
+)
+
+// StageMS is where the time of one frame set went, in milliseconds.
+type StageMS struct {
+	Vision float64 `msgpack:"vision"` // preprocessing, towers and projector
+	Encode float64 `msgpack:"encode"` // state encoder
+	Decode float64 `msgpack:"decode"` // prompt and text; 0 when none was written
+}
+
+// Scenes is the reply to [GetScenes].
+type Scenes struct {
+	Scenes []SceneInfo `msgpack:"scenes"`
+}
+
+// SceneInfo describes a configured scene.
+type SceneInfo struct {
+	Name  string   `msgpack:"name"`
+	Views []string `msgpack:"views"` // in the order the model sees them
+}
+
+// Event is one line of a [Watch].
+//
+// Seq counts the server's events of all scenes from 1 without holes, so a watch
+// of every scene sees what it missed. Dropped says how many events of this watch
+// were left out just before this one because the client read too slowly.
+type Event struct {
+	Seq     uint64   `msgpack:"seq"`
+	Event   string   `msgpack:"event"` // EventCaption or EventState
+	Scene   string   `msgpack:"scene"`
+	Time    int64    `msgpack:"time"`
+	Frame   int64    `msgpack:"frame"` // number of the frame set, from 1
+	Text    string   `msgpack:"text"`
+	Views   []string `msgpack:"views,omitempty"` // captions: the views that were seen
+	View    string   `msgpack:"view,omitempty"`  // states: the view concerned
+	State   string   `msgpack:"state,omitempty"` // states: one of the State constants
+	MS      *StageMS `msgpack:"ms,omitempty"`    // captions only
+	Dropped int64    `msgpack:"dropped,omitempty"`
+}
+
+// Values of [Event].Event. A client ignores those it does not know.
+const (
+	EventCaption = "caption" // the scene changed, Text says how it looks
+	EventState   = "state"   // something happened to the watching itself
+)
+
+// Values of [Event].State. A client shows Text for those it does not know.
+const (
+	StateWatching = "watching"  // the scene has begun
+	StateStopped  = "stopped"   // the scene has ended
+	StateViewLost = "view_lost" // View delivers no more
+	StateViewBack = "view_back" // View delivers again
+	StateMemory   = "memory"    // the memory was reset or replaced
+)
+
+// Piece is text of an answer as it is generated. The pieces of an answer joined
+// are its text but for white space at the ends.
+type Piece struct {
+	Text string `msgpack:"text"`
+}
+
+// Answer ends an [Ask].
+type Answer struct {
+	Text   string   `msgpack:"text"` // whole, stripped
+	Scene  string   `msgpack:"scene"`
+	Time   int64    `msgpack:"time"`  // of the newest frame set the memory held
+	Frame  int64    `msgpack:"frame"` // its number
+	Tokens int64    `msgpack:"tokens"`
+	MS     AnswerMS `msgpack:"ms"`
+}
+
+// AnswerMS is how long an answer took from the arrival of the question, in
+// milliseconds.
+type AnswerMS struct {
+	First float64 `msgpack:"first"` // until the first piece
+	Total float64 `msgpack:"total"`
+}
+
+// End ends a [Watch] that the client canceled.
+type End struct{}
+
+func (*Hello) Kind() string     { return "hello" }
+func (*Welcome) Kind() string   { return "welcome" }
+func (*GetStatus) Kind() string { return "get_status" }
+func (*Status) Kind() string    { return "status" }
+func (*GetScenes) Kind() string { return "get_scenes" }
+func (*Scenes) Kind() string    { return "scenes" }
+func (*Watch) Kind() string     { return "watch" }
+func (*Event) Kind() string     { return "event" }
+func (*Ask) Kind() string       { return "ask" }
+func (*Piece) Kind() string     { return "piece" }
+func (*Answer) Kind() string    { return "answer" }
+func (*Cancel) Kind() string    { return "cancel" }
+func (*End) Kind() string       { return "end" }
+func (*Error) Kind() string     { return "error" }
