@@ -1,0 +1,44 @@
+package preprocess
+
+import "fmt"
+
+// Mean and standard deviation per channel (R, G, B), in units of full scale,
+// of the towers this project knows: spec section 7.
+var (
+	HalfMean, HalfStd         = [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}
+	ImageNetMean, ImageNetStd = [3]float32{.485, .456, .406}, [3]float32{.229, .224, .225}
+)
+
+// Norm maps 8-bit samples to (v/255 - mean)/std, in float32 as torchvision
+// computes it: a table of 256 values per channel. It is safe for concurrent use.
+type Norm struct {
+	table [3][256]float32
+}
+
+// NewNorm fails where std is not positive or a value is not finite.
+func NewNorm(mean, std [3]float32) (*Norm, error) {
+	n := new(Norm)
+	for c := range 3 {
+		if m, s := mean[c], std[c]; !(s > 0) || m-m != 0 || s-s != 0 {
+			return nil, fmt.Errorf("normalisation of channel %d: mean %g, std %g", c, m, s)
+		}
+		for v := range 256 {
+			n.table[c][v] = (float32(v)/255 - mean[c]) / std[c]
+		}
+	}
+	return n, nil
+}
+
+// Planar writes packed RGB to dst in planes: dst[c*pixels+i], 3*pixels values.
+// dst and rgb have the same length, a multiple of three, or Planar panics.
+func (n *Norm) Planar(dst []float32, rgb []uint8) {
+	if len(dst) != len(rgb) || len(rgb)%3 != 0 {
+		panic(fmt.Sprintf("preprocess: %d values for %d samples", len(dst), len(rgb)))
+	}
+	px := len(rgb) / 3
+	r, g, b := dst[:px], dst[px:][:px], dst[2*px:][:px]
+	for i := range r {
+		s := (*[3]uint8)(rgb[3*i:])
+		r[i], g[i], b[i] = n.table[0][s[0]], n.table[1][s[1]], n.table[2][s[2]]
+	}
+}
