@@ -1,0 +1,18 @@
+// Package kernels is the seam between the model and the code that computes:
+// one exported function per operation, on plain slices, with the lengths
+// checked here once. Which implementation runs is decided by the CPU; today
+// that is package kernels/portable everywhere.
+//
+// A length that does not match is a bug of the caller and panics. Unless said
+// otherwise dst may be the very slice of an input (same first element), but may
+// not overlap one in any other way.
+//
+// Functions whose work grows with a matrix or a state take one strip of it: a
+// call should stay below about 100 microseconds. Assembly is never preempted, and
+// a loop that calls nothing else has no place where the garbage collector can
+// stop it; the exported functions are therefore ordinary Go functions with a
+// stack check, and are marked noinline so that they stay that.
+//
+// The build tag purego is reserved: with it only the portable implementation is
+// compiled.
+package kernels

@@ -1,0 +1,123 @@
+package quant
+
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/kernels"
+)
+
+// Scratch is the working memory of multiplications: quantised activations and the
+// description of the product in progress. It serves one goroutine at a time, grows
+// to the largest product it has seen and does not allocate after that.
+type Scratch struct {
+	pool  *Pool
+	q     []int8
+	scale []float32
+	sum   []int32
+
+	product product
+	run     func(int) // product.strip, made once: a closure per call would allocate
+}
+
+// NewScratch returns a Scratch whose products run on p; nil means the calling
+// goroutine alone.
+func NewScratch(p *Pool) *Scratch {
+	s := &Scratch{pool: p}
+	s.run = s.strip
+	return s
+}
+
+// Pool returns the pool given to NewScratch.
+func (s *Scratch) Pool() *Pool { return s.pool }
+
+// product is one Mul: a grid of strips, each a tile of some rows of the matrix by
+// some of the vectors.
+type product struct {
+	m       *Matrix
+	dst, x  []float32
+	n       int
+	rows    int // rows of a strip
+	vectors int // vectors of a strip
+	across  int // strips that cover all rows
+}
+
+// stripWork bounds the multiplications of one strip, so that a kernel call stays
+// well below 100 microseconds; stripLeast keeps the bookkeeping small beside it.
+const (
+	stripWork  = 1 << 16
+	stripLeast = 1 << 13
+)
+
+// Mul computes dst = x Wᵀ: dst [n, Rows], x [n, Cols], so that dst[i] = W x[i]. dst
+// must not overlap x. For Q8_0 and Q4_0 the activations are first quantised to
+// int8, 32 values to a scale (kernels.QuantizeActs). Every row of the result has
+// the same bits whatever n and whatever the number of workers.
+//
+// Mul panics when n < 1 or a length does not match.
+func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
+	if n < 1 || len(dst) != n*m.rows || len(x) != n*m.cols {
+		panic(fmt.Sprintf("quant: Mul: dst %d, x %d values for %d vectors and a %d x %d matrix", len(dst), len(x), n, m.rows, m.cols))
+	}
+	if m.rows == 0 {
+		return
+	}
+	if m.t == Q8_0 || m.t == Q4_0 {
+		s.quantize(x)
+	}
+	p := &s.product
+	*p = product{m: m, dst: dst, x: x, n: n}
+	p.split(s.pool.Workers())
+	s.pool.Run(p.across*((n+p.vectors-1)/p.vectors), s.run)
+	*p = product{} // keep nothing of the caller's alive
+}
+
+// split chooses the strips: about four per worker, within the bounds, in whole
+// multiples of four rows and four vectors, which is the grain of the kernels.
+func (p *product) split(workers int) {
+	cols := max(p.m.cols, 1)
+	work := p.m.rows * p.n / (4 * workers) * cols
+	work = max(min(work, stripWork), stripLeast)
+	p.vectors = p.n
+	if p.n > 4 {
+		p.vectors = min(p.n, max(work/cols/8&^3, 4))
+	}
+	p.rows = max(work/cols/p.vectors&^3, 4)
+	p.across = (p.m.rows + p.rows - 1) / p.rows
+}
+
+func (s *Scratch) strip(i int) {
+	p := &s.product
+	m := p.m
+	r0 := i % p.across * p.rows
+	v0 := i / p.across * p.vectors
+	rows := min(p.rows, m.rows-r0)
+	n := min(p.vectors, p.n-v0)
+
+	w := m.strip(r0, r0+rows)
+	dst := p.dst[v0*m.rows+r0:]
+	a, b := v0*m.cols, (v0+n)*m.cols
+	switch m.t {
+	case F32:
+		kernels.MulF32(dst, m.rows, w, p.x[a:b], rows, m.cols, n)
+	case F16:
+		kernels.MulF16(dst, m.rows, w, p.x[a:b], rows, m.cols, n)
+	case BF16:
+		kernels.MulBF16(dst, m.rows, w, p.x[a:b], rows, m.cols, n)
+	case Q8_0:
+		kernels.MulQ8(dst, m.rows, w, s.q[a:b], s.scale[a/kernels.Block:b/kernels.Block], s.sum[a/kernels.Block:b/kernels.Block], rows, m.cols, n)
+	case Q4_0:
+		kernels.MulQ4(dst, m.rows, w, s.q[a:b], s.scale[a/kernels.Block:b/kernels.Block], s.sum[a/kernels.Block:b/kernels.Block], rows, m.cols, n)
+	}
+}
+
+// quantize fills the activation buffers from x.
+func (s *Scratch) quantize(x []float32) {
+	if cap(s.q) < len(x) {
+		s.q = make([]int8, len(x))
+		s.scale = make([]float32, len(x)/kernels.Block)
+		s.sum = make([]int32, len(x)/kernels.Block)
+	}
+	blocks := len(x) / kernels.Block
+	s.q, s.scale, s.sum = s.q[:len(x)], s.scale[:blocks], s.sum[:blocks]
+	kernels.QuantizeActs(s.q, s.scale, s.sum, x)
+}
