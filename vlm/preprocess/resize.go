@@ -107,52 +107,66 @@ func (r *Resizer) Resize(dst, src []uint8, stride int) {
 	r.vertical(dst)
 }
 
-// Both passes work on two samples per 64-bit multiply. A coefficient is at most
-// 2^22 times a little more than one in magnitude and the weights of one output
-// have absolute sum below 1.5, so each 32-bit lane stays within +-2^31 and the
-// sum of the lanes, hi*2^32 + lo with signed lo, determines both exactly.
+// Both passes work on two samples per 64-bit multiply, one in each 32-bit lane.
+// Weights of one output sum to one and their negative part to no less than
+// -0.25, so a result lies within (-0.25, 1.25) * 255 * 2^22. With bias added it
+// is positive and below 2^32: borrows between the lanes cancel out by the end of
+// a sum, whatever order the terms come in, and the lanes can be read apart.
 
-// half is the rounding term of one lane, twice.
-const half = 1<<(precisionBits-1) | 1<<(precisionBits-1+32)
+// bias is 256 whole steps and the rounding half step, in both lanes.
+const bias = (256<<precisionBits | 1<<(precisionBits-1)) * (1<<32 + 1)
 
-// lanes splits a two-lane sum and clips both to 8 bits.
-func lanes(sum uint64) (lo, hi uint8) {
-	l := int32(sum)
-	h := int32((sum - uint64(int64(l))) >> 32)
-	return clip(l >> precisionBits), clip(h >> precisionBits)
-}
-
-func clip(v int32) uint8 {
-	if uint32(v) > 255 {
-		v = ^(v >> 31)
+// clip8 takes a biased sum, less its fraction, to 8 bits.
+var clip8 = func() (t [1 << (32 - precisionBits)]uint8) {
+	for i := range t {
+		t[i] = uint8(min(max(i-256, 0), 255))
 	}
-	return uint8(v)
-}
+	return t
+}()
+
+// lo8 and hi8 read the result in the low and in the high lane.
+func lo8(sum uint64) uint8 { return clip8[sum>>precisionBits&(1<<(32-precisionBits)-1)] }
+func hi8(sum uint64) uint8 { return clip8[sum>>(precisionBits+32)] }
+
+// bytes4 gathers both lanes of a sum as bytes 0 and 4.
+func bytes4(sum uint64) uint64 { return uint64(lo8(sum)) | uint64(hi8(sum))<<32 }
 
 // horizontal filters all rows of src into r.tmp, two rows at a time.
 func (r *Resizer) horizontal(src []uint8, stride int) {
+	lo, n, k, taps, pair := r.x.lo, r.x.n, r.x.k, r.x.stride, r.pair
 	for y := 0; y < r.srcH; y += 2 {
 		// The last row of an odd height is paired with itself.
 		y1 := min(y+1, r.srcH-1)
 		r.load(src[y*stride:], src[y1*stride:])
 		d0 := r.tmp[y*r.tmpStride:][:3*r.dstW]
 		d1 := r.tmp[y1*r.tmpStride:][:3*r.dstW]
-		for x := range r.dstW {
-			px := r.pair[r.x.lo[x]:][:r.x.n[x]]
-			ks := r.x.k[x*r.x.stride:][:len(px)]
-			var s0, s1, s2 uint64 = half, half, half
-			for j := range px {
-				p, k := &px[j], uint64(int64(ks[j]))
-				s0 += p[0] * k
-				s1 += p[1] * k
-				s2 += p[2] * k
-			}
-			e0, e1 := d0[3*x:][:3], d1[3*x:][:3]
-			e0[0], e1[0] = lanes(s0)
-			e0[1], e1[1] = lanes(s1)
-			e0[2], e1[2] = lanes(s2)
+		d1 = d1[:len(d0)]
+		for x, lo := range lo {
+			ks := k[x*taps:][:n[x]]
+			px := pair[lo:][:len(ks)]
+			s0, s1, s2 := across(px, ks)
+			e0, e1 := (*[3]uint8)(d0[3*x:]), (*[3]uint8)(d1[3*x:])
+			e0[0], e0[1], e0[2] = lo8(s0), lo8(s1), lo8(s2)
+			e1[0], e1[1], e1[2] = hi8(s0), hi8(s1), hi8(s2)
 		}
 	}
+}
+
+// across sums one output pixel of two rows. It is kept out of line so that the
+// sums stay in registers; inlined, they are spilt in every round. len(px) is
+// len(k).
+//
+//go:noinline
+func across(px []pixel2, k []int32) (s0, s1, s2 uint64) {
+	s0, s1, s2 = bias, bias, bias
+	k = k[:len(px)]
+	for j := range px {
+		p, w := &px[j], uint64(int64(k[j]))
+		s0 += p[0] * w
+		s1 += p[1] * w
+		s2 += p[2] * w
+	}
+	return s0, s1, s2
 }
 
 // load interleaves two source rows into r.pair.
@@ -169,30 +183,41 @@ func (r *Resizer) load(a, b []uint8) {
 
 // vertical filters r.tmp into dst, eight bytes of a row at a time.
 func (r *Resizer) vertical(dst []uint8) {
-	const mask = 0x000000ff_000000ff
-	row := 3 * r.dstW
+	row, stride := 3*r.dstW, r.tmpStride
 	for y := range r.dstH {
-		top := r.tmp[r.y.lo[y]*r.tmpStride:][:r.y.n[y]*r.tmpStride]
+		top := r.tmp[r.y.lo[y]*stride:][:r.y.n[y]*stride]
 		ks := r.y.k[y*r.y.stride:][:r.y.n[y]]
 		d := dst[y*row:][:row]
 		for x := 0; x < row; x += 8 {
-			var s0, s1, s2, s3 uint64 = half, half, half, half
-			at := x
-			for _, kj := range ks {
-				v := binary.LittleEndian.Uint64(top[at:])
-				at += r.tmpStride
-				k := uint64(int64(kj))
-				s0 += v & mask * k
-				s1 += v >> 8 & mask * k
-				s2 += v >> 16 & mask * k
-				s3 += v >> 24 & mask * k
+			s0, s1, s2, s3 := down(top[x:], stride, ks)
+			o := bytes4(s0) | bytes4(s1)<<8 | bytes4(s2)<<16 | bytes4(s3)<<24
+			if x+8 <= len(d) {
+				binary.LittleEndian.PutUint64(d[x:], o)
+				continue
 			}
-			var o [8]uint8
-			o[0], o[4] = lanes(s0)
-			o[1], o[5] = lanes(s1)
-			o[2], o[6] = lanes(s2)
-			o[3], o[7] = lanes(s3)
-			copy(d[x:], o[:])
+			for ; x < len(d); x++ {
+				d[x] = uint8(o)
+				o >>= 8
+			}
 		}
 	}
+}
+
+// down sums eight neighbouring bytes of a column of rows, stride apart: bytes 0
+// and 4, 1 and 5, 2 and 6, 3 and 7. Out of line like across.
+//
+//go:noinline
+func down(top []uint8, stride int, k []int32) (s0, s1, s2, s3 uint64) {
+	const mask = 0x000000ff_000000ff
+	s0, s1, s2, s3 = bias, bias, bias, bias
+	at := 0
+	for _, kj := range k {
+		v, w := binary.LittleEndian.Uint64(top[at:]), uint64(int64(kj))
+		at += stride
+		s0 += v & mask * w
+		s1 += v >> 8 & mask * w
+		s2 += v >> 16 & mask * w
+		s3 += v >> 24 & mask * w
+	}
+	return s0, s1, s2, s3
 }

@@ -73,12 +73,12 @@ func TestLaneHeadroom(t *testing.T) {
 			taps := NewTaps(n, m)
 			k := taps.fixed()
 			for i := range m {
-				var pos, neg int64 = 1 << (precisionBits - 1), 0
+				var pos, neg int64 = 257 << precisionBits, 256 << precisionBits
 				for _, v := range k[i*taps.Stride:][:taps.N[i]] {
 					pos += 255 * max(0, int64(v))
 					neg += 255 * min(0, int64(v))
 				}
-				if pos >= 1<<31 || neg < -1<<31 {
+				if pos >= 1<<32 || neg < 0 {
 					t.Fatalf("%d to %d, output %d: lane reaches %d..%d", n, m, i, neg, pos)
 				}
 			}
