@@ -1,0 +1,81 @@
+package kernels
+
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/kernels/portable"
+)
+
+// WKV6Step advances the RWKV-6 recurrence by one token, in place:
+//
+//	y[j]   = Σ_i r[i]*(S[i,j] + u[i]*k[i]*v[j])
+//	S[i,j] = w[i]*S[i,j] + k[i]*v[j]
+//
+// state is [heads][size key i][size value j]; the vectors are [heads][size], w the
+// decay in [0, 1], u the bonus. y must not overlap an input.
+//
+//go:noinline
+func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
+	n := heads * size
+	same("WKV6Step", n, len(y), len(r), len(k), len(v), len(w), len(u))
+	same("WKV6Step", n*size, len(state))
+	portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
+}
+
+// WKV6 is WKV6Step for steps tokens, with the same bits. Token t of y, r, k, v and
+// w begins at t*stride, so that a caller can hand out strips of heads: the slices
+// then begin at the first head of the strip, and hold at least
+// (steps-1)*stride + heads*size values.
+//
+//go:noinline
+func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
+	if steps < 1 || stride < heads*size {
+		panic(fmt.Sprintf("kernels: WKV6: %d steps, stride %d, %d heads of %d", steps, stride, heads, size))
+	}
+	need := (steps-1)*stride + heads*size
+	if min(len(y), len(r), len(k), len(v), len(w)) < need {
+		panic(fmt.Sprintf("kernels: WKV6: y %d, r %d, k %d, v %d, w %d values, want %d", len(y), len(r), len(k), len(v), len(w), need))
+	}
+	same("WKV6", heads*size, len(u))
+	same("WKV6", heads*size*size, len(state))
+	portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
+}
+
+// StateRead sets p[j] = Σ_i q[i]*S[i,j] for each head: what hybrid and cross mixing
+// read of the image state. p must not overlap q.
+//
+//go:noinline
+func StateRead(p, state, q []float32, heads, size int) {
+	same("StateRead", heads*size, len(p), len(q))
+	same("StateRead", heads*size*size, len(state))
+	portable.StateRead(p, state, q, heads, size)
+}
+
+// LowRank sets dst = x A for a small matrix stored [in, out], as low-rank weights
+// are: dst [n, out], x [n, in]. dst must not overlap x.
+//
+//go:noinline
+func LowRank(dst, x, a []float32, n, in, out int) {
+	same("LowRank", n*out, len(dst))
+	same("LowRank", n*in, len(x))
+	same("LowRank", in*out, len(a))
+	portable.LowRank(dst, x, a, n, in, out)
+}
+
+// Attention computes softmax(scale*q Kᵀ) V of one head for a tile of queries. Row i
+// of q begins at i*qStride, of k and v at i*kvStride, of dst at i*dstStride, and has
+// dim values; so q, k and v may be columns of one [tokens, 3*width] product. scores
+// is scratch of at least queries*keys values. dst must not overlap an input. The
+// result of a row does not depend on the tiling; sixteen queries make a good tile.
+//
+//go:noinline
+func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
+	if queries < 1 || keys < 1 || dim < 1 || min(dstStride, qStride, kvStride) < dim {
+		panic(fmt.Sprintf("kernels: Attention: %d queries, %d keys of %d values, strides %d, %d, %d", queries, keys, dim, dstStride, qStride, kvStride))
+	}
+	needQ, needKV := (queries-1)*qStride+dim, (keys-1)*kvStride+dim
+	if len(dst) < (queries-1)*dstStride+dim || len(q) < needQ || min(len(k), len(v)) < needKV || len(scores) < queries*keys {
+		panic(fmt.Sprintf("kernels: Attention: dst %d, q %d, k %d, v %d, scores %d values for %d queries, %d keys", len(dst), len(q), len(k), len(v), len(scores), queries, keys))
+	}
+	portable.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+}

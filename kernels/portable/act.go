@@ -1,0 +1,123 @@
+package portable
+
+import "math"
+
+// Activations, elementwise. All are evaluated in float64 and rounded once: the
+// error is at most 0.51 ulp of the result unless said otherwise.
+
+// Exp sets dst = e^x.
+func Exp(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(exp64(float64(v)))
+	}
+}
+
+// Sigmoid sets dst = 1/(1+e^-x).
+func Sigmoid(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(1 / (1 + exp64(-float64(v))))
+	}
+}
+
+// SiLU sets dst = x/(1+e^-x).
+func SiLU(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(float64(v) / (1 + exp64(-float64(v))))
+	}
+}
+
+// QuickGELU sets dst = x/(1+e^(-1.702x)), the activation of CLIP.
+func QuickGELU(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(float64(v) / (1 + exp64(-1.702*float64(v))))
+	}
+}
+
+// Tanh sets dst = tanh x.
+func Tanh(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(tanh64(float64(v)))
+	}
+}
+
+// tanh64 has a relative error below 2^-29.
+func tanh64(x float64) float64 {
+	if x < 0.16 && x > -0.16 {
+		// The closed form would cancel; Taylor's series, cut at x^11.
+		q := float64(x * x)
+		p := -1382.0/155925*q + 62.0/2835
+		p = float64(p*q) - 17.0/315
+		p = float64(p*q) + 2.0/15
+		p = float64(p*q) - 1.0/3
+		return x + float64(float64(p*q)*x)
+	}
+	return 1 - 2/(1+exp64(2*x))
+}
+
+// GELU sets dst = x/2*(1+erf(x/√2)), the exact form.
+func GELU(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(0.5 * float64(v) * (1 + math.Erf(float64(v)*(1/math.Sqrt2))))
+	}
+}
+
+// GELUTanh sets dst = x/2*(1+tanh(√(2/π)(x+0.044715x³))).
+func GELUTanh(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		// (1+tanh a)/2 = 1/(1+e^-2a): no cancellation for negative x.
+		u := float64(v)
+		a := u * (1 + float64(0.044715*float64(u*u)))
+		dst[i] = float32(u / (1 + exp64(-2*0.7978845608028654*a)))
+	}
+}
+
+// ReLU sets dst = max(x, 0), exactly; NaN stays NaN.
+func ReLU(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = max(v, 0)
+	}
+}
+
+// SquaredReLU sets dst = max(x, 0)², rounded once; NaN stays NaN.
+func SquaredReLU(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		v = max(v, 0)
+		dst[i] = v * v
+	}
+}
+
+// Decay sets dst = e^(-e^x), the decay of RWKV-6, in [0, 1].
+func Decay(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(exp64(-exp64(float64(v))))
+	}
+}
+
+// Softmax replaces x by e^(x-max)/Σ. Each exponential is rounded to float32, the
+// sum is taken in float64, in order.
+func Softmax(x []float32) {
+	m := float32(math.Inf(-1))
+	for _, v := range x {
+		m = max(m, v)
+	}
+	var sum float64
+	for i, v := range x {
+		e := float32(exp64(float64(v - m)))
+		x[i] = e
+		sum += float64(e)
+	}
+	inv := float32(1 / sum)
+	for i := range x {
+		x[i] *= inv
+	}
+}
