@@ -9,8 +9,8 @@ const aspect = 0.75
 func Cameras() []Camera {
 	target := [3]float64{0, 0, 0.15}
 	return []Camera{
-		{Name: "front", Pos: [3]float64{0, -3.2, 1.35}, Target: target, TanHalf: 0.42},
-		{Name: "side", Pos: [3]float64{3.2, 0, 1.35}, Target: target, TanHalf: 0.42},
+		{Name: "front", Pos: [3]float64{0, -3.2, 1.0}, Target: target, TanHalf: 0.42},
+		{Name: "side", Pos: [3]float64{3.2, 0, 1.0}, Target: target, TanHalf: 0.42},
 		{Name: "corner", Pos: [3]float64{-2.3, 2.3, 1.6}, Target: target, TanHalf: 0.42},
 		{Name: "top", Pos: [3]float64{0, -0.6, 3.4}, Target: target, TanHalf: 0.42},
 	}

@@ -1,12 +1,12 @@
 package sim
 
 // Raster on which Coverage counts.
-const coverW, coverH = 160, 120
+const coverW, coverH = 96, 72
 
-// Coverage counts for each object the pixels of a 160 x 120 raster whose
+// Coverage counts for each object the pixels of a 96 x 72 raster whose
 // centres it covers when alone (full) and when not hidden by others (visible).
 // Both slices hold at least len(objs) counts. The counts agree with IDs at
-// that size; 19200 pixels make a whole picture.
+// that size; 6912 pixels make a whole picture.
 func Coverage(cam Camera, objs []Object, full, visible []int) {
 	var few [8]solid
 	solids := few[:0]

@@ -4,18 +4,18 @@ import "math"
 
 // Sizes of the solids, in units of the room.
 const (
-	ballR         = 0.18
-	boxHalf, boxH = 0.165, 0.34
-	coneR, coneH  = 0.19, 0.46
-	canR, canH    = 0.15, 0.44
+	ballR         = 0.17
+	boxHalf, boxH = 0.18, 0.48
+	coneR, coneH  = 0.18, 0.40
+	canR, canH    = 0.185, 0.52
 
 	legR, legY, legH      = 0.052, 0.056, 0.32
-	torsoX, torsoY        = 0.085, 0.105
+	torsoX, torsoY        = 0.095, 0.112
 	torsoLow, torsoHigh   = 0.29, 0.53
 	shoulderZ             = 0.055
-	armR, armY, armLow    = 0.032, 0.124, 0.29
+	armR, armY, armLow    = 0.033, 0.128, 0.29
 	armHigh               = 0.53
-	headR, headZ, personH = 0.092, 0.658, 0.75
+	headR, headZ, personH = 0.088, 0.662, 0.75
 )
 
 // extent returns the radius and the height of a cylinder around a solid.
@@ -79,7 +79,7 @@ func (s *solid) prepare(v *view, r *rays, w, h int, ob *Object) {
 	case Box:
 		rx, ry = boxHalf, boxHalf
 	case Person:
-		rx = headR
+		rx = torsoX
 	}
 	minU, minV, maxU, maxV := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
 	for i := range 8 {

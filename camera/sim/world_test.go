@@ -1,0 +1,201 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWorldStatistics holds the world to what training and evaluation need: every
+// kind of answer occurs often enough to be learnt.
+func TestWorldStatistics(t *testing.T) {
+	counts := map[int]int{}
+	motions := map[Motion]int{}
+	hidden, objects, left, entered, frames := 0, 0, 0, 0, 0
+	for seed := range uint64(60) {
+		w := NewWorld(Config{Seed: seed})
+		for f := range 60 {
+			if f > 0 {
+				w.Step()
+			}
+			frames++
+			counts[len(w.objs)]++
+			for i := range w.objs {
+				objects++
+				motions[w.Motion(i)]++
+				if w.seenBy(i) != 3 {
+					hidden++
+				}
+			}
+			if e := w.LastLeft(); e != nil && e.Frame == w.Frame() {
+				left++
+			}
+			if e := w.LastEntered(); e != nil && e.Frame == w.Frame() {
+				entered++
+			}
+		}
+	}
+	t.Logf("frames %d counts %v motions %v hidden %.3f left %.3f entered %.3f", frames, counts, motions,
+		float64(hidden)/float64(objects), float64(left)/float64(frames), float64(entered)/float64(frames))
+	for n := 1; n <= 4; n++ {
+		if counts[n]*100 < 8*frames {
+			t.Errorf("%d objects in %d of %d frame sets", n, counts[n], frames)
+		}
+	}
+	for m := Left; m <= Away; m++ {
+		if motions[m]*100 < 3*objects {
+			t.Errorf("motion %q of %d of %d objects", motionWords[m], motions[m], objects)
+		}
+	}
+	if hidden*100 < 3*objects {
+		t.Errorf("%d of %d objects hidden from one view", hidden, objects)
+	}
+	if left*100 < 4*frames || entered*100 < 4*frames {
+		t.Errorf("%d departures and %d arrivals in %d frame sets", left, entered, frames)
+	}
+}
+
+// TestInvariants checks what the language relies on, on every state of many worlds.
+func TestInvariants(t *testing.T) {
+	for seed := range uint64(40) {
+		views := 1 + int(seed%4)
+		w := NewWorld(Config{Seed: seed, Views: views})
+		for range 50 {
+			w.Step()
+			if !w.valid() {
+				t.Fatalf("seed %d frame %d: ambiguous state %v", seed, w.frame, w.objs)
+			}
+			seen := map[Shape]bool{}
+			for i := range w.objs {
+				if seen[w.objs[i].Shape] {
+					t.Fatalf("seed %d frame %d: two of shape %v", seed, w.frame, w.objs[i].Shape)
+				}
+				seen[w.objs[i].Shape] = true
+				dx, dy := w.Motion(i).step()
+				p := w.Previous(i)
+				if got := [2]float64{p.X + dx, p.Y + dy}; got != [2]float64{w.objs[i].X, w.objs[i].Y} {
+					t.Fatalf("seed %d frame %d: motion %v from %v to %v", seed, w.frame, w.Motion(i), p, w.objs[i].Object)
+				}
+			}
+			if len(w.order()) != len(w.objs) {
+				t.Fatalf("seed %d frame %d: order %v of %d objects", seed, w.frame, w.order(), len(w.objs))
+			}
+		}
+	}
+}
+
+// TestVocabularyCovers asks and describes for a while: every text must be made
+// of tokens.
+func TestVocabularyCovers(t *testing.T) {
+	known := map[string]bool{}
+	for _, v := range Vocabulary() {
+		known[v] = true
+	}
+	if len(known) > 250 {
+		t.Fatalf("%d tokens", len(known))
+	}
+	covered := func(text string) {
+		for _, tok := range wordRE.FindAllString(text, -1) {
+			if !known[tok] {
+				t.Fatalf("%q of %q is not in the vocabulary", tok, text)
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	asked := map[string]map[string]int{}
+	for seed := range uint64(30) {
+		w := NewWorld(Config{Seed: seed})
+		for range 40 {
+			w.Step()
+			covered(" " + w.Caption())
+			for _, k := range append(slices.Clone(Kinds), "describe") {
+				if q, ok := w.Ask(rng, k); ok {
+					covered(q.Question)
+					covered(" " + q.Answer)
+					if asked[k] == nil {
+						asked[k] = map[string]int{}
+					}
+					asked[k][q.Answer]++
+				}
+			}
+		}
+	}
+	for _, k := range Kinds {
+		if len(asked[k]) < 2 {
+			t.Errorf("kind %s: answers %v", k, asked[k])
+		}
+	}
+	t.Logf("camera %v motion %v where %v exist %v count %v", asked["camera"], asked["motion"], asked["where"], asked["exist"], asked["count"])
+}
+
+func TestScore(t *testing.T) {
+	truth := "a red person moving closer, behind it a white cone, a blue box entering; the green ball left."
+	for _, c := range []struct {
+		caption      string
+		right, total int
+	}{
+		{truth, 11, 11},
+		{strings.Replace(truth, "closer", "away", 1), 10, 11},
+		{strings.Replace(truth, "blue box entering", "blue box", 1), 10, 11},
+		{strings.Replace(truth, "; the green ball left", "", 1), 10, 11},
+		{"a white cone, a red person moving closer, a blue box entering; the green ball left.", 10, 11},
+		{strings.Replace(truth, ", a blue box entering", "", 1), 8, 11},
+		{strings.Replace(truth, ";", ", a red can;", 1), 11, 12},
+		{"", 1, 11},
+		{"the room is empty.", 1, 11},
+	} {
+		right, total, exact := Score(c.caption, truth)
+		if right != c.right || total != c.total || exact != (c.caption == truth) {
+			t.Errorf("%q: %d of %d exact %v, want %d of %d", c.caption, right, total, exact, c.right, c.total)
+		}
+	}
+	if r, n, exact := Score("the room is empty.", "the room is empty."); r != n || !exact {
+		t.Errorf("empty room: %d of %d, %v", r, n, exact)
+	}
+}
+
+func TestDeterministic(t *testing.T) {
+	run := func() (s []string) {
+		w := NewWorld(Config{Seed: 7})
+		for range 100 {
+			w.Step()
+			s = append(s, w.Caption())
+		}
+		return s
+	}
+	if a, b := run(), run(); !slices.Equal(a, b) {
+		t.Fatal("the same seed gave two histories")
+	}
+}
+
+func TestClips(t *testing.T) {
+	for i := range 32 {
+		c := BalancedClip(1, i, 2)
+		w := NewWorld(c.Config)
+		for range c.Frames - 1 {
+			w.Step()
+		}
+		if len(w.objs) != 1+(i/4)%4 || c.Frames != 1+i%4 {
+			t.Errorf("clip %d: %d frame sets, %d objects", i, c.Frames, len(w.objs))
+		}
+	}
+	for i := range 12 {
+		c := HiddenClip(1, i)
+		w := NewWorld(c.Config)
+		for range c.Frames - 1 {
+			w.Step()
+		}
+		if w.seenBy(c.Hidden) != 2 {
+			t.Errorf("hidden clip %d: object %d seen by %d", i, c.Hidden, w.seenBy(c.Hidden))
+		}
+		c = EventClip(1, i, 2)
+		w = NewWorld(c.Config)
+		for range c.Frames - 1 {
+			w.Step()
+		}
+		if i%2 == 0 && w.lastLeft == nil || i%2 == 1 && w.lastCame == nil {
+			t.Errorf("event clip %d has no event", i)
+		}
+	}
+}
