@@ -82,7 +82,7 @@ func newGenerator(o options) (*generator, error) {
 
 // pictureSizes are what cameras deliver; small ones are drawn more often because
 // they cost less.
-var pictureSizes = [][2]int{{160, 120}, {160, 120}, {160, 120}, {160, 120}, {128, 96}, {200, 150}, {240, 180}}
+var pictureSizes = [][2]int{{128, 96}, {128, 96}, {128, 96}, {160, 120}, {160, 120}, {240, 180}}
 
 // restart begins a new room in place of stream b. Seeds depend on the split, so
 // that training never meets a room of validation.
