@@ -46,10 +46,10 @@ func (s *solid) shade(l *lamp, d [3]float64, t float64, surf uint8) [3]float64 {
 	case Can:
 		if surf == surfTop {
 			n = [3]float64{0, 0, 1}
-			if r2 := float64(p[0]*p[0]) + float64(p[1]*p[1]); r2 > 0.76*canR*canR && r2 < 0.9*canR*canR {
-				c = scale(metal, 0.55)
-			} else {
+			if r2 := float64(p[0]*p[0]) + float64(p[1]*p[1]); r2 > 0.8*canR*canR {
 				c = metal
+			} else if r2 > 0.66*canR*canR {
+				c = scale(c, 0.7)
 			}
 		} else {
 			n = [3]float64{p[0] / canR, p[1] / canR, 0}

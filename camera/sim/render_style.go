@@ -89,7 +89,7 @@ func newStyle(l Look) style {
 	if pick(2) == 0 {
 		s.sunPatch = between(0.12, 0.3)
 	}
-	s.gain = between(0.86, 1.08)
+	s.gain = between(0.98, 1.2)
 	s.noise = between(0.8, 3)
 	s.vignette = between(0.05, 0.14)
 	return s
