@@ -8,7 +8,8 @@ import (
 // Config describes a World. The zero value of each field means its default.
 type Config struct {
 	Seed  uint64
-	Views int // cameras in use, 1 to 4; default 2
+	Room  uint64 // seed of the look and of the cameras' places; 0 means Seed
+	Views int    // cameras in use, 1 to 4; default 2
 	Count int // objects at the start, 1 to 4; 0 draws it
 }
 
@@ -80,9 +81,13 @@ func NewWorld(cfg Config) *World {
 	}
 	cfg.Views = max(1, min(cfg.Views, len(Cameras())))
 	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x65646765642d7369))}
-	w.look = Look{Seed: w.rng.Uint64()}
-	for i, c := range Cameras()[:cfg.Views] {
-		w.cams = append(w.cams, c.Jitter(w.rng.Uint64()+uint64(i)))
+	if cfg.Room == 0 {
+		cfg.Room = cfg.Seed
+	}
+	room := rand.New(rand.NewPCG(cfg.Room, 0x726f6f6d))
+	w.look = Look{Seed: room.Uint64()}
+	for _, c := range Cameras()[:cfg.Views] {
+		w.cams = append(w.cams, c.Jitter(room.Uint64()))
 	}
 	n := cfg.Count
 	if n == 0 {

@@ -49,6 +49,9 @@ type object struct {
 var kinds = []string{"count", "colour", "exist", "camera", "camera", "motion", "motion", "moved", "moved",
 	"where", "relation", "relation", "left", "entered", "changed", "describe"}
 
+// An empty room is drawn once for several worlds.
+const roomLife, roomShift = 4, 3
+
 type stream struct {
 	world      *sim.World
 	rend       *sim.Renderer
@@ -57,6 +60,7 @@ type stream struct {
 	square     *preprocess.Square
 	rng        *rand.Rand
 	generation uint64
+	room       uint64
 	age, life  int
 }
 
@@ -84,15 +88,19 @@ func newGenerator(o options) (*generator, error) {
 // they cost less.
 var pictureSizes = [][2]int{{128, 96}, {128, 96}, {128, 96}, {160, 120}, {160, 120}, {240, 180}}
 
-// restart begins a new room in place of stream b. Seeds depend on the split, so
-// that training never meets a room of validation.
+// restart begins a new world in place of stream b.
 func (g *generator) restart(s *stream, b int) error {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s %d %d %d", g.o.split, g.o.seed, b, s.generation)
-	seed := h.Sum64()
+	room := (s.generation + roomShift*uint64(b)) / roomLife // neighbours change at different times
+	seed := g.seed(b, "world", s.generation)
 	s.generation++
 	s.rng = rand.New(rand.NewPCG(seed, 1))
-	s.world = sim.NewWorld(sim.Config{Seed: seed, Views: g.o.views})
+	s.world = sim.NewWorld(sim.Config{Seed: seed, Room: g.seed(b, "room", room), Views: g.o.views})
+	s.age = 0
+	s.life = g.lifetime(s, b)
+	if s.rend != nil && room == s.room {
+		return nil
+	}
+	s.room = room
 	size := pictureSizes[s.rng.IntN(len(pictureSizes))]
 	w, h2 := size[0], size[1]
 	s.rend = sim.NewRenderer(s.world.Look(), s.world.Cameras(), w, h2)
@@ -102,13 +110,23 @@ func (g *generator) restart(s *stream, b int) error {
 	if s.square, err = preprocess.NewSquare(g.o.size, [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}); err != nil {
 		return err
 	}
-	s.age = 0
-	if float64(b) < g.o.short*float64(g.o.streams) {
-		s.life = 2 + int(-7*math.Log(1-s.rng.Float64()))
-	} else {
-		s.life = g.o.longest/4 + s.rng.IntN(1+g.o.longest*3/4)
-	}
 	return nil
+}
+
+// seed depends on the split, so that training never meets a room of validation.
+func (g *generator) seed(b int, purpose string, n uint64) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d %d %s %d", g.o.split, g.o.seed, b, purpose, n)
+	return h.Sum64()
+}
+
+// lifetime draws how many frame sets the room is watched: the first streams live
+// briefly, so that beginnings are common, the others for long.
+func (g *generator) lifetime(s *stream, b int) int {
+	if float64(b) < g.o.short*float64(g.o.streams) {
+		return 2 + int(-7*math.Log(1-s.rng.Float64()))
+	}
+	return g.o.longest/4 + s.rng.IntN(1+g.o.longest*3/4)
 }
 
 func (g *generator) segment(out io.Writer, T int) error {
