@@ -35,59 +35,49 @@ func (c Camera) Jitter(seed uint64) Camera {
 // depth <= 0 are behind the camera and have no meaningful u and v.
 func Project(c Camera, p [3]float64) (u, v, depth float64) {
 	w := newView(c)
-	return w.project(p)
+	return w.project(vec{p[0], p[1], p[2]})
 }
 
 // view is the orthogonal frame of a camera. The ray through (u, v) is
 // fwd + u*right + v*down, so that its parameter is the depth.
 type view struct {
-	pos, fwd, right, down [3]float64
+	pos, fwd, right, down vec
 	tx, ty                float64 // tangents of the half angles
 }
 
 func newView(c Camera) view {
-	f := normalize([3]float64{c.Target[0] - c.Pos[0], c.Target[1] - c.Pos[1], c.Target[2] - c.Pos[2]})
-	r := normalize([3]float64{f[1], -f[0], 0})
-	d := [3]float64{ // f x r: down, because r x f is up
-		float64(f[1]*r[2]) - float64(f[2]*r[1]),
-		float64(f[2]*r[0]) - float64(f[0]*r[2]),
-		float64(f[0]*r[1]) - float64(f[1]*r[0]),
+	pos := vec{c.Pos[0], c.Pos[1], c.Pos[2]}
+	f := vec{c.Target[0], c.Target[1], c.Target[2]}.sub(pos).unit()
+	r := vec{f.y, -f.x, 0}.unit()
+	d := vec{ // f x r: down, because r x f is up
+		float64(f.y*r.z) - float64(f.z*r.y),
+		float64(f.z*r.x) - float64(f.x*r.z),
+		float64(f.x*r.y) - float64(f.y*r.x),
 	}
-	v := view{pos: c.Pos, fwd: f, tx: c.TanHalf, ty: float64(c.TanHalf * aspect)}
-	for i := range r {
-		v.right[i] = float64(r[i] * v.tx)
-		v.down[i] = float64(d[i] * v.ty)
-	}
-	return v
+	tx, ty := c.TanHalf, float64(c.TanHalf*aspect)
+	return view{pos: pos, fwd: f, right: r.mul(tx), down: d.mul(ty), tx: tx, ty: ty}
 }
 
-func (w *view) project(p [3]float64) (u, v, depth float64) {
-	d := [3]float64{p[0] - w.pos[0], p[1] - w.pos[1], p[2] - w.pos[2]}
-	depth = dot(d, w.fwd)
-	u = dot(d, w.right) / float64(float64(w.tx*w.tx)*depth)
-	v = dot(d, w.down) / float64(float64(w.ty*w.ty)*depth)
+func (w *view) project(p vec) (u, v, depth float64) {
+	d := p.sub(w.pos)
+	depth = d.dot(w.fwd)
+	u = d.dot(w.right) / float64(float64(w.tx*w.tx)*depth)
+	v = d.dot(w.down) / float64(float64(w.ty*w.ty)*depth)
 	return u, v, depth
 }
 
 // rays gives the direction through each pixel centre of a w x h raster as
-// origin + x*dx + y*dy.
-type rays struct{ origin, dx, dy [3]float64 }
+// origin + y*dy + x*dx.
+type rays struct{ origin, dx, dy vec }
 
 func (w *view) rays(width, height int) rays {
-	var r rays
 	iw, ih := 1/float64(width), 1/float64(height)
-	for i := range r.origin {
-		r.origin[i] = w.fwd[i] + float64(w.right[i]*(iw-1)) + float64(w.down[i]*(ih-1))
-		r.dx[i] = float64(w.right[i] * (2 * iw))
-		r.dy[i] = float64(w.down[i] * (2 * ih))
+	return rays{
+		origin: w.fwd.add(w.right.mul(iw - 1)).add(w.down.mul(ih - 1)),
+		dx:     w.right.mul(2 * iw),
+		dy:     w.down.mul(2 * ih),
 	}
-	return r
 }
 
-func (r *rays) at(x, y float64) [3]float64 {
-	var d [3]float64
-	for i := range d {
-		d[i] = r.origin[i] + float64(x*r.dx[i]) + float64(y*r.dy[i])
-	}
-	return d
-}
+func (r *rays) row(y float64) vec   { return r.origin.add(r.dy.mul(y)) }
+func (r *rays) at(x, y float64) vec { return r.row(y).add(r.dx.mul(x)) }

@@ -50,7 +50,7 @@ func NewRenderer(look Look, cams []Camera, w, h int) *Renderer {
 }
 
 // subsamples are the places inside an edge pixel that are averaged.
-var subsamples = [...][2]float64{{-0.125, -0.375}, {0.375, -0.125}, {-0.375, 0.125}, {0.125, 0.375}}
+var subsamples = [...][2]float64{{-0.125, -0.375}, {-0.375, 0.125}, {0.375, -0.125}, {0.125, 0.375}}
 
 func newPlate(s *style, c Camera, w, h int, keys []uint32) plate {
 	p := plate{view: newView(c), light: make([]uint16, w*h*3), floor: make([][2]float32, w*h)}
@@ -61,9 +61,7 @@ func newPlate(s *style, c Camera, w, h int, keys []uint32) plate {
 			i := y*w + x
 			keys[i] = sp.key
 			p.floor[i] = [2]float32{float32(sp.x), float32(sp.y)}
-			for j, v := range sp.c {
-				p.light[3*i+j] = toFixed(v)
-			}
+			put(p.light[3*i:3*i+3], sp.c)
 		}
 	}
 	for y := range h {
@@ -71,16 +69,11 @@ func newPlate(s *style, c Camera, w, h int, keys []uint32) plate {
 			i := y*w + x
 			k := keys[i]
 			if x > 0 && keys[i-1] != k || x+1 < w && keys[i+1] != k || y > 0 && keys[i-w] != k || y+1 < h && keys[i+w] != k {
-				var sum [3]float64
+				var sum vec
 				for _, o := range subsamples {
-					sp := s.look(p.view.pos, p.rays.at(float64(x)+o[0], float64(y)+o[1]))
-					for j, v := range sp.c {
-						sum[j] += v
-					}
+					sum = sum.add(s.look(p.view.pos, p.rays.at(float64(x)+o[0], float64(y)+o[1])).c)
 				}
-				for j, v := range sum {
-					p.light[3*i+j] = toFixed(v / float64(len(subsamples)))
-				}
+				put(p.light[3*i:3*i+3], sum.mul(1/float64(len(subsamples))))
 			}
 		}
 	}
@@ -97,12 +90,7 @@ func (r *Renderer) Render(dst *image.RGBA, cam int, objs []Object, frame uint64)
 	for i := range objs {
 		r.shadow(p, &objs[i])
 	}
-	x0, y0, x1, y1 := r.bounds()
-	for y := y0; y < y1; y++ {
-		for x := x0; x < x1; x++ {
-			r.paintPixel(x, y)
-		}
-	}
+	r.paint()
 	r.film.develop(dst, r.buf, r.w, r.h, frame<<3^uint64(cam))
 }
 
@@ -125,76 +113,89 @@ func (r *Renderer) trace(p *plate, objs []Object) {
 		s.prepare(&p.view, &p.rays, r.w, r.h, &objs[i])
 		r.lamps = append(r.lamps, r.style.lampFor(s))
 		for y := s.y0; y < s.y1; y++ {
+			row := s.ray.row(float64(y))
+			keys, depths := r.key[y*r.w:(y+1)*r.w], r.depth[y*r.w:(y+1)*r.w]
 			for x := s.x0; x < s.x1; x++ {
-				t, surf := s.hit(s.ray.at(float64(x), float64(y)))
-				if surf == surfNone {
-					continue
-				}
-				if q := y*r.w + x; r.key[q] == 0 || t < r.depth[q] {
-					r.depth[q] = t
-					r.key[q] = uint16(i+1)<<4 | uint16(surf)
+				t, surf := s.hit(row.add(s.ray.dx.mul(float64(x))))
+				if surf != surfNone && (keys[x] == 0 || t < depths[x]) {
+					depths[x] = t
+					keys[x] = keyOf(i, surf)
 				}
 			}
 		}
 	}
 }
 
-// bounds is the box around all solids.
-func (r *Renderer) bounds() (x0, y0, x1, y1 int) {
-	x0, y0 = r.w, r.h
+func keyOf(i int, surf uint8) uint16 { return uint16(i+1)<<4 | uint16(surf) }
+
+// paint lays the objects over the room: one sample inside a surface, several
+// where surfaces meet.
+func (r *Renderer) paint() {
+	x0, y0, x1, y1 := r.w, r.h, 0, 0
 	for i := range r.solids {
 		s := &r.solids[i]
 		x0, y0 = min(x0, s.x0), min(y0, s.y0)
 		x1, y1 = max(x1, s.x1), max(y1, s.y1)
 	}
-	return x0, y0, x1, y1
+	for y := y0; y < y1; y++ {
+		row := r.key[y*r.w : (y+1)*r.w]
+		above, below := row, row
+		if y > 0 {
+			above = r.key[(y-1)*r.w : y*r.w]
+		}
+		if y+1 < r.h {
+			below = r.key[(y+1)*r.w : (y+2)*r.w]
+		}
+		for x := x0; x < x1; x++ {
+			k := row[x]
+			if above[x] != k || below[x] != k || row[max(x-1, 0)] != k || row[min(x+1, r.w-1)] != k {
+				r.paintEdge(x, y)
+			} else if k != 0 {
+				s, l := &r.solids[k>>4-1], &r.lamps[k>>4-1]
+				q := y*r.w + x
+				put(r.buf[3*q:3*q+3], s.shade(l, s.ray.at(float64(x), float64(y)), r.depth[q], uint8(k&15)))
+			}
+		}
+	}
 }
 
-// paintPixel lays the objects over the room at one pixel.
-func (r *Renderer) paintPixel(x, y int) {
+// paintEdge averages samples. Neighbouring samples of one surface are shaded
+// once: within a pixel it hardly changes.
+func (r *Renderer) paintEdge(x, y int) {
 	q := y*r.w + x
-	k := r.key[q]
-	edge := x > 0 && r.key[q-1] != k || x+1 < r.w && r.key[q+1] != k ||
-		y > 0 && r.key[q-r.w] != k || y+1 < r.h && r.key[q+r.w] != k
-	if !edge {
-		if k != 0 {
-			i := k>>4 - 1
-			s := &r.solids[i]
-			r.put(q, s.shade(&r.lamps[i], s.ray.at(float64(x), float64(y)), r.depth[q], uint8(k&15)))
+	pix := r.buf[3*q : 3*q+3]
+	var sum, last vec
+	have := uint16(0xffff)
+	for _, off := range subsamples {
+		d, t, k := r.nearest(x, y, off)
+		switch {
+		case k == have:
+		case k == 0:
+			last = vec{float64(pix[0]), float64(pix[1]), float64(pix[2])}.mul(1.0 / linearOne)
+		default:
+			last = r.solids[k>>4-1].shade(&r.lamps[k>>4-1], d, t, uint8(k&15))
 		}
-		return
+		have, sum = k, sum.add(last)
 	}
-	room := [3]float64{float64(r.buf[3*q]) / linearOne, float64(r.buf[3*q+1]) / linearOne, float64(r.buf[3*q+2]) / linearOne}
-	var sum [3]float64
-	for _, o := range subsamples {
-		c := room
-		if s, l, d, t, surf := r.nearest(x, y, o); s != nil {
-			c = s.shade(l, d, t, surf)
-		}
-		for j, v := range c {
-			sum[j] += v
-		}
-	}
-	r.put(q, scale(sum, 1/float64(len(subsamples))))
+	put(pix, sum.mul(1/float64(len(subsamples))))
 }
 
-func (r *Renderer) put(q int, c [3]float64) {
-	for j, v := range c {
-		r.buf[3*q+j] = toFixed(v)
-	}
+func put(pix []uint16, c vec) {
+	pix[0], pix[1], pix[2] = toFixed(c.x), toFixed(c.y), toFixed(c.z)
 }
 
-// nearest traces one ray beside the centre of a pixel.
-func (r *Renderer) nearest(x, y int, off [2]float64) (s *solid, l *lamp, dir [3]float64, depth float64, surf uint8) {
+// nearest follows one ray beside the centre of a pixel and returns its
+// direction, the depth and the key of what it meets.
+func (r *Renderer) nearest(x, y int, off [2]float64) (dir vec, depth float64, key uint16) {
 	for i := range r.solids {
-		o := &r.solids[i]
-		if x < o.x0 || x >= o.x1 || y < o.y0 || y >= o.y1 {
+		s := &r.solids[i]
+		if x < s.x0 || x >= s.x1 || y < s.y0 || y >= s.y1 {
 			continue
 		}
-		d := o.ray.at(float64(x)+off[0], float64(y)+off[1])
-		if t, f := o.hit(d); f != surfNone && (s == nil || t < depth) {
-			s, l, dir, depth, surf = o, &r.lamps[i], d, t, f
+		d := s.ray.at(float64(x)+off[0], float64(y)+off[1])
+		if t, surf := s.hit(d); surf != surfNone && (key == 0 || t < depth) {
+			dir, depth, key = d, t, keyOf(i, surf)
 		}
 	}
-	return s, l, dir, depth, surf
+	return dir, depth, key
 }

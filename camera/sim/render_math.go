@@ -6,25 +6,22 @@ import "math"
 // some machines, and pictures must be the same bytes on all of them. For the
 // same reason only Sqrt and Floor, which are exact, come from package math.
 
-func dot(a, b [3]float64) float64 {
-	return float64(a[0]*b[0]) + float64(a[1]*b[1]) + float64(a[2]*b[2])
+// vec is a struct, not an array, so that the compiler keeps it in registers.
+type vec struct{ x, y, z float64 }
+
+func (a vec) dot(b vec) float64 {
+	return float64(a.x*b.x) + float64(a.y*b.y) + float64(a.z*b.z)
 }
 
-func normalize(a [3]float64) [3]float64 {
-	k := 1 / math.Sqrt(dot(a, a))
-	return [3]float64{float64(a[0] * k), float64(a[1] * k), float64(a[2] * k)}
-}
-
-func scale(a [3]float64, k float64) [3]float64 {
-	return [3]float64{float64(a[0] * k), float64(a[1] * k), float64(a[2] * k)}
-}
+func (a vec) add(b vec) vec             { return vec{a.x + b.x, a.y + b.y, a.z + b.z} }
+func (a vec) sub(b vec) vec             { return vec{a.x - b.x, a.y - b.y, a.z - b.z} }
+func (a vec) mul(k float64) vec         { return vec{float64(a.x * k), float64(a.y * k), float64(a.z * k)} }
+func (a vec) times(b vec) vec           { return vec{float64(a.x * b.x), float64(a.y * b.y), float64(a.z * b.z)} }
+func (a vec) unit() vec                 { return a.mul(1 / math.Sqrt(a.dot(a))) }
+func (a vec) lerp(b vec, t float64) vec { return a.add(b.sub(a).mul(t)) }
 
 // lerp returns a at t=0 and b at t=1.
 func lerp(a, b, t float64) float64 { return a + float64((b-a)*t) }
-
-func lerp3(a, b [3]float64, t float64) [3]float64 {
-	return [3]float64{lerp(a[0], b[0], t), lerp(a[1], b[1], t), lerp(a[2], b[2], t)}
-}
 
 // smooth rises from 0 at a to 1 at b.
 func smooth(a, b, x float64) float64 {

@@ -19,8 +19,8 @@ func (r *Renderer) shadow(p *plate, ob *Object) {
 	st := &r.style
 	length := min(float64(height*st.slen), 0.7)
 	// Along the floor, away from the light.
-	k := -1 / math.Sqrt(float64(st.light[0]*st.light[0])+float64(st.light[1]*st.light[1]))
-	lx, ly := float64(st.light[0]*k), float64(st.light[1]*k)
+	k := -1 / math.Sqrt(float64(st.light.x*st.light.x)+float64(st.light.y*st.light.y))
+	lx, ly := float64(st.light.x*k), float64(st.light.y*k)
 	reach := float64(rad * 2.1)
 	x0, x1, y0, y1 := p.floorBox(ob.X, ob.Y, ob.X+float64(lx*length), ob.Y+float64(ly*length), reach, r.w, r.h)
 
@@ -66,7 +66,7 @@ func (p *plate) floorBox(ax, ay, bx, by, reach float64, w, h int) (x0, x1, y0, y
 	ys := [2]float64{min(ay, by) - reach, max(ay, by) + reach}
 	for _, x := range xs {
 		for _, y := range ys {
-			u, v, depth := p.view.project([3]float64{x, y, 0})
+			u, v, depth := p.view.project(vec{x, y, 0})
 			if depth < 0.05 {
 				return 0, w, 0, h
 			}

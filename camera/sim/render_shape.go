@@ -39,10 +39,8 @@ const (
 	surfNone uint8 = iota
 	surfSide
 	surfTop
-	surfX0
-	surfX1
-	surfY0
-	surfY1
+	surfX
+	surfY
 	surfLeg0
 	surfLeg1
 	surfTorso
@@ -59,7 +57,7 @@ type solid struct {
 	shape          Shape
 	color          Color
 	cos, sin       float64
-	o              [3]float64 // the camera
+	o              vec // the camera
 	ray            rays
 	x0, y0, x1, y1 int // pixels that can see it, x1 and y1 excluded
 }
@@ -70,7 +68,7 @@ func (s *solid) prepare(v *view, r *rays, w, h int, ob *Object) {
 	if ob.Shape == Box || ob.Shape == Person {
 		s.sin, s.cos = sincos(ob.Face)
 	}
-	s.o = s.turn([3]float64{v.pos[0] - ob.X, v.pos[1] - ob.Y, v.pos[2]})
+	s.o = s.turn(v.pos.sub(vec{ob.X, ob.Y, 0}))
 	s.ray = rays{s.turn(r.origin), s.turn(r.dx), s.turn(r.dy)}
 
 	rad, height := extent(ob.Shape)
@@ -93,7 +91,7 @@ func (s *solid) prepare(v *view, r *rays, w, h int, ob *Object) {
 		if i&4 != 0 {
 			z = 0
 		}
-		u, vv, depth := v.project([3]float64{
+		u, vv, depth := v.project(vec{
 			ob.X + float64(s.cos*x) - float64(s.sin*y),
 			ob.Y + float64(s.sin*x) + float64(s.cos*y), z})
 		if depth < 0.05 { // at the camera: no useful bound
@@ -117,17 +115,17 @@ func pixels(a, b float64, n int) (int, int) {
 }
 
 // turn takes a vector from the room to the frame of the solid.
-func (s *solid) turn(a [3]float64) [3]float64 {
-	return [3]float64{
-		float64(s.cos*a[0]) + float64(s.sin*a[1]),
-		float64(s.cos*a[1]) - float64(s.sin*a[0]),
-		a[2],
+func (s *solid) turn(a vec) vec {
+	return vec{
+		float64(s.cos*a.x) + float64(s.sin*a.y),
+		float64(s.cos*a.y) - float64(s.sin*a.x),
+		a.z,
 	}
 }
 
 // hit returns the depth at which the ray with direction d meets the solid and
 // the surface it meets there, surfNone for a miss.
-func (s *solid) hit(d [3]float64) (float64, uint8) {
+func (s *solid) hit(d vec) (float64, uint8) {
 	switch s.shape {
 	case Ball:
 		if t, ok := sphere(s.o, d, ballR, ballR); ok {
@@ -135,146 +133,154 @@ func (s *solid) hit(d [3]float64) (float64, uint8) {
 		}
 		return 0, surfNone
 	case Box:
-		return s.hitBox(d)
+		return hitBox(s.o, d)
 	case Cone:
-		return s.hitCone(d)
+		return hitCone(s.o, d)
 	case Can:
-		if t, z, ok := tube(s.o[0], s.o[1], s.o[2], d[0], d[1], d[2], canR); ok {
-			if z >= 0 && z <= canH {
-				return t, surfSide
-			}
-			if t, ok := lid(s.o, d, canR, canH); ok {
-				return t, surfTop
-			}
-		}
-		return 0, surfNone
+		return hitCan(s.o, d)
 	}
-	return s.hitPerson(d)
+	return hitPerson(s.o, d)
 }
 
-func sphere(o, d [3]float64, z, r float64) (float64, bool) {
-	oz := o[2] - z
-	b := float64(o[0]*d[0]) + float64(o[1]*d[1]) + float64(oz*d[2])
-	c := float64(o[0]*o[0]) + float64(o[1]*o[1]) + float64(oz*oz) - float64(r*r)
-	a := dot(d, d)
-	q := float64(b*b) - float64(a*c)
+// sphere meets the sphere of radius r around height z.
+func sphere(o, d vec, z, r float64) (float64, bool) {
+	o.z -= z
+	a, b := d.dot(d), o.dot(d)
+	q := float64(b*b) - float64(a*(o.dot(o)-float64(r*r)))
 	if q < 0 {
 		return 0, false
 	}
 	return (-b - math.Sqrt(q)) / a, true
 }
 
-// tube meets an endless upright cylinder; ok also when the ray starts inside
-// it, with a height above every lid that the ray can come through.
-func tube(ox, oy, oz, dx, dy, dz, r float64) (t, z float64, ok bool) {
-	a := float64(dx*dx) + float64(dy*dy)
-	b := float64(ox*dx) + float64(oy*dy)
-	c := float64(ox*ox) + float64(oy*oy) - float64(r*r)
+// tube meets an endless upright cylinder of radius r. A ray that starts inside
+// it meets it behind its start, and a vertical one at an endless height.
+func tube(o, d vec, r float64) (t, z float64, ok bool) {
+	a := float64(d.x*d.x) + float64(d.y*d.y)
+	b := float64(o.x*d.x) + float64(o.y*d.y)
+	c := float64(o.x*o.x) + float64(o.y*o.y) - float64(r*r)
 	q := float64(b*b) - float64(a*c)
-	if q < 0 || a < 1e-12 {
+	if q < 0 {
+		return 0, 0, false
+	}
+	if a < 1e-12 {
 		return 0, math.Inf(1), c < 0
 	}
 	t = (-b - math.Sqrt(q)) / a
-	return t, oz + float64(t*dz), true
+	return t, o.z + float64(t*d.z), true
 }
 
-// lid meets the disc of radius r at height z from above.
-func lid(o, d [3]float64, r, z float64) (float64, bool) {
-	if d[2] >= 0 || o[2] <= z {
-		return 0, false
+func hitCan(o, d vec) (float64, uint8) {
+	t, z, ok := tube(o, d, canR)
+	switch {
+	case !ok || z < 0:
+		return 0, surfNone
+	case z <= canH:
+		return t, surfSide
+	case d.z >= 0:
+		return 0, surfNone
 	}
-	t := (z - o[2]) / d[2]
-	x, y := o[0]+float64(t*d[0]), o[1]+float64(t*d[1])
-	return t, float64(x*x)+float64(y*y) <= r*r
+	t = (canH - o.z) / d.z
+	x, y := o.x+float64(t*d.x), o.y+float64(t*d.y)
+	if float64(x*x)+float64(y*y) > canR*canR {
+		return 0, surfNone
+	}
+	return t, surfTop
 }
 
-func (s *solid) hitCone(d [3]float64) (float64, uint8) {
+func hitCone(o, d vec) (float64, uint8) {
 	const k = (coneR / coneH) * (coneR / coneH)
-	w := s.o[2] - coneH
-	a := float64(d[0]*d[0]) + float64(d[1]*d[1]) - float64(k*float64(d[2]*d[2]))
-	b := float64(s.o[0]*d[0]) + float64(s.o[1]*d[1]) - float64(k*float64(w*d[2]))
-	c := float64(s.o[0]*s.o[0]) + float64(s.o[1]*s.o[1]) - float64(k*float64(w*w))
+	w := o.z - coneH
+	a := float64(d.x*d.x) + float64(d.y*d.y) - float64(k*float64(d.z*d.z))
+	b := float64(o.x*d.x) + float64(o.y*d.y) - float64(k*float64(w*d.z))
+	c := float64(o.x*o.x) + float64(o.y*o.y) - float64(k*float64(w*w))
 	q := float64(b*b) - float64(a*c)
 	if q < 0 || a == 0 {
 		return 0, surfNone
 	}
 	q = math.Sqrt(q)
 	t0, t1 := (-b-q)/a, (-b+q)/a
-	if t0 > t1 {
+	if a < 0 {
 		t0, t1 = t1, t0
 	}
-	if z := s.o[2] + float64(t0*d[2]); t0 > 0 && z >= 0 && z <= coneH {
+	// One of the two may lie on the mirror image above the tip.
+	if z := o.z + float64(t0*d.z); t0 > 0 && z >= 0 && z <= coneH {
 		return t0, surfSide
 	}
-	if z := s.o[2] + float64(t1*d[2]); t1 > 0 && z >= 0 && z <= coneH {
+	if z := o.z + float64(t1*d.z); t1 > 0 && z >= 0 && z <= coneH {
 		return t1, surfSide
 	}
 	return 0, surfNone
 }
 
-func (s *solid) hitBox(d [3]float64) (float64, uint8) {
-	near, far, surf := 0.0, math.Inf(1), surfNone
-	for i, lim := range [3][2]float64{{-boxHalf, boxHalf}, {-boxHalf, boxHalf}, {0, boxH}} {
-		if d[i] == 0 {
-			if s.o[i] < lim[0] || s.o[i] > lim[1] {
-				return 0, surfNone
-			}
-			continue
-		}
-		a, b := (lim[0]-s.o[i])/d[i], (lim[1]-s.o[i])/d[i]
-		face := boxFaces[i][0]
-		if a > b {
-			a, b = b, a
-			face = boxFaces[i][1]
-		}
-		if a > near {
-			near, surf = a, face
-		}
-		far = min(far, b)
+func hitBox(o, d vec) (float64, uint8) {
+	ix, iy, iz := inverse(d.x), inverse(d.y), inverse(d.z)
+	hx, hy, hz := math.Abs(float64(boxHalf*ix)), math.Abs(float64(boxHalf*iy)), math.Abs(float64(boxH/2*iz))
+	mx, my, mz := float64(-o.x*ix), float64(-o.y*iy), float64((boxH/2-o.z)*iz)
+	near, surf := mx-hx, surfX
+	if t := my - hy; t > near {
+		near, surf = t, surfY
 	}
-	if near > far {
+	if t := mz - hz; t > near {
+		near, surf = t, surfTop
+	}
+	if !(near <= mx+hx && near <= my+hy && near <= mz+hz) || near <= 0 {
 		return 0, surfNone
 	}
 	return near, surf
 }
 
-var boxFaces = [3][2]uint8{{surfX0, surfX1}, {surfY0, surfY1}, {surfSide, surfTop}}
+// inverse keeps clear of infinities, whose differences are no numbers.
+func inverse(x float64) float64 {
+	if x == 0 {
+		return 1e30
+	}
+	return 1 / x
+}
 
-func (s *solid) hitPerson(d [3]float64) (float64, uint8) {
+// A person is met part by part; the torso is a circle stretched along y, its
+// shoulders half of an ellipsoid.
+func hitPerson(o, d vec) (float64, uint8) {
 	best, surf := math.Inf(1), surfNone
-	ox, oy, oz := s.o[0], s.o[1], s.o[2]
-	if t, ok := sphere(s.o, d, headZ, headR); ok {
+	if t, ok := sphere(o, d, headZ, headR); ok {
 		best, surf = t, surfHead
 	}
-	for i, y := range [2]float64{-legY, legY} {
-		if t, z, ok := tube(ox, oy-y, oz, d[0], d[1], d[2], legR); ok && t < best && z >= 0 && z <= legH {
-			best, surf = t, surfLeg0+uint8(i)
-		}
-	}
-	for i, y := range [2]float64{-armY, armY} {
-		if t, z, ok := tube(ox, oy-y, oz, d[0], d[1], d[2], armR); ok {
-			if t < best && z >= armLow && z <= armHigh {
-				best, surf = t, surfArm0+uint8(i)
-			} else if z > armHigh {
-				if t, ok := sphere([3]float64{ox, oy - y, oz}, d, armHigh, armR); ok && t < best {
-					best, surf = t, surfArm0+uint8(i)
-				}
+	const ky, kz = torsoX / torsoY, torsoX / shoulderZ
+	so, sd := vec{o.x, float64(o.y * ky), o.z}, vec{d.x, float64(d.y * ky), d.z}
+	if t, z, ok := tube(so, sd, torsoX); ok {
+		if z >= torsoLow && z <= torsoHigh {
+			if t < best {
+				best, surf = t, surfTorso
 			}
-		}
-	}
-	// The torso is a circle stretched by torsoY / torsoX along y.
-	const k = torsoX / torsoY
-	ky, kd := float64(oy*k), float64(d[1]*k)
-	if t, z, ok := tube(ox, ky, oz, d[0], kd, d[2], torsoX); ok {
-		if t < best && z >= torsoLow && z <= torsoHigh {
-			best, surf = t, surfTorso
 		} else if z > torsoHigh {
-			const kz = torsoX / shoulderZ
-			o := [3]float64{ox, ky, float64((oz - torsoHigh) * kz)}
-			if t, ok := sphere(o, [3]float64{d[0], kd, float64(d[2] * kz)}, 0, torsoX); ok && t < best {
+			so.z, sd.z = float64((o.z-torsoHigh)*kz), float64(d.z*kz)
+			if t, ok := sphere(so, sd, 0, torsoX); ok && t < best {
 				best, surf = t, surfShoulder
 			}
 		}
 	}
+	if t, ok := hitArm(vec{o.x, o.y + armY, o.z}, d); ok && t < best {
+		best, surf = t, surfArm0
+	}
+	if t, ok := hitArm(vec{o.x, o.y - armY, o.z}, d); ok && t < best {
+		best, surf = t, surfArm1
+	}
+	if t, z, ok := tube(vec{o.x, o.y + legY, o.z}, d, legR); ok && t < best && z >= 0 && z <= legH {
+		best, surf = t, surfLeg0
+	}
+	if t, z, ok := tube(vec{o.x, o.y - legY, o.z}, d, legR); ok && t < best && z >= 0 && z <= legH {
+		best, surf = t, surfLeg1
+	}
 	return best, surf
+}
+
+func hitArm(o, d vec) (float64, bool) {
+	t, z, ok := tube(o, d, armR)
+	if !ok || z < armLow {
+		return 0, false
+	}
+	if z > armHigh {
+		return sphere(o, d, armHigh, armR)
+	}
+	return t, true
 }
