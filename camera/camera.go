@@ -1,0 +1,51 @@
+package camera
+
+import (
+	"context"
+	"image"
+	"time"
+)
+
+// Frame is one picture of one view.
+//
+// Image is borrowed from the source: it may be read until Release and is
+// overwritten some time after it. Whoever takes a frame from a source releases
+// it exactly once; who needs the pixels longer copies them.
+type Frame struct {
+	Image image.Image
+	Time  time.Time // the instant of exposure, by the clock that all views of the place share
+	Seq   uint64    // counts the pictures of this source, gaps are pictures that were lost
+
+	release func()
+}
+
+// NewFrame makes a frame whose buffer goes back to its owner through release,
+// which may be nil.
+func NewFrame(img image.Image, at time.Time, seq uint64, release func()) Frame {
+	return Frame{Image: img, Time: at, Seq: seq, release: release}
+}
+
+// Release gives the picture's buffer back.
+func (f Frame) Release() {
+	if f.release != nil {
+		f.release()
+	}
+}
+
+// Source is one view: a camera, a simulated one, or a row of files.
+type Source interface {
+	// Next waits for the next picture. It returns [io.EOF] after the last one
+	// and the context's error when that ends first. It is called from one
+	// goroutine.
+	Next(ctx context.Context) (Frame, error)
+
+	// Close frees what the source holds. It is called once, after the last
+	// call of Next has returned.
+	Close() error
+}
+
+// View is a source with the name people know it by.
+type View struct {
+	Name string
+	Source
+}

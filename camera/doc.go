@@ -1,0 +1,7 @@
+// Package camera defines where pictures come from: [Source] yields one [Frame]
+// after the other of one view, and [OpenFolder] reads them from files.
+//
+// A view is one camera. Views of one place are used together: the consumer
+// pairs their frames by [Frame.Time], so sources of the same place must share a
+// clock. Nothing here knows what is done with the pictures.
+package camera

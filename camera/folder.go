@@ -1,0 +1,163 @@
+package camera
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// FolderOptions says how a folder of pictures is played. The zero value plays
+// as fast as frames are asked for.
+type FolderOptions struct {
+	// Every is the time between two pictures. Zero does not wait, and the frame
+	// times are a second apart.
+	Every time.Duration
+
+	// Decode turns a file into a picture. Nil means [DecodePicture].
+	Decode func(data []byte) (image.Image, error)
+
+	// Bad is told of each picture that cannot be used, from the goroutine that
+	// reads the view. Such a picture is counted and skipped.
+	Bad func(error)
+}
+
+// Folder is a view whose pictures are files.
+type Folder struct {
+	files []folderFile
+	next  int
+	start time.Time
+	opts  FolderOptions
+	bad   atomic.Uint64
+}
+
+// folderFile is one picture: at is its place in the order of all instants of
+// the folder, the same in every view.
+type folderFile struct {
+	path string
+	at   int
+}
+
+// maxFile is far above any camera's picture and far below what would hurt.
+const maxFile = 64 << 20
+
+// OpenFolder finds the views of a folder of PNG and JPEG files, in one of
+// these forms, and returns them sorted by name:
+//
+//   - one sub-folder per view: DIR/front/0001.jpg, DIR/side/0001.jpg;
+//   - one folder, files named by view and number: DIR/front-0001.jpg,
+//     DIR/side-0001.jpg, or DIR/0001-front.jpg, DIR/0001-side.jpg;
+//   - anything else is one view, called "camera".
+//
+// Files are in natural order (2 before 10). Pictures of several views belong
+// together when their names (or numbers) are equal, and by position when no
+// name occurs in two views. Pictures are read as they are needed.
+func OpenFolder(dir string, o *FolderOptions) ([]View, error) {
+	if o == nil {
+		o = &FolderOptions{}
+	}
+	sets, err := listViews(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(sets) == 0 {
+		return nil, fmt.Errorf("%s: no .png, .jpg or .jpeg file", dir)
+	}
+	align(sets)
+	start := time.Now()
+	views := make([]View, len(sets))
+	for i, s := range sets {
+		f := &Folder{start: start, opts: *o}
+		if f.opts.Decode == nil {
+			f.opts.Decode = DecodePicture
+		}
+		for _, p := range s.pictures {
+			f.files = append(f.files, folderFile{p.path, p.at})
+		}
+		views[i] = View{Name: s.name, Source: f}
+	}
+	return views, nil
+}
+
+// Len is the number of files of the view, good or bad.
+func (f *Folder) Len() int { return len(f.files) }
+
+// Bad is the number of pictures skipped so far because they could not be used.
+func (f *Folder) Bad() uint64 { return f.bad.Load() }
+
+// Next implements [Source]. Seq is the position of the picture among all
+// instants of the folder; the pixels stay valid after Release.
+func (f *Folder) Next(ctx context.Context) (Frame, error) {
+	for f.next < len(f.files) {
+		file := f.files[f.next]
+		every := f.opts.Every
+		if every <= 0 {
+			every = time.Second
+		}
+		at := f.start.Add(time.Duration(file.at) * every)
+		if f.opts.Every > 0 {
+			if err := sleepUntil(ctx, at); err != nil {
+				return Frame{}, err
+			}
+		} else if err := ctx.Err(); err != nil {
+			return Frame{}, err
+		}
+		f.next++
+		img, err := f.read(file.path)
+		if err != nil {
+			f.bad.Add(1)
+			if f.opts.Bad != nil {
+				f.opts.Bad(err)
+			}
+			continue
+		}
+		return NewFrame(img, at, uint64(file.at), nil), nil
+	}
+	return Frame{}, io.EOF
+}
+
+// Close implements [Source].
+func (f *Folder) Close() error { return nil }
+
+func (f *Folder) read(path string) (image.Image, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if st, err := file.Stat(); err != nil {
+		return nil, err
+	} else if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxFile>>20)
+	}
+	img, err := f.opts.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return img, nil
+}
+
+func sleepUntil(ctx context.Context, at time.Time) error {
+	d := time.Until(at)
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

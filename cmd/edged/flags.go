@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime/debug"
+)
+
+// newFlags makes the flags of a subcommand; synopsis is what follows its name,
+// about a sentence or two below it.
+func newFlags(name, synopsis, about string) *flag.FlagSet {
+	fs := flag.NewFlagSet("edged "+name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "usage: edged %s %s\n\n%s\n\n", name, synopsis, about)
+		fs.PrintDefaults()
+	}
+	return fs
+}
+
+// parseFlags parses args. When ok is false the subcommand ends with code: help
+// was asked for, or the use was wrong and stderr says how.
+func parseFlags(fs *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, ok bool) {
+	usage := fs.Usage
+	fs.Usage = func() {}
+	err := fs.Parse(args)
+	fs.Usage = usage
+	switch {
+	case err == nil:
+		return exitOK, true
+	case errors.Is(err, flag.ErrHelp):
+		fs.SetOutput(stdout)
+		fs.Usage()
+		return exitOK, false
+	}
+	return wrongUse(fs, stderr, err.Error()), false
+}
+
+// wrongUse says what was wrong and where to read more.
+func wrongUse(fs *flag.FlagSet, stderr io.Writer, what string) int {
+	fmt.Fprintf(stderr, "%s: %s (see %s -h)\n", fs.Name(), what, fs.Name())
+	return exitUsage
+}
+
+// version is what the Go toolchain recorded about this build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,37 @@
+package edge
+
+import (
+	"context"
+	"image"
+	"iter"
+	"time"
+)
+
+// Model is what the daemon needs of a model. [VLM] makes one of a *vlm.Model.
+type Model interface {
+	Name() string    // for people, from the model file
+	Backend() string // the kernels in use
+	NewStream() Stream
+}
+
+// Stream carries the memory of one scene. One goroutine uses it.
+type Stream interface {
+	// See takes one frame set into the memory and says how long the picture
+	// side (preprocessing, towers, projector) and the state encoder took.
+	See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error)
+
+	// Caption and Answer yield the text in pieces. They leave the memory alone.
+	Caption(ctx context.Context) iter.Seq2[string, error]
+	Answer(ctx context.Context, question string) iter.Seq2[string, error]
+
+	// ImageState is what the decoder reads; borrowed until the next call.
+	ImageState() []float32
+
+	// Snapshot is all that Restore needs to answer the same questions with the
+	// same bytes and to see on; it is a copy.
+	Snapshot() []byte
+	Restore(snapshot []byte) error
+
+	// MemoryBytes is the size of the memory, which never grows.
+	MemoryBytes() int64
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs what `make test` needs besides Go: a C compiler for the race detector,
+# qemu to run arm64 tests, python3 for the protocol's Python client and the
+# training's own tests. Debian and its relatives as root; elsewhere it names what
+# is missing.
+set -eu
+
+missing=""
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need gcc gcc
+need qemu-aarch64-static qemu-user-static
+need python3 python3
+[ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+command -v python3 >/dev/null 2>&1 && /usr/bin/python3 -c 'import torch' 2>/dev/null || missing="$missing python3-torch"
+
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	echo "installing:$missing"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	exit 0
+fi
+echo "make test needs these Debian packages (or their equivalents):$missing" >&2
+echo "install them and run make test again, e.g. sudo apt-get install$missing" >&2
+exit 1
