@@ -5,7 +5,7 @@
 # make cross    the binary for arm64, amd64 and arm (v7)
 
 GO          ?= go
-STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 QEMU        ?= qemu-aarch64-static
 CPUS        ?= cortex-a72 cortex-a76 max
 # Packages whose arm64 build is run on every CPU model; the others run on one.
