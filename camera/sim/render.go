@@ -148,8 +148,10 @@ func (r *Renderer) paint() {
 		}
 		for x := x0; x < x1; x++ {
 			k := row[x]
-			if above[x] != k || below[x] != k || row[max(x-1, 0)] != k || row[min(x+1, r.w-1)] != k {
-				r.paintEdge(x, y)
+			n, s, w, e := above[x], below[x], row[max(x-1, 0)], row[min(x+1, r.w-1)]
+			if n != k || s != k || w != k || e != k {
+				among := uint64(1)<<(k>>4) | 1<<(n>>4) | 1<<(s>>4) | 1<<(w>>4) | 1<<(e>>4)
+				r.paintEdge(x, y, among)
 			} else if k != 0 {
 				s, l := &r.solids[k>>4-1], &r.lamps[k>>4-1]
 				q := y*r.w + x
@@ -160,14 +162,15 @@ func (r *Renderer) paint() {
 }
 
 // paintEdge averages samples. Neighbouring samples of one surface are shaded
-// once: within a pixel it hardly changes.
-func (r *Renderer) paintEdge(x, y int) {
+// once: within a pixel it hardly changes. Only the solids seen in and around
+// the pixel are looked at: bit i+1 of among is solid i.
+func (r *Renderer) paintEdge(x, y int, among uint64) {
 	q := y*r.w + x
 	pix := r.buf[3*q : 3*q+3]
 	var sum, last vec
 	have := uint16(0xffff)
 	for _, off := range subsamples {
-		d, t, k := r.nearest(x, y, off)
+		d, t, k := r.nearest(float64(x)+off[0], float64(y)+off[1], among)
 		switch {
 		case k == have:
 		case k == 0:
@@ -184,15 +187,15 @@ func put(pix []uint16, c vec) {
 	pix[0], pix[1], pix[2] = toFixed(c.x), toFixed(c.y), toFixed(c.z)
 }
 
-// nearest follows one ray beside the centre of a pixel and returns its
-// direction, the depth and the key of what it meets.
-func (r *Renderer) nearest(x, y int, off [2]float64) (dir vec, depth float64, key uint16) {
+// nearest follows one ray and returns its direction, the depth and the key of
+// what it meets.
+func (r *Renderer) nearest(x, y float64, among uint64) (dir vec, depth float64, key uint16) {
 	for i := range r.solids {
-		s := &r.solids[i]
-		if x < s.x0 || x >= s.x1 || y < s.y0 || y >= s.y1 {
+		if among>>(i+1)&1 == 0 {
 			continue
 		}
-		d := s.ray.at(float64(x)+off[0], float64(y)+off[1])
+		s := &r.solids[i]
+		d := s.ray.at(x, y)
 		if t, surf := s.hit(d); surf != surfNone && (key == 0 || t < depth) {
 			dir, depth, key = d, t, keyOf(i, surf)
 		}

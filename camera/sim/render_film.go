@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"image"
 	"math"
 )
@@ -20,15 +21,17 @@ func toFixed(v float64) uint16 {
 // film turns light into display values: exposure, vignette, tone, noise.
 type film struct {
 	tone  [linearMax + 1]int16 // linear to display, 4 fractional bits
-	grain [1 << 14]int16       // noise of this room, same unit
+	grain []int16              // noise of this room, same unit; a row starts anywhere below grainPeriod
 	vx    []uint32             // vignette loss by column and by row, 1/4096
 	vy    []uint32
 	gain  float64
 	seed  uint64
 }
 
+const grainPeriod = 1 << 12
+
 func newFilm(s *style, w, h int) *film {
-	f := &film{gain: s.gain, seed: s.seed, vx: loss(w, s.vignette), vy: loss(h, s.vignette)}
+	f := &film{gain: s.gain, seed: s.seed, grain: make([]int16, grainPeriod+3*w), vx: loss(w, s.vignette), vy: loss(h, s.vignette)}
 	for i := range f.tone {
 		v := float64(i) / linearOne
 		if v > 0.8 { // a shoulder instead of hard clipping
@@ -60,22 +63,24 @@ func (f *film) develop(dst *image.RGBA, buf []uint16, w, h int, seed uint64) {
 	gain := uint32(float64(f.gain * 4096 * (1 + float64(0.015*signed(mix(k))))))
 	for y := range h {
 		k = mix(k)
-		n := uint32(k)
-		g := gain - gain*f.vy[y]>>12
-		src := buf[y*w*3 : (y+1)*w*3]
+		grain := f.grain[k%grainPeriod:][:3*w]
+		src := buf[y*w*3:][:3*w]
 		o := dst.PixOffset(dst.Rect.Min.X, dst.Rect.Min.Y+y)
 		out := dst.Pix[o : o+4*w]
-		for x := 0; x < w && len(src) >= 3 && len(out) >= 4; x++ {
-			gx := g - gain*f.vx[x]>>12
-			a := int32(f.tone[min(uint32(src[0])*gx>>12, linearMax)]) + int32(f.grain[n%(1<<14)])
-			b := int32(f.tone[min(uint32(src[1])*gx>>12, linearMax)]) + int32(f.grain[(n+1)%(1<<14)])
-			c := int32(f.tone[min(uint32(src[2])*gx>>12, linearMax)]) + int32(f.grain[(n+2)%(1<<14)])
-			n += 3
-			out[0] = uint8(min(max(a, 0)>>4, 255))
-			out[1] = uint8(min(max(b, 0)>>4, 255))
-			out[2] = uint8(min(max(c, 0)>>4, 255))
-			out[3] = 255
-			src, out = src[3:], out[4:]
+		g := gain - gain*f.vy[y]>>12
+		for _, loss := range f.vx {
+			if len(src) < 3 || len(grain) < 3 || len(out) < 4 {
+				break
+			}
+			gx := g - gain*loss>>12
+			a := int32(f.tone[min(uint32(src[0])*gx>>12, linearMax)]) + int32(grain[0])
+			b := int32(f.tone[min(uint32(src[1])*gx>>12, linearMax)]) + int32(grain[1])
+			c := int32(f.tone[min(uint32(src[2])*gx>>12, linearMax)]) + int32(grain[2])
+			binary.LittleEndian.PutUint32(out, level(a)|level(b)<<8|level(c)<<16|0xff<<24)
+			src, grain, out = src[3:], grain[3:], out[4:]
 		}
 	}
 }
+
+// level drops the fraction and clips to 0..255.
+func level(v int32) uint32 { return uint32(min(max(v>>4, 0), 255)) }

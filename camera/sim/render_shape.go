@@ -242,9 +242,40 @@ func inverse(x float64) float64 {
 // shoulders half of an ellipsoid.
 func hitPerson(o, d vec) (float64, uint8) {
 	best, surf := math.Inf(1), surfNone
-	if t, ok := sphere(o, d, headZ, headR); ok {
-		best, surf = t, surfHead
+	// Where the ray passes the axis of the body, and how far its height changes
+	// within the radius of the body, tell which parts it can meet.
+	const rad = armY + armR
+	a := float64(d.x*d.x) + float64(d.y*d.y) + 1e-12
+	b := (float64(o.x*d.x) + float64(o.y*d.y)) / a
+	if c := float64(o.x*o.x) + float64(o.y*o.y); c-float64(b*float64(b*a)) > rad*rad*1.0001 {
+		return 0, surfNone
 	}
+	z, spread := o.z-float64(b*d.z), float64(rad*math.Abs(d.z))/math.Sqrt(a)+1e-6
+	low, high := z-spread, z+spread
+	if high < 0 || low > personH {
+		return 0, surfNone
+	}
+	if high > headZ-headR {
+		if t, ok := sphere(o, d, headZ, headR); ok {
+			best, surf = t, surfHead
+		}
+	}
+	if high > armLow && low < torsoHigh+shoulderZ {
+		best, surf = hitTrunk(o, d, best, surf)
+	}
+	if low < legH {
+		if t, z, ok := tube(vec{o.x, o.y + legY, o.z}, d, legR); ok && t < best && z >= 0 && z <= legH {
+			best, surf = t, surfLeg0
+		}
+		if t, z, ok := tube(vec{o.x, o.y - legY, o.z}, d, legR); ok && t < best && z >= 0 && z <= legH {
+			best, surf = t, surfLeg1
+		}
+	}
+	return best, surf
+}
+
+// hitTrunk adds torso, shoulders and arms to the nearest hit so far.
+func hitTrunk(o, d vec, best float64, surf uint8) (float64, uint8) {
 	const ky, kz = torsoX / torsoY, torsoX / shoulderZ
 	so, sd := vec{o.x, float64(o.y * ky), o.z}, vec{d.x, float64(d.y * ky), d.z}
 	if t, z, ok := tube(so, sd, torsoX); ok {
@@ -264,12 +295,6 @@ func hitPerson(o, d vec) (float64, uint8) {
 	}
 	if t, ok := hitArm(vec{o.x, o.y - armY, o.z}, d); ok && t < best {
 		best, surf = t, surfArm1
-	}
-	if t, z, ok := tube(vec{o.x, o.y + legY, o.z}, d, legR); ok && t < best && z >= 0 && z <= legH {
-		best, surf = t, surfLeg0
-	}
-	if t, z, ok := tube(vec{o.x, o.y - legY, o.z}, d, legR); ok && t < best && z >= 0 && z <= legH {
-		best, surf = t, surfLeg1
 	}
 	return best, surf
 }
