@@ -1,0 +1,121 @@
+// Package decoder is the language model: RWKV-6 blocks over the prompt and
+// the image tokens, every block reading the same image state, and a sampler.
+//
+// Every position, the text before the images included, reads the final image
+// state. A decoder state computed against one image state is therefore stale
+// when the next frame arrives, and is never carried over; in vanilla models,
+// which read none, it may be.
+package decoder
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+)
+
+// Prefix stands before the decoder's tensor names.
+const Prefix = "rwkv."
+
+// Options change how a decoder is built. The zero value is the runtime's.
+type Options struct {
+	LNEps, GNEps float32 // norm epsilons; 0 is the published models'
+}
+
+// Decoder holds the weights. It is safe for concurrent use.
+type Decoder struct {
+	variant rwkv6.Variant
+	dims    rwkv6.Dims
+	vocab   int
+	emb     *quant.Matrix // [V, C]
+	head    *quant.Matrix // [V, C]
+	out     *rwkv6.Norm
+	blocks  []*rwkv6.Block
+}
+
+// New binds the decoder's weights. The variant is found from tensor names; the
+// error wraps [rwkv6.ErrUnsupported] for a variant that is known but not run.
+func New(l quant.Loader, o *Options) (*Decoder, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	v, err := rwkv6.Detect(l, Prefix)
+	if err != nil {
+		return nil, err
+	}
+	d, err := rwkv6.DimsOf(l, Prefix)
+	if err != nil {
+		return nil, err
+	}
+	if o.LNEps != 0 {
+		d.LNEps = o.LNEps
+	}
+	if o.GNEps != 0 {
+		d.GNEps = o.GNEps
+	}
+	m := &Decoder{variant: v, dims: d}
+	if m.emb, err = l.Matrix(Prefix+"emb.weight", -1, d.C); err != nil {
+		return nil, err
+	}
+	m.vocab = m.emb.Rows()
+	if m.head, err = l.Matrix(Prefix+"head.weight", m.vocab, d.C); err != nil {
+		return nil, err
+	}
+	if m.out, err = rwkv6.BindNorm(l, Prefix+"ln_out", d); err != nil {
+		return nil, err
+	}
+	for i := range rwkv6.CountBlocks(l, Prefix) {
+		b, err := rwkv6.Bind(l, Prefix, i, d, v, false)
+		if err != nil {
+			return nil, err
+		}
+		m.blocks = append(m.blocks, b)
+	}
+	return m, nil
+}
+
+// Variant returns the kind of the blocks.
+func (m *Decoder) Variant() rwkv6.Variant { return m.variant }
+
+// Dims returns the sizes of the blocks.
+func (m *Decoder) Dims() rwkv6.Dims { return m.dims }
+
+// Vocab returns the number of token ids, the length of a row of logits.
+func (m *Decoder) Vocab() int { return m.vocab }
+
+// Blocks returns the blocks, for callers that drive them one by one.
+func (m *Decoder) Blocks() []*rwkv6.Block { return m.blocks }
+
+// NewState returns the state before the first token.
+func (m *Decoder) NewState() *rwkv6.State { return rwkv6.NewState(m.blocks) }
+
+// Forward runs rows x [n, C] of segs through all blocks in place and advances
+// the states. When ctx ends it stops between two blocks with ctx's error; the
+// states are then of no more use.
+func (m *Decoder) Forward(ctx context.Context, w *rwkv6.Work, x []float32, segs []rwkv6.Seg) error {
+	for _, b := range m.blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.Forward(w, x, segs)
+	}
+	return nil
+}
+
+// Logits computes dst [n, Vocab] from rows x [n, C] that Forward left, which it
+// overwrites with their final norm.
+func (m *Decoder) Logits(w *rwkv6.Work, dst, x []float32, n int) {
+	x = x[:n*m.dims.C]
+	m.out.Apply(x)
+	m.head.Mul(w.Scratch(), dst[:n*m.vocab], x, n)
+}
+
+// Embed writes the embedding of token id to dst [C].
+func (m *Decoder) Embed(dst []float32, id int) error {
+	if id < 0 || id >= m.vocab {
+		return fmt.Errorf("token id %d is not in the vocabulary of %d", id, m.vocab)
+	}
+	m.emb.Row(dst, id)
+	return nil
+}

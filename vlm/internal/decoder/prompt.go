@@ -1,0 +1,97 @@
+package decoder
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+)
+
+// Prompt is a sequence of token ids in which placeholders stand for image
+// tokens.
+type Prompt struct {
+	IDs []int
+
+	// The i-th placeholder takes row i of Rows [n, C]. With ImageID < 0
+	// nothing is replaced.
+	ImageID int
+	Rows    []float32
+}
+
+// Prefill runs the prompt through the blocks, [rwkv6.MaxRows] tokens at a
+// time, and advances s. If logits is not nil it receives the logits of the
+// last position [Vocab]. image is S_img.
+//
+// Fewer rows than placeholders is an error; surplus rows are ignored. When ctx
+// ends Prefill stops between two blocks; s is then of no more use.
+func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, image []float32, p Prompt, logits []float32) error {
+	c := m.dims.C
+	rows := p.Rows
+	segs := w.Segs(1)
+	for ids := p.IDs; len(ids) > 0; {
+		n := min(len(ids), rwkv6.MaxRows)
+		x := w.Rows(n, c)
+		for i, id := range ids[:n] {
+			dst := x[i*c : (i+1)*c]
+			if p.ImageID < 0 || id != p.ImageID {
+				if err := m.Embed(dst, id); err != nil {
+					return err
+				}
+				continue
+			}
+			if len(rows) < c {
+				return fmt.Errorf("prompt has more image placeholders than the %d image tokens given", len(p.Rows)/c)
+			}
+			copy(dst, rows[:c])
+			rows = rows[c:]
+		}
+		segs[0] = rwkv6.Seg{N: n, State: s, Image: image}
+		if err := m.Forward(ctx, w, x, segs); err != nil {
+			return err
+		}
+		ids = ids[n:]
+		if len(ids) == 0 && logits != nil {
+			m.Logits(w, logits, x[(n-1)*c:], 1)
+		}
+	}
+	return nil
+}
+
+// Seq is one sequence being decoded.
+type Seq struct {
+	State  *rwkv6.State
+	Image  []float32 // S_img
+	Token  int       // the token to feed
+	Logits []float32 // [Vocab], what follows it; written by Step
+}
+
+// Step feeds one token to each sequence, reading every weight once for all of
+// them. There may be at most [rwkv6.MaxRows]. out is scratch of [len(seqs),
+// Vocab] unless there is one sequence.
+func (m *Decoder) Step(ctx context.Context, w *rwkv6.Work, seqs []Seq, out []float32) error {
+	if len(seqs) > rwkv6.MaxRows {
+		return fmt.Errorf("%d sequences at once, at most %d", len(seqs), rwkv6.MaxRows)
+	}
+	c, n := m.dims.C, len(seqs)
+	x := w.Rows(n, c)
+	segs := w.Segs(n)
+	for i := range seqs {
+		q := &seqs[i]
+		if err := m.Embed(x[i*c:(i+1)*c], q.Token); err != nil {
+			return err
+		}
+		segs[i] = rwkv6.Seg{N: 1, State: q.State, Image: q.Image}
+	}
+	if err := m.Forward(ctx, w, x, segs); err != nil {
+		return err
+	}
+	if n == 1 {
+		m.Logits(w, seqs[0].Logits, x, 1)
+		return nil
+	}
+	m.Logits(w, out, x, n)
+	for i := range seqs {
+		copy(seqs[i].Logits, out[i*m.vocab:])
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package rwkv6
+
+import (
+	"github.com/visualrwkv/edged/kernels"
+	"github.com/visualrwkv/edged/quant"
+)
+
+// chanMix is the feed-forward sub-layer: squared ReLU, gated by a sigmoid.
+type chanMix struct {
+	muK, muR []float32     // [C]
+	key      *quant.Matrix // [F, C]
+	value    *quant.Matrix // [C, F]
+	recept   *quant.Matrix // [C, C]
+}
+
+func bindChanMix(b *binder, d Dims) *chanMix {
+	return &chanMix{
+		muK:    b.vector("ffn.time_maa_k", d.C),
+		muR:    b.vector("ffn.time_maa_r", d.C),
+		key:    b.matrix("ffn.key.weight", d.F, d.C),
+		value:  b.matrix("ffn.value.weight", d.C, d.F),
+		recept: b.matrix("ffn.receptance.weight", d.C, d.C),
+	}
+}
+
+// forward takes the n layer-normed rows in w.h and leaves the sub-layer's output
+// in w.eps.
+func (m *chanMix) forward(w *Work, d Dims, layer, n int, segs []Seg) {
+	w.shift(d.C, segs, func(s *State) []float32 { return s.blocks[layer].shiftFFN })
+
+	w.lerp(m.muK)
+	m.key.Mul(w.scratch, w.f, w.in, n)
+	kernels.SquaredReLU(w.f, w.f)
+	m.value.Mul(w.scratch, w.eps, w.f, n)
+
+	w.lerp(m.muR)
+	m.recept.Mul(w.scratch, w.r, w.in, n)
+	kernels.Sigmoid(w.r, w.r)
+	kernels.Mul(w.eps, w.eps, w.r)
+	w.emit(layer, "ffn_out", w.eps)
+}

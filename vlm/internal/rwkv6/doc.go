@@ -1,0 +1,25 @@
+// Package rwkv6 is the RWKV-6 block and its state: what the state encoder and
+// the decoder are built from.
+//
+// One file per part of the block: timemix.go (the recurrence with
+// data-dependent decay), hybrid.go (the read of the image state that is
+// blended into it), cross.go (the read as a sub-layer of its own),
+// chanmix.go, wkv.go. bind.go reads the weights by the authors' tensor names,
+// detect.go finds out which variant a set of names describes.
+//
+// # Shapes
+//
+// C is the width, N the head size, H = C/N the number of heads, F the width
+// inside channel mixing. Activations are rows of C float32, one row per
+// token, tokens of one sequence after another. A wkv state is [H, N, N] with
+// the key axis first and the value axis second; the image state S_img is one
+// such array.
+//
+// # Sequence and step
+//
+// [Block.Forward] takes any number of rows that belong to any number of
+// sequences ([Seg]). Matrix products run over all rows at once; token shift
+// and recurrence run per sequence. Every row's arithmetic is independent of
+// how many rows come along, so a whole prompt, its pieces in any grouping,
+// single steps, and steps batched over several sequences give the same bits.
+package rwkv6

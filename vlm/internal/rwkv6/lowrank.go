@@ -1,0 +1,105 @@
+package rwkv6
+
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/kernels"
+)
+
+// lowRank is one matrix of a LoRA, stored [in, out] and applied as xᵀW.
+type lowRank struct {
+	in, out int
+	w       []float32
+}
+
+// down reads the first matrix of a LoRA, [in, width] with a width that is a
+// multiple of branches.
+func (b *binder) down(name string, in, branches int) lowRank {
+	if b.err != nil {
+		return lowRank{}
+	}
+	shape := b.l.Shape(b.at(name))
+	if len(shape) != 2 || shape[0] != in || shape[1] <= 0 || shape[1]%branches != 0 {
+		b.err = fmt.Errorf("tensor %s: shape %v, want [%d, %d x width]", b.at(name), shape, in, branches)
+		return lowRank{}
+	}
+	return lowRank{in, shape[1], b.vector(name, in*shape[1])}
+}
+
+// ups reads the second matrices of a LoRA, [branches, width, out] or [width,
+// out].
+func (b *binder) ups(name string, branches, width, out int) []lowRank {
+	w := b.vector(name, branches*width*out)
+	if b.err != nil {
+		return nil
+	}
+	ms := make([]lowRank, branches)
+	for i := range ms {
+		ms[i] = lowRank{width, out, w[i*width*out:][:width*out]}
+	}
+	return ms
+}
+
+// lowRankJob is one product with a lowRank, in strips of one row.
+type lowRankJob struct {
+	m      lowRank
+	dst, x []float32
+	run    func(strip int)
+}
+
+func (j *lowRankJob) row(t int) {
+	kernels.LowRank(j.dst[t*j.m.out:][:j.m.out], j.x[t*j.m.in:][:j.m.in], j.m.w, 1, j.m.in, j.m.out)
+}
+
+// mul sets dst [n, out] = x [n, in] W.
+func (m lowRank) mul(w *Work, dst, x []float32, n int) {
+	j := &w.low
+	j.m, j.dst, j.x = m, dst, x
+	w.strips(n, n*m.in*m.out, j.run)
+}
+
+// lerp is the data-dependent interpolation between a token x and the one
+// before it (ddlerp): with δ = before - x,
+//
+//	z = tanh((x + δ⊙μ_x)ᵀ A), split into branches,
+//	branch b = x + δ⊙(μ_b + z_bᵀ B_b)
+type lerp struct {
+	base []float32   // μ_x [C]
+	down lowRank     // A [C, branches*width]
+	mu   [][]float32 // μ_b [C]
+	up   []lowRank   // B_b [width, C]
+}
+
+// lerp binds the branches, in the order in which they lie in the LoRA. base is
+// the name of μ_x, lora the common start of the names of A and B, and mus name
+// the μ_b.
+func (b *binder) lerp(c int, base, lora string, mus ...string) lerp {
+	l := lerp{base: b.vector(base, c), down: b.down(lora+"1", c, len(mus))}
+	l.up = b.ups(lora+"2", len(mus), l.down.out/len(mus), c)
+	for _, m := range mus {
+		l.mu = append(l.mu, b.vector(m, c))
+	}
+	return l
+}
+
+// start computes z for n rows.
+func (l *lerp) start(w *Work, n int) {
+	w.lerp(l.base)
+	z := w.z[:n*l.down.out]
+	l.down.mul(w, z, w.in, n)
+	kernels.Tanh(z, z)
+}
+
+// branch leaves the input of branch b in w.in.
+func (l *lerp) branch(w *Work, b, n int) {
+	width, m := l.down.out, l.up[b].in
+	z := w.z[b*m : (b+1)*m]
+	if n > 1 {
+		z = w.zb[:n*m]
+		for t := range n {
+			copy(z[t*m:(t+1)*m], w.z[t*width+b*m:])
+		}
+	}
+	l.up[b].mul(w, w.eps, z, n)
+	w.lerpAdd(l.mu[b])
+}
