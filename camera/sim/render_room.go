@@ -79,7 +79,7 @@ func (s *style) lookFloor(x, y float64) spot {
 	occl := float64(corner(wallBack-y)*corner(x-wallLeft)) * float64(corner(y-wallFront)*corner(wallRight-x))
 	// The light falls off gently from the middle of the room.
 	r2 := float64(x*x) + float64(y*y)
-	key3 := s.light.z * (1 - 0.16*min(r2/6, 1))
+	key3 := s.light.z * (1 - float64(0.16*min(r2/6, 1)))
 	sun := s.sunAt(x, y)
 	c = c.times(s.above.mul(occl).add(s.key.mul(key3)).add(sunColor.mul(sun)))
 	return spot{c: c, key: key, x: x, y: y}

@@ -85,6 +85,11 @@ func boxSurface(p, c vec, surf uint8) (n, out vec) {
 	return n, c.mul(0.8 + float64(0.2*smooth(0, 0.025, e)))
 }
 
+// isEye takes the offset from the middle of an eye on a head of radius 1.
+func isEye(y, z float64) bool {
+	return float64(float64(y*y)*1.6)+float64(z*z) < 0.018
+}
+
 func (s *solid) personSurface(p, c vec, surf uint8) (n, out vec) {
 	switch surf {
 	case surfHead:
@@ -92,7 +97,7 @@ func (s *solid) personSurface(p, c vec, surf uint8) (n, out vec) {
 		switch {
 		case n.z+float64(-0.75*n.x) > 0.12:
 			return n, hair
-		case n.x > 0.8 && math.Abs(n.z-0.05) < 0.13 && math.Abs(math.Abs(n.y)-0.36) < 0.11:
+		case n.x > 0.7 && isEye(math.Abs(n.y)-0.36, n.z-0.04):
 			return n, eye
 		}
 		return n, skin
