@@ -56,11 +56,11 @@ func (t *trie) build(v *Vocabulary) error {
 		if err := t.endsHere(v, i, depth, &group); err != nil {
 			return err
 		}
-		next := v.sortByByte(group, scratch, depth)
-		from = to - len(group)
-		for c, size := range next {
-			if size == 0 {
-				continue
+		v.sortByByte(group, scratch, depth)
+		for from = to - len(group); from < to; {
+			c, end := v.byteAt(ids[from], depth), from+1
+			for end < to && v.byteAt(ids[end], depth) == c {
+				end++
 			}
 			if len(label) == limit {
 				return fmt.Errorf("%d tokens share too long prefixes", n)
@@ -68,10 +68,10 @@ func (t *trie) build(v *Vocabulary) error {
 			if i == 0 {
 				t.root[c] = uint32(len(label))
 			}
-			label = append(label, byte(c))
+			label = append(label, c)
 			t.token = append(t.token, 0)
-			t.first = append(t.first, uint32(from)<<16|uint32(from+int(size)))
-			from += int(size)
+			t.first = append(t.first, uint32(from)<<16|uint32(end))
+			from = end
 		}
 	}
 	t.first = append(t.first, uint32(len(label)))
@@ -97,26 +97,38 @@ func (t *trie) endsHere(v *Vocabulary, i, depth int, group *[]uint16) error {
 	return nil
 }
 
-// sortByByte sorts ids by the byte at depth, keeping the order of equals, and
-// returns how many there are of each byte.
-func (v *Vocabulary) sortByByte(ids, scratch []uint16, depth int) [256]uint16 {
-	var count [256]uint16
-	for _, id := range ids {
-		count[v.blob[int(v.off[id])+depth]]++
+func (v *Vocabulary) byteAt(id uint16, depth int) byte {
+	return v.blob[int(v.off[id])+depth]
+}
+
+// sortByByte sorts ids by the byte at depth, keeping the order of equals. Most
+// groups are too small for counting.
+func (v *Vocabulary) sortByByte(ids, scratch []uint16, depth int) {
+	if len(ids) <= 24 {
+		for i, id := range ids {
+			c := v.byteAt(id, depth)
+			for ; i > 0 && v.byteAt(ids[i-1], depth) > c; i-- {
+				ids[i] = ids[i-1]
+			}
+			ids[i] = id
+		}
+		return
 	}
 	var at [256]uint16
+	for _, id := range ids {
+		at[v.byteAt(id, depth)]++
+	}
 	sum := uint16(0)
-	for c, n := range count {
+	for c, n := range at {
 		at[c] = sum
 		sum += n
 	}
 	for _, id := range ids {
-		c := v.blob[int(v.off[id])+depth]
+		c := v.byteAt(id, depth)
 		scratch[at[c]] = id
 		at[c]++
 	}
 	copy(ids, scratch)
-	return count
 }
 
 // match returns the longest token that begins s and its length, or 0, 0.
