@@ -98,7 +98,7 @@ type Camera struct {
 // depth away from the camera, both from the middle of the floor.
 func (c Camera) Axes(x, y float64) (lateral, depth float64) {
 	fx, fy := c.Target[0]-c.Pos[0], c.Target[1]-c.Pos[1]
-	n := math.Hypot(fx, fy)
+	n := math.Sqrt(float64(fx*fx) + float64(fy*fy))
 	fx, fy = fx/n, fy/n
 	return float64(x*fy) - float64(y*fx), float64(x*fx) + float64(y*fy)
 }

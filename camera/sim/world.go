@@ -313,14 +313,14 @@ next:
 		t.Shape = free[w.rng.IntN(len(free))]
 		t.Color = Color(w.rng.IntN(NumColors))
 		t.Face = 2 * math.Pi * w.rng.Float64()
-		t.X, t.Y = Reach*(2*w.rng.Float64()-1), Reach*(2*w.rng.Float64()-1)
+		t.X, t.Y = w.spread(Reach), w.spread(Reach)
 		if len(w.objs) > 0 && w.cfg.Views > 1 && try%2 == 0 {
 			o := w.objs[w.rng.IntN(len(w.objs))]
-			t.Y = o.Y + lineDepth + 0.3*w.rng.Float64()
+			t.Y = o.Y + lineDepth + float64(0.3*w.rng.Float64())
 			if w.rng.IntN(3) == 0 {
-				t.Y = o.Y - lineDepth - 0.3*w.rng.Float64()
+				t.Y = o.Y - lineDepth - float64(0.3*w.rng.Float64())
 			}
-			t.X = (bearing(o.Object) + 0.02*(2*w.rng.Float64()-1)) * (t.Y + frontAway)
+			t.X = (bearing(o.Object) + w.spread(0.02)) * (t.Y + frontAway)
 			if math.Abs(t.X) > Reach || math.Abs(t.Y) > Reach {
 				continue
 			}
@@ -333,6 +333,12 @@ next:
 		}
 	}
 	return thing{}, false
+}
+
+// spread draws from -r to r. The conversions here and above keep machines that
+// fuse multiply and add from drawing another world.
+func (w *World) spread(r float64) float64 {
+	return float64(r * (float64(2*w.rng.Float64()) - 1))
 }
 
 // bearing is the tangent of the horizontal angle at which the front camera sees
