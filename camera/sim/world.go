@@ -10,7 +10,7 @@ type Config struct {
 	Seed  uint64
 	Room  uint64 // seed of the look and of the cameras' places; 0 means Seed
 	Views int    // cameras in use, 1 to 4; default 2
-	Count int // objects at the start, 1 to 4; 0 draws it
+	Count int    // objects at the start, 1 to 4; 0 draws it
 }
 
 // Event is a departure or an arrival: which object, and in which frame set.
