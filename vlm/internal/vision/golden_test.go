@@ -1,0 +1,151 @@
+package vision
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/visualrwkv/edged/quant"
+)
+
+// vectors is a set of reference vectors, made with the authors' own code (timm
+// and torch) in float64 and stored as float32. As a quant.Loader it serves the
+// weights, which are stored with "w." before their names.
+type vectors map[string]vector
+
+type vector struct {
+	Shape   []int  `json:"shape"`
+	Offsets [2]int `json:"data_offsets"`
+	f       []float32
+}
+
+func load(t testing.TB, name string) vectors {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name + ".safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := binary.LittleEndian.Uint64(b)
+	var head map[string]json.RawMessage
+	if err := json.Unmarshal(b[8:8+n], &head); err != nil {
+		t.Fatal(err)
+	}
+	delete(head, "__metadata__")
+	m := vectors{}
+	for k, raw := range head {
+		var v vector
+		if err := json.Unmarshal(raw, &v); err != nil {
+			t.Fatal(err)
+		}
+		data := b[8+n:][v.Offsets[0]:v.Offsets[1]]
+		for ; len(data) >= 4; data = data[4:] {
+			v.f = append(v.f, math.Float32frombits(binary.LittleEndian.Uint32(data)))
+		}
+		m[k] = v
+	}
+	return m
+}
+
+func (m vectors) Shape(name string) []int { return m["w."+name].Shape }
+
+func (m vectors) Vector(name string, n int) ([]float32, error) {
+	v, ok := m["w."+name]
+	if !ok || n >= 0 && len(v.f) != n {
+		return nil, fmt.Errorf("%s: %d values, want %d", name, len(v.f), n)
+	}
+	return slices.Clone(v.f), nil
+}
+
+func (m vectors) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
+	v, ok := m["w."+name]
+	if !ok {
+		return nil, fmt.Errorf("%s: missing", name)
+	}
+	r := v.Shape[0]
+	c := len(v.f) / r
+	if rows >= 0 && r != rows || cols >= 0 && c != cols {
+		return nil, fmt.Errorf("%s: %d x %d, want %d x %d", name, r, c, rows, cols)
+	}
+	return quant.FromF32(r, c, v.f), nil
+}
+
+// near checks got against the bound of section 10: 1e-4 times the largest
+// magnitude, at least 1.
+func near(t *testing.T, name string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
+	}
+	worst, top := 0.0, 1.0
+	for i, w := range want {
+		d := math.Abs(float64(got[i]) - float64(w))
+		if !(d <= worst) {
+			worst = d
+		}
+		top = max(top, math.Abs(float64(w)))
+	}
+	t.Logf("%s: largest error %.2g, bound %.2g", name, worst, 1e-4*top)
+	if !(worst <= 1e-4*top) {
+		t.Errorf("%s: error %g exceeds %g", name, worst, 1e-4*top)
+	}
+}
+
+func work(t testing.TB, workers int) *Work {
+	p := quant.NewPool(workers)
+	t.Cleanup(p.Close)
+	return NewWork(quant.NewScratch(p))
+}
+
+var sigLIPs = map[string]Config{
+	"siglip_erf":  {Heads: 3, FeatureBlock: 1, Activation: GELUErf},
+	"siglip_tanh": {Heads: 2, FeatureBlock: -1, Activation: GELUTanh},
+}
+
+func TestGoldenSigLIP(t *testing.T) {
+	for name, c := range sigLIPs {
+		m := load(t, name)
+		tower, err := Open("siglip", m, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := work(t, 2)
+		seen := 0
+		w.Trace = func(part string, shape []int, data []float32) {
+			seen++
+			want := m["trace."+part]
+			if !slices.Equal(shape, want.Shape) {
+				t.Errorf("%s: %s has shape %v, want %v", name, part, shape, want.Shape)
+			}
+			near(t, name+" "+part, data, want.f)
+		}
+		got := make([]float32, 2*tower.Grid()*tower.Grid()*tower.Dim())
+		tower.Forward(w, got, tower.Dim(), m["in.pixels"].f, 2)
+		near(t, name+" out", got, m["out"].f)
+		if seen != 3 {
+			t.Errorf("%s: %d values traced", name, seen)
+		}
+	}
+}
+
+func TestGoldenPool(t *testing.T) {
+	m := load(t, "adaptive_pool")
+	for _, s := range [][2]int{{32, 22}, {32, 5}, {32, 8}, {5, 3}, {6, 4}, {7, 7}} {
+		key := fmt.Sprintf("%dto%d", s[0], s[1])
+		in, want := m[key+".in"], m[key+".out"]
+		got := make([]float32, len(want.f))
+		Pool(got, in.f, s[0], s[1], 2)
+		near(t, "pool "+key, got, want.f)
+	}
+}
+
+func TestGoldenResample(t *testing.T) {
+	m := load(t, "pos_embed_resample")
+	for _, s := range [][2]int{{27, 32}, {37, 32}, {5, 9}, {7, 5}} {
+		key := fmt.Sprintf("%dto%d", s[0], s[1])
+		near(t, "resample "+key, Resample(m[key+".in"].f, s[0], s[1], 3), m[key+".out"].f)
+	}
+}

@@ -1,0 +1,20 @@
+package vision
+
+// patches cuts a picture [3, side, side] into patches of p x p pixels, in
+// raster order: dst [(side/p)², 3*p*p], each row as a convolution's weight is
+// stored: channel, row, column. Pixels beyond the last whole patch are dropped,
+// as a convolution with stride p drops them.
+func patches(dst, pixels []float32, side, p int) {
+	g := side / p
+	for gy := range g {
+		for c := range 3 {
+			for y := range p {
+				row := pixels[(c*side+gy*p+y)*side:][:side]
+				at := gy*g*3*p*p + (c*p+y)*p
+				for gx := range g {
+					copy(dst[at+gx*3*p*p:][:p], row[gx*p:])
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package vision
+
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/quant"
+)
+
+// Projector maps features of the towers to the width of the language model;
+// section 5. There are two forms: linear, W z, and the gated one of v6.x,
+// W_o(h * sigmoid(W_g h)) with h = W_p z.
+type Projector struct {
+	w       *quant.Matrix // [C, Dv]
+	gate, o *quant.Matrix // [C, C]; nil in the linear form
+}
+
+// OpenProjector binds the projector from in features to out channels. The form
+// is found from the names of the tensors.
+func OpenProjector(l quant.Loader, in, out int) (*Projector, error) {
+	b := &binder{l: l, prefix: "proj."}
+	p := &Projector{}
+	switch {
+	case l.Shape("proj.proj.weight") != nil:
+		p.w = b.matrix("proj.weight", out, in)
+		p.gate = b.matrix("gate.weight", out, out)
+		p.o = b.matrix("o_proj.weight", out, out)
+	default:
+		p.w = b.matrix("weight", out, in)
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("projector: %w", b.err)
+	}
+	return p, nil
+}
+
+// In returns the number of features of an input row.
+func (p *Projector) In() int { return p.w.Cols() }
+
+// Out returns the number of channels of an output row.
+func (p *Projector) Out() int { return p.w.Rows() }
+
+// projectRows is how many rows the gated form takes at once; it bounds the two
+// intermediate results.
+const projectRows = 256
+
+// Project computes dst [n, Out] from z [n, In]. They must not overlap.
+func (p *Projector) Project(w *Work, dst, z []float32, n int) {
+	in, out := p.In(), p.Out()
+	if n < 1 || len(dst) != n*out || len(z) != n*in {
+		panic(fmt.Sprintf("vision: Project: %d values to %d for %d rows, %d to %d channels", len(z), len(dst), n, in, out))
+	}
+	w.traceRows("proj.in", z, in)
+	if p.gate == nil {
+		w.mul(p.w, dst, z, n)
+	}
+	for r := 0; p.gate != nil && r < n; r += projectRows {
+		c := min(projectRows, n-r)
+		hid := grow(&w.hid, 2*c*out)
+		h, g := hid[:c*out], hid[c*out:]
+		w.mul(p.w, h, z[r*in:][:c*in], c)
+		w.mul(p.gate, g, h, c)
+		w.gate(h, g, out)
+		w.mul(p.o, dst[r*out:][:c*out], h, c)
+	}
+	w.traceRows("proj.out", dst, out)
+}

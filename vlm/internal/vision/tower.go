@@ -1,0 +1,63 @@
+package vision
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/visualrwkv/edged/quant"
+)
+
+// A Tower turns square pictures into a G x G grid of feature vectors.
+type Tower interface {
+	// Name is the tower's name in model files, such as "siglip".
+	Name() string
+	// ImageSize is the side of the pictures, in pixels.
+	ImageSize() int
+	// Grid is the side G of the grid.
+	Grid() int
+	// Dim is the number of features per cell.
+	Dim() int
+	// Forward computes the features of n pictures: pixels [n, 3, ImageSize,
+	// ImageSize], normalised. Cell t of picture i, in raster order, goes to
+	// dst[(i*G*G+t)*stride:][:Dim], so that several towers can fill one row of
+	// channels side by side. A row's bits do not depend on n or on the number of
+	// workers.
+	Forward(w *Work, dst []float32, stride int, pixels []float32, n int)
+}
+
+// ErrTower is wrapped by the error for a tower this package cannot compute.
+var ErrTower = errors.New("unknown vision tower")
+
+// Config is what a tower's tensors do not say. Zero values stand for what is
+// usual for the tower.
+type Config struct {
+	ImageSize    int        // pixels; 0: what the position embedding was made for
+	Heads        int        // 0: looked up by width and depth, see Heads
+	FeatureBlock int        // index of the block whose output is taken; negative: second to last
+	Activation   Activation // of the feed-forward layers
+	Eps          float32    // of layer norms; 0: the tower's own
+}
+
+// Open binds the weights of the tower with the given name.
+func Open(name string, l quant.Loader, c Config) (Tower, error) {
+	switch name {
+	case "siglip":
+		return OpenSigLIP(l, c)
+	}
+	return nil, fmt.Errorf("%w %q", ErrTower, name)
+}
+
+// Limits on sizes that come from a model file: they bound the working memory of
+// a picture and are several times what any published tower uses.
+const (
+	maxImageSize = 4096
+	maxTokens    = 128 * 128
+)
+
+// check panics unless the arguments of Forward fit t.
+func check(t Tower, dst []float32, stride int, pixels []float32, n int) {
+	s, rows := t.ImageSize(), n*t.Grid()*t.Grid()
+	if n < 1 || stride < t.Dim() || len(dst) < (rows-1)*stride+t.Dim() || len(pixels) != n*3*s*s {
+		panic(fmt.Sprintf("vision: %s: %d values at stride %d for %d pictures of %d values", t.Name(), len(dst), stride, n, len(pixels)))
+	}
+}
