@@ -10,7 +10,7 @@ import (
 func same(op string, n int, lens ...int) {
 	for _, l := range lens {
 		if l != n {
-			panic(fmt.Sprintf("kernels: %s: lengths %v, want %d", op, lens, n))
+			panic(fmt.Sprintf("kernels: %s: length %d, want %d", op, l, n))
 		}
 	}
 }
