@@ -36,7 +36,7 @@ type GetStatus struct{}
 type GetScenes struct{}
 
 // Watch asks for the stream of [Event]s from now on. It ends with [End] when the
-// client cancels it, and with [Error] when the server ends it.
+// client cancels it or there will be no more, else with [Error].
 type Watch struct {
 	Scene string `msgpack:"scene,omitempty"` // empty: every scene
 }
@@ -172,7 +172,7 @@ type AnswerMS struct {
 	Total float64 `msgpack:"total"`
 }
 
-// End ends a [Watch] that the client canceled.
+// End ends a [Watch] without an error.
 type End struct{}
 
 func (*Hello) Kind() string     { return "hello" }
