@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"sync"
+
+	"github.com/visualrwkv/edged/wire"
+)
+
+// maxEvents is how many events wait for a loop that is busy; more are dropped and
+// counted, as the server does.
+const maxEvents = 256
+
+// call is a request in flight: what has arrived for it and was not yet looked at.
+type call struct {
+	id   uint64
+	wake chan struct{}
+
+	mu      sync.Mutex
+	queue   []wire.Message
+	dropped int64
+	over    bool
+	err     error
+}
+
+// put adds a message. It never waits: other requests share the connection.
+func (q *call) put(m wire.Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch m := m.(type) {
+	case *wire.Event:
+		if len(q.queue) >= maxEvents {
+			q.dropped += 1 + m.Dropped
+			return
+		}
+		m.Dropped += q.dropped
+		q.dropped = 0
+	case *wire.Piece:
+		if n := len(q.queue); n > 0 {
+			if p, ok := q.queue[n-1].(*wire.Piece); ok {
+				p.Text += m.Text
+				return
+			}
+		}
+	default:
+		q.over = true
+	}
+	q.queue = append(q.queue, m)
+	q.poke()
+}
+
+func (q *call) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.over {
+		q.over, q.err = true, err
+		q.poke()
+	}
+}
+
+func (q *call) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *call) isOver() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.over
+}
+
+// next waits for a message; an [*wire.Error] among them is the error.
+func (q *call) next(ctx context.Context) (wire.Message, error) {
+	for {
+		m, err := q.take()
+		if m != nil || err != nil {
+			return m, err
+		}
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (q *call) take() (wire.Message, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 {
+		return nil, q.err
+	}
+	m := q.queue[0]
+	q.queue[0] = nil
+	q.queue = q.queue[1:]
+	if e, ok := m.(*wire.Error); ok {
+		return nil, e
+	}
+	return m, nil
+}
