@@ -64,8 +64,8 @@ func (m *memRead) blend(w *Work, d Dims, layer, n int, segs []Seg) {
 		kernels.Sigmoid(w.gm, w.gm)
 		w.emit(layer, "mem_gate_sigmoid", w.gm)
 	}
+	w.emit(layer, "mem_read", w.q)
 	readImage(w, d, n, segs, w.eps)
-	w.emit(layer, "mem_read", w.eps)
 	// relu(1-γ) is 1-γ for a sigmoid, so one form serves all.
 	kernels.Blend(w.y, w.y, w.eps, w.gm)
 }

@@ -1,0 +1,246 @@
+package vlm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/visualrwkv/edged/weights"
+)
+
+// Architecture is the value of general.architecture in model files.
+const Architecture = "visualrwkv"
+
+// Values of the authors' code for what a checkpoint does not say.
+const (
+	defaultImageToken    = 65535
+	defaultStop          = 261 // "\n\n" in the RWKV World vocabulary
+	defaultDecoderTokens = 64
+	defaultEncoderTokens = 64
+	defaultCaption       = "Describe the picture."
+)
+
+// ErrConfig is wrapped by errors about hyperparameters that are missing, or
+// that contradict the tensors.
+var ErrConfig = errors.New("bad model configuration")
+
+// Config holds what a model is besides its weights. The sizes follow from the
+// shapes of tensors, the rest from the file's metadata.
+type Config struct {
+	Name    string
+	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, rwkv7
+
+	Vocab         int // rows of the embedding
+	Width         int // C
+	Blocks        int // decoder blocks
+	EncoderBlocks int // 0 for models without a state encoder
+	FFN           int // width inside channel mixing
+	HeadSize      int
+
+	ImageToken    int // id that stands for an image token in a prompt
+	DecoderTokens int // image tokens per picture in the prompt, a square
+	EncoderTokens int // image tokens per picture for the state encoder, a square
+	Views         int // typical number of views, 0 for any
+
+	Towers []Tower // in the order in which their features are concatenated
+
+	Caption   string // the question that asks for a caption
+	Lowercase bool   // questions are lowercased
+	Stop      int    // token id that ends an answer
+
+	// Tokens is the vocabulary, index = token id, each entry escaped: bytes
+	// other than printable ASCII, and the backslash, written \xNN. Empty
+	// where the file has none.
+	Tokens []string
+}
+
+// Tower describes a vision tower.
+type Tower struct {
+	Kind         string // siglip, dino, sam, clip
+	ImageSize    int    // pixels per side
+	PatchSize    int
+	Width        int
+	Blocks       int
+	Heads        int
+	FeatureBlock int    // index of the block whose output is taken
+	Activation   string // gelu_erf, gelu_tanh, quick_gelu
+	Mean, Std    [3]float32
+}
+
+// ParseMetadata reads a JSON object with the keys of docs/model-file.md: what
+// a checkpoint's file does not hold. The prefix "visualrwkv." may be left out.
+// Unknown keys are an error, since a misspelt one would silently be a default.
+func ParseMetadata(data []byte) (weights.Meta, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var raw map[string]any
+	if err := dec.Decode(&raw); err != nil {
+		return nil, fmt.Errorf("configuration: %w: %w", err, ErrConfig)
+	}
+	var md weights.Meta
+	for _, key := range slices.Sorted(maps.Keys(raw)) {
+		full := key
+		if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "visualrwkv.") {
+			full = "visualrwkv." + key
+		}
+		if !knownKey(full) {
+			return nil, fmt.Errorf("configuration: unknown key %q: %w", key, ErrConfig)
+		}
+		if md.Has(full) {
+			return nil, fmt.Errorf("configuration: key %q is given twice: %w", full, ErrConfig)
+		}
+		v, err := fromJSON(raw[key])
+		if err != nil {
+			return nil, fmt.Errorf("configuration: key %q: %w: %w", key, err, ErrConfig)
+		}
+		md = append(md, weights.KV{Key: full, Value: v})
+	}
+	return md, nil
+}
+
+// fromJSON converts a value to the type that it has in a GGUF file.
+func fromJSON(v any) (weights.Value, error) {
+	switch v := v.(type) {
+	case string:
+		return weights.String(v), nil
+	case bool:
+		return weights.Bool(v), nil
+	case json.Number:
+		n, err := strconv.ParseUint(v.String(), 10, 32)
+		return weights.Uint32(uint32(n)), err
+	case []any:
+		var texts []string
+		var numbers []float32
+		for _, e := range v {
+			switch e := e.(type) {
+			case string:
+				texts = append(texts, e)
+			case json.Number:
+				f, err := strconv.ParseFloat(e.String(), 32)
+				if err != nil {
+					return weights.Value{}, err
+				}
+				numbers = append(numbers, float32(f))
+			}
+		}
+		switch len(v) {
+		case len(texts):
+			return weights.Strings(texts), nil
+		case len(numbers):
+			return weights.Float32s(numbers), nil
+		}
+		return weights.Value{}, errors.New("array of other things than texts or numbers")
+	}
+	return weights.Value{}, errors.New("not a text, number, truth value or array")
+}
+
+// Keys of docs/model-file.md.
+const (
+	keyName          = "general.name"
+	keyArch          = "general.architecture"
+	keyVariant       = "visualrwkv.variant"
+	keyVocab         = "visualrwkv.vocab_size"
+	keyBlocks        = "visualrwkv.block_count"
+	keyWidth         = "visualrwkv.embedding_length"
+	keyFFN           = "visualrwkv.feed_forward_length"
+	keyHeadSize      = "visualrwkv.wkv.head_size"
+	keyEncoderBlocks = "visualrwkv.state_encoder.block_count"
+	keyImageToken    = "visualrwkv.image.token_index"
+	keyDecoderTokens = "visualrwkv.image.decoder_tokens"
+	keyEncoderTokens = "visualrwkv.image.encoder_tokens"
+	keyViews         = "visualrwkv.image.views"
+	keyTowers        = "visualrwkv.vision.towers"
+	keyVision        = "visualrwkv.vision."
+	keyCaption       = "visualrwkv.prompt.caption"
+	keyLowercase     = "visualrwkv.prompt.questions_lowercase"
+	keyStop          = "visualrwkv.prompt.stop"
+	keyTokenizer     = "tokenizer.ggml.model"
+	keyTokens        = "tokenizer.ggml.tokens"
+)
+
+var (
+	scalarKeys = []string{
+		keyName, keyArch, keyVariant, keyVocab, keyBlocks, keyWidth, keyFFN, keyHeadSize, keyEncoderBlocks,
+		keyImageToken, keyDecoderTokens, keyEncoderTokens, keyViews, keyTowers, keyCaption, keyLowercase, keyStop,
+	}
+	towerKinds = []string{"dino", "siglip", "sam", "clip"} // order of concatenation
+	towerKeys  = []string{
+		"image_size", "patch_size", "embedding_length", "block_count", "head_count",
+		"feature_block", "activation", "image_mean", "image_std",
+	}
+)
+
+func knownKey(k string) bool {
+	if slices.Contains(scalarKeys, k) {
+		return true
+	}
+	kind, key, ok := strings.Cut(strings.TrimPrefix(k, keyVision), ".")
+	return ok && slices.Contains(towerKinds, kind) && slices.Contains(towerKeys, key)
+}
+
+// reader takes values out of metadata and keeps the first error.
+type reader struct {
+	md  weights.Meta
+	err error
+}
+
+func (r *reader) fail(key, format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("key %q: %s: %w", key, fmt.Sprintf(format, args...), ErrConfig)
+	}
+}
+
+// value decodes a key, or returns fallback where it is absent.
+func value[T any](r *reader, key string, fallback T, decode func(weights.Value) (T, error)) T {
+	v, ok := r.md.Get(key)
+	if !ok {
+		return fallback
+	}
+	x, err := decode(v)
+	if err != nil {
+		r.fail(key, "%v", err)
+		return fallback
+	}
+	return x
+}
+
+func (r *reader) text(key, fallback string) string {
+	return value(r, key, fallback, weights.Value.Str)
+}
+
+func (r *reader) texts(key string, fallback []string) []string {
+	return value(r, key, fallback, weights.Value.Strs)
+}
+
+// number returns a count in [lo, hi].
+func (r *reader) number(key string, fallback, lo, hi int) int {
+	v := value(r, key, int64(fallback), weights.Value.Int)
+	if v < int64(lo) || v > int64(hi) {
+		r.fail(key, "%d is not in %d to %d", v, lo, hi)
+		return fallback
+	}
+	return int(v)
+}
+
+// derived returns a size that follows from the tensors; metadata may repeat it
+// but not contradict it.
+func (r *reader) derived(key string, size int) int {
+	if v := value(r, key, int64(size), weights.Value.Int); v != int64(size) {
+		r.fail(key, "says %d, the tensors say %d", v, size)
+	}
+	return size
+}
+
+func (r *reader) triple(key string, fallback [3]float32) [3]float32 {
+	v := value(r, key, fallback[:], weights.Value.Float32s)
+	if len(v) != 3 {
+		r.fail(key, "has %d values, want 3", len(v))
+		return fallback
+	}
+	return [3]float32(v)
+}

@@ -1,0 +1,271 @@
+package vlm
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/tokenizer"
+	"github.com/visualrwkv/edged/vlm/internal/decoder"
+	"github.com/visualrwkv/edged/vlm/internal/encoder"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// maxPatches bounds the image tokens of models whose file has no tower.
+const maxPatches = 1 << 12
+
+const variantRWKV7 = "rwkv7"
+
+// derive works out a model's configuration from its tensors and metadata.
+func derive(l quant.Loader, md weights.Meta) (Config, error) {
+	r := &reader{md: md}
+	if a := r.text(keyArch, Architecture); a != Architecture {
+		return Config{}, fmt.Errorf("model of architecture %q, want %q: %w", a, Architecture, ErrConfig)
+	}
+	c := Config{Name: r.text(keyName, "")}
+	if err := c.sizes(l); err != nil {
+		return Config{}, err
+	}
+	if v := r.text(keyVariant, c.Variant); v != c.Variant {
+		r.fail(keyVariant, "says %s, the tensors say %s", v, c.Variant)
+	}
+	r.derived(keyVocab, c.Vocab)
+	r.derived(keyBlocks, c.Blocks)
+	r.derived(keyWidth, c.Width)
+	r.derived(keyFFN, c.FFN)
+	r.derived(keyHeadSize, c.HeadSize)
+	r.derived(keyEncoderBlocks, c.EncoderBlocks)
+	if err := c.towers(l, r); err != nil {
+		return Config{}, err
+	}
+	patches := maxPatches
+	if len(c.Towers) > 0 {
+		patches = c.Grid() * c.Grid()
+	}
+	c.ImageToken = r.number(keyImageToken, min(defaultImageToken, c.Vocab-1), 0, c.Vocab-1)
+	c.DecoderTokens = square(r.number(keyDecoderTokens, min(defaultDecoderTokens, patches), 1, patches))
+	c.EncoderTokens = square(r.number(keyEncoderTokens, min(defaultEncoderTokens, patches), 1, patches))
+	c.Views = r.number(keyViews, 0, 0, MaxViews)
+	c.Caption = r.text(keyCaption, defaultCaption)
+	c.Lowercase = value(r, keyLowercase, false, weights.Value.Bool)
+	c.Stop = r.number(keyStop, min(defaultStop, c.Vocab-1), 0, c.Vocab-1)
+	c.Tokens = r.texts(keyTokens, nil)
+	if m := r.text(keyTokenizer, "rwkv"); m != "rwkv" {
+		r.fail(keyTokenizer, "%q is not a tokenizer this program knows", m)
+	}
+	if len(c.Tokens) > tokenizer.MaxID+1 {
+		r.fail(keyTokens, "%d tokens, at most %d", len(c.Tokens), tokenizer.MaxID+1)
+	}
+	return c, r.err
+}
+
+// square returns the largest square not above n, which is what pooling to a
+// budget of n tokens leaves.
+func square(n int) int {
+	s := vision.Side(n)
+	return s * s
+}
+
+// sizes fills in what the language model's tensors say.
+func (c *Config) sizes(l quant.Loader) error {
+	emb := l.Shape(decoder.Prefix + "emb.weight")
+	if len(emb) != 2 || emb[0] < 1 || emb[1] < 1 {
+		return fmt.Errorf("tensor %semb.weight: shape %v, want [vocabulary, width]: no language model in the file", decoder.Prefix, emb)
+	}
+	c.Vocab, c.Width = emb[0], emb[1]
+	c.Blocks = rwkv6.CountBlocks(l, decoder.Prefix)
+	c.EncoderBlocks = encoder.Count(l)
+	if rk := l.Shape(decoder.Prefix + "blocks.0.att.r_k"); len(rk) == 2 {
+		c.Variant, c.HeadSize = variantRWKV7, rk[1]
+		if k := l.Shape(decoder.Prefix + "blocks.0.ffn.key.weight"); len(k) == 2 {
+			c.FFN = k[0]
+		}
+		return nil
+	}
+	v, err := rwkv6.Detect(l, decoder.Prefix)
+	if err != nil {
+		return err
+	}
+	d, err := rwkv6.DimsOf(l, decoder.Prefix)
+	if err != nil {
+		return err
+	}
+	if d.C != c.Width {
+		return fmt.Errorf("tensor %semb.weight is %d wide, the blocks %d", decoder.Prefix, c.Width, d.C)
+	}
+	c.Variant, c.FFN, c.HeadSize = v.String(), d.F, d.N
+	return nil
+}
+
+// towerNames says where the shapes of a kind of tower are to be found.
+type towerNames struct {
+	prefix, patch, pos, block string
+	square                    bool // pos is [1, g, g, width] rather than [1, g*g, width]
+	class                     int  // rows of pos that are no patches
+}
+
+var towerShapes = map[string]towerNames{
+	"dino":   {"vit.dino_featurizer.", "patch_embed.proj.weight", "pos_embed", "blocks.%d.norm1.weight", false, 0},
+	"siglip": {"vit.siglip_featurizer.", "patch_embed.proj.weight", "pos_embed", "blocks.%d.norm1.weight", false, 0},
+	"sam":    {"vit.sam_featurizer.", "patch_embed.proj.weight", "pos_embed", "blocks.%d.norm1.weight", true, 0},
+	"clip":   {"vit.vision_model.", "embeddings.patch_embedding.weight", "embeddings.position_embedding.weight", "encoder.layers.%d.layer_norm1.weight", false, 1},
+}
+
+func (c *Config) towers(l quant.Loader, r *reader) error {
+	var found []string
+	for _, kind := range towerKinds {
+		n := towerShapes[kind]
+		if l.Shape(n.prefix+n.patch) != nil {
+			found = append(found, kind)
+		}
+	}
+	order := r.texts(keyTowers, found)
+	if a, b := slices.Sorted(slices.Values(order)), slices.Sorted(slices.Values(found)); !slices.Equal(a, b) {
+		r.fail(keyTowers, "says %v, the tensors say %v", order, found)
+		return r.err
+	}
+	for _, kind := range order {
+		t, err := tower(l, r, kind)
+		if err != nil {
+			return err
+		}
+		c.Towers = append(c.Towers, t)
+	}
+	return r.err
+}
+
+// maxTowerBlocks bounds the count of blocks against absurd files.
+const maxTowerBlocks = 256
+
+func tower(l quant.Loader, r *reader, kind string) (Tower, error) {
+	n := towerShapes[kind]
+	patch := l.Shape(n.prefix + n.patch)
+	if len(patch) != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[0] < 1 || patch[2] < 1 {
+		return Tower{}, fmt.Errorf("tensor %s: shape %v, want [width, 3, patch, patch]", n.prefix+n.patch, patch)
+	}
+	t := Tower{Kind: kind, Width: patch[0], PatchSize: patch[2]}
+	for t.Blocks < maxTowerBlocks && l.Shape(n.prefix+fmt.Sprintf(n.block, t.Blocks)) != nil {
+		t.Blocks++
+	}
+	if t.Blocks == 0 {
+		return Tower{}, fmt.Errorf("tensor %s is missing", n.prefix+fmt.Sprintf(n.block, 0))
+	}
+	pos := l.Shape(n.prefix + n.pos)
+	if len(pos) < 2 {
+		return Tower{}, fmt.Errorf("tensor %s: shape %v", n.prefix+n.pos, pos)
+	}
+	grid := pos[len(pos)-2]
+	if !n.square {
+		grid = vision.Side(max(grid-n.class, 0))
+	}
+	if grid < 1 || grid > 1<<10 || t.PatchSize > 1<<10 {
+		return Tower{}, fmt.Errorf("tensor %s: shape %v with patches of %d", n.prefix+n.pos, pos, t.PatchSize)
+	}
+
+	k := keyVision + kind + "."
+	t.ImageSize = r.number(k+"image_size", grid*t.PatchSize, t.PatchSize, 1<<13)
+	if t.ImageSize%t.PatchSize != 0 {
+		r.fail(k+"image_size", "%d is not a multiple of the patch, %d", t.ImageSize, t.PatchSize)
+	}
+	r.derived(k+"patch_size", t.PatchSize)
+	r.derived(k+"embedding_length", t.Width)
+	r.derived(k+"block_count", t.Blocks)
+	heads, _ := vision.Heads(t.Width, t.Blocks) // 0 where no table tells
+	if kind == "sam" {
+		if rel := l.Shape(n.prefix + "blocks.0.attn.rel_pos_h"); len(rel) == 2 && rel[1] > 0 {
+			heads = t.Width / rel[1]
+		}
+	}
+	t.Heads = r.number(k+"head_count", heads, min(heads, 1), t.Width)
+	if t.Heads > 0 && t.Width%t.Heads != 0 {
+		r.fail(k+"head_count", "%d does not divide the width, %d", t.Heads, t.Width)
+	}
+	last, act := t.Blocks-1, "gelu_erf"
+	feature := max(last-1, 0)
+	mean, std := [3]float32{.485, .456, .406}, [3]float32{.229, .224, .225}
+	switch kind {
+	case "siglip":
+		mean, std = [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}
+	case "sam":
+		feature = last
+	case "clip":
+		feature, act = last, "quick_gelu"
+		mean, std = [3]float32{.48145466, .4578275, .40821073}, [3]float32{.26862954, .26130258, .27577711}
+	}
+	t.FeatureBlock = r.number(k+"feature_block", feature, 0, last)
+	t.Activation = r.text(k+"activation", act)
+	t.Mean = r.triple(k+"image_mean", mean)
+	t.Std = r.triple(k+"image_std", std)
+	return t, r.err
+}
+
+// Metadata returns the entries that make a model file of c, in the order in
+// which they should be written.
+func (c Config) Metadata() weights.Meta {
+	var md weights.Meta
+	put := func(key string, v weights.Value) { md = append(md, weights.KV{Key: key, Value: v}) }
+	number := func(key string, n int) { put(key, weights.Uint32(uint32(n))) }
+	put(keyArch, weights.String(Architecture))
+	put(keyName, weights.String(c.Name))
+	put(keyVariant, weights.String(c.Variant))
+	number(keyVocab, c.Vocab)
+	number(keyBlocks, c.Blocks)
+	number(keyWidth, c.Width)
+	number(keyFFN, c.FFN)
+	number(keyHeadSize, c.HeadSize)
+	number(keyEncoderBlocks, c.EncoderBlocks)
+	number(keyImageToken, c.ImageToken)
+	number(keyDecoderTokens, c.DecoderTokens)
+	number(keyEncoderTokens, c.EncoderTokens)
+	number(keyViews, c.Views)
+	var kinds []string
+	for _, t := range c.Towers {
+		kinds = append(kinds, t.Kind)
+	}
+	put(keyTowers, weights.Strings(kinds))
+	for _, t := range c.Towers {
+		k := keyVision + t.Kind + "."
+		number(k+"image_size", t.ImageSize)
+		number(k+"patch_size", t.PatchSize)
+		number(k+"embedding_length", t.Width)
+		number(k+"block_count", t.Blocks)
+		number(k+"head_count", t.Heads)
+		number(k+"feature_block", t.FeatureBlock)
+		put(k+"activation", weights.String(t.Activation))
+		put(k+"image_mean", weights.Float32s(t.Mean[:]))
+		put(k+"image_std", weights.Float32s(t.Std[:]))
+	}
+	put(keyCaption, weights.String(c.Caption))
+	put(keyLowercase, weights.Bool(c.Lowercase))
+	number(keyStop, c.Stop)
+	if len(c.Tokens) > 0 {
+		put(keyTokenizer, weights.String("rwkv"))
+		put(keyTokens, weights.Strings(c.Tokens))
+	}
+	return md
+}
+
+// Grid returns the side of the feature grid of a picture, 0 without towers.
+func (c Config) Grid() int {
+	if len(c.Towers) == 0 {
+		return 0
+	}
+	t := c.Towers[0]
+	g := t.ImageSize / t.PatchSize
+	if t.Kind == "sam" {
+		g /= 2
+	}
+	return g
+}
+
+// String returns the variant and sizes in one line.
+func (c Config) String() string {
+	s := fmt.Sprintf("%s, %d blocks of %d, %d encoder blocks, vocabulary %d", c.Variant, c.Blocks, c.Width, c.EncoderBlocks, c.Vocab)
+	for _, t := range c.Towers {
+		s += ", " + t.Kind + " " + strconv.Itoa(t.ImageSize)
+	}
+	return s
+}

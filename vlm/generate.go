@@ -1,0 +1,285 @@
+package vlm
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/visualrwkv/edged/tokenizer"
+	"github.com/visualrwkv/edged/vlm/internal/decoder"
+	"github.com/visualrwkv/edged/vlm/internal/prompt"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+)
+
+// GenOptions change how text is generated. Nil and the zero value are greedy,
+// as the authors' code always is.
+type GenOptions struct {
+	MaxTokens   int     // tokens at most; 0 means 256
+	Temperature float64 // 0 is greedy
+	TopP        float64 // sample from the most likely tokens that sum to this; 0 and 1 keep all
+	Seed        uint64  // the same seed gives the same text
+}
+
+const defaultMaxTokens = 256
+
+func (o *GenOptions) withDefaults() GenOptions {
+	var c GenOptions
+	if o != nil {
+		c = *o
+	}
+	if c.MaxTokens <= 0 {
+		c.MaxTokens = defaultMaxTokens
+	}
+	return c
+}
+
+// batch is how many answers are decoded in one pass over the weights.
+const batch = 8
+
+// talk is the decoder's side of a stream.
+type talk struct {
+	prefix    *rwkv6.State // after the pictures, for the next question too
+	prefixIDs []int        // what it has read; nil when stale
+	voices    []*voice
+	seqs      []decoder.Seq
+	logits    []float32 // [voices, Vocab], scratch of the decoder
+}
+
+// stale forgets what depends on the memory.
+func (t *talk) stale() { t.prefixIDs = nil }
+
+// voice is one answer in the making.
+type voice struct {
+	state   *rwkv6.State
+	logits  []float32
+	sampler *decoder.Sampler
+	decode  *tokenizer.Decoder
+	answer  prompt.Answers
+	left    int // tokens until the limit
+}
+
+func (s *Stream) voice(i int) *voice {
+	t := &s.talk
+	for len(t.voices) <= i {
+		t.voices = append(t.voices, &voice{
+			state:  s.m.dec.NewState(),
+			logits: make([]float32, s.m.dec.Vocab()),
+		})
+	}
+	return t.voices[i]
+}
+
+// image returns S_img, nil in models that read none.
+func (s *Stream) image() []float32 {
+	if s.m.enc == nil {
+		return nil
+	}
+	return s.m.enc.Image(s.mem)
+}
+
+// begin prefills the prompt of a question into a voice. What the prompts of
+// all questions about one frame set begin with is computed once.
+func (s *Stream) begin(ctx context.Context, v *voice, question string) error {
+	m := s.m
+	if m.enc == nil {
+		ids, err := s.prompt(question, min(s.images, 1))
+		if err != nil {
+			return err
+		}
+		v.state.CopyFrom(s.mem)
+		p := decoder.Prompt{IDs: ids[s.afterPicture(ids, min(s.images, 1)):], ImageID: -1}
+		return m.dec.Prefill(ctx, s.work, v.state, nil, p, v.logits)
+	}
+	ids, err := s.prompt(question, s.images)
+	if err != nil {
+		return err
+	}
+	shared := ids[:s.afterPicture(ids, s.images)]
+	t := &s.talk
+	if t.prefixIDs == nil || !slices.Equal(t.prefixIDs, shared) {
+		t.prefixIDs = nil // until it is complete
+		if t.prefix == nil {
+			t.prefix = m.dec.NewState()
+		}
+		t.prefix.Reset()
+		p := decoder.Prompt{IDs: shared, ImageID: m.config.ImageToken, Rows: s.rows}
+		if err := m.dec.Prefill(ctx, s.work, t.prefix, s.image(), p, nil); err != nil {
+			return err
+		}
+		t.prefixIDs = shared
+	}
+	v.state.CopyFrom(t.prefix)
+	rest := decoder.Prompt{IDs: ids[len(shared):], ImageID: -1}
+	return m.dec.Prefill(ctx, s.work, v.state, s.image(), rest, v.logits)
+}
+
+// start readies a voice for an answer.
+func (s *Stream) start(ctx context.Context, i int, question string, o GenOptions) (*voice, error) {
+	v := s.voice(i)
+	if err := s.begin(ctx, v, question); err != nil {
+		return nil, err
+	}
+	v.sampler = decoder.NewSampler(s.m.dec.Vocab(), o.Temperature, o.TopP, o.Seed+uint64(i))
+	v.decode = s.m.vocab.NewDecoder()
+	v.answer = prompt.Answers{}
+	v.left = o.MaxTokens
+	return v, nil
+}
+
+// next chooses a token. It returns the text that is complete with it, and
+// whether the answer has ended.
+func (v *voice) next(stop int) (id int, text string, done bool) {
+	id = v.sampler.Next(v.logits)
+	v.left--
+	if id == stop || id == tokenizer.End {
+		text, _ = v.answer.Add(v.decode.Flush())
+		return id, text, true
+	}
+	text, done = v.answer.Add(v.decode.Add(id))
+	if v.left <= 0 && !done {
+		more, _ := v.answer.Add(v.decode.Flush())
+		return id, text + more, true
+	}
+	return id, text, done
+}
+
+// step feeds the chosen token to each of the voices.
+func (s *Stream) step(ctx context.Context, voices []*voice, ids []int) error {
+	t := &s.talk
+	t.seqs = t.seqs[:0]
+	for i, v := range voices {
+		t.seqs = append(t.seqs, decoder.Seq{State: v.state, Image: s.image(), Token: ids[i], Logits: v.logits})
+	}
+	return s.m.dec.Step(ctx, s.work, t.seqs, grow(&t.logits, len(voices)*s.m.dec.Vocab()))
+}
+
+// Generate answers a question about what the stream has seen. The pieces,
+// joined, are the answer: what the model writes before the first blank line,
+// stripped. An error ends the sequence. The memory is only read. The stream
+// must not be used otherwise until the loop is over; leaving it early is fine.
+func (s *Stream) Generate(ctx context.Context, question string, o *GenOptions) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		v, err := s.start(ctx, 0, question, o.withDefaults())
+		if err != nil {
+			yield("", err)
+			return
+		}
+		voices, ids := []*voice{v}, make([]int, 1)
+		for {
+			id, text, done := v.next(s.m.config.Stop)
+			if text != "" && !yield(text, nil) || done {
+				return
+			}
+			ids[0] = id
+			if err := s.step(ctx, voices, ids); err != nil {
+				yield("", err)
+				return
+			}
+		}
+	}
+}
+
+// Answer is [Stream.Generate] with the pieces joined.
+func (s *Stream) Answer(ctx context.Context, question string, o *GenOptions) (string, error) {
+	var b strings.Builder
+	for piece, err := range s.Generate(ctx, question, o) {
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(piece)
+	}
+	return b.String(), nil
+}
+
+// Answers answers several questions about the same instant. They are decoded
+// together, up to eight in one pass over the weights, and each is what
+// [Stream.Answer] would give with o.Seed advanced by its index.
+func (s *Stream) Answers(ctx context.Context, questions []string, o *GenOptions) ([]string, error) {
+	answers := make([]string, len(questions))
+	g := o.withDefaults()
+	for at := 0; at < len(questions); at += batch {
+		n := min(batch, len(questions)-at)
+		if err := s.together(ctx, questions[at:at+n], answers[at:at+n], g); err != nil {
+			return nil, err
+		}
+		g.Seed += batch
+	}
+	return answers, nil
+}
+
+func (s *Stream) together(ctx context.Context, questions, answers []string, o GenOptions) error {
+	var voices []*voice
+	var at []int // which answer a voice makes
+	for i, q := range questions {
+		v, err := s.start(ctx, i, q, o)
+		if err != nil {
+			return fmt.Errorf("question %d: %w", i+1, err)
+		}
+		voices, at = append(voices, v), append(at, i)
+	}
+	ids := make([]int, len(voices))
+	for len(voices) > 0 {
+		k := 0
+		for i, v := range voices {
+			id, text, done := v.next(s.m.config.Stop)
+			answers[at[i]] += text
+			if !done {
+				voices[k], at[k], ids[k] = v, at[i], id
+				k++
+			}
+		}
+		voices, at = voices[:k], at[:k]
+		if k == 0 {
+			break
+		}
+		if err := s.step(ctx, voices, ids[:k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Caption sees a frame set, unless views is empty, and describes it with the
+// model's own question for that.
+func (s *Stream) Caption(ctx context.Context, views ...image.Image) (string, error) {
+	if len(views) > 0 {
+		if err := s.See(ctx, views...); err != nil {
+			return "", err
+		}
+	}
+	return s.Answer(ctx, s.m.config.Caption, nil)
+}
+
+// Follow computes what the model expects at each position of an answer: f
+// gets the logits [vocabulary] before each token of follow. With follow nil
+// the model's own most likely tokens are followed, limit at most, the stop
+// token included. It returns the tokens. Comparing two files of one model on
+// the same tokens is what it is for.
+func (s *Stream) Follow(ctx context.Context, question string, follow []int, limit int, f func(logits []float32)) ([]int, error) {
+	v := s.voice(0)
+	if err := s.begin(ctx, v, question); err != nil {
+		return nil, err
+	}
+	if follow != nil {
+		limit = len(follow)
+	}
+	var tokens []int
+	for i := range limit {
+		f(v.logits)
+		id := decoder.Argmax(v.logits)
+		if follow != nil {
+			id = follow[i]
+		}
+		tokens = append(tokens, id)
+		if i == limit-1 || follow == nil && (id == s.m.config.Stop || id == tokenizer.End) {
+			break
+		}
+		if err := s.step(ctx, []*voice{v}, tokens[i:]); err != nil {
+			return nil, err
+		}
+	}
+	return tokens, nil
+}

@@ -1,0 +1,295 @@
+package vlm
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/tokenizer"
+	"github.com/visualrwkv/edged/vlm/internal/decoder"
+	"github.com/visualrwkv/edged/vlm/internal/encoder"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// MaxViews is the largest number of pictures in a frame set.
+const MaxViews = 64
+
+// ErrUnsupported is wrapped by errors about models that are recognised but
+// that this version does not run: RWKV-7, the bidirectional CLIP models of
+// v6.0, towers other than SigLIP.
+var ErrUnsupported = rwkv6.ErrUnsupported
+
+// Options change how a model is opened. Nil and the zero value are good for
+// GGUF files made by `edged convert`.
+type Options struct {
+	// Threads is the number of goroutines that compute, all streams together;
+	// 0 means one per CPU.
+	Threads int
+
+	// Exact keeps the decoder image tokens of every frame set and puts them
+	// all into the prompt, as the authors do. Time and memory then grow with
+	// every frame set; it is for verification and short sequences.
+	Exact bool
+
+	// Config is a JSON object with the keys of docs/model-file.md that the
+	// file itself lacks or that should be overridden: see [ParseMetadata].
+	Config []byte
+
+	// Files are further files of the same model, such as the other half of a
+	// split export.
+	Files []string
+
+	// Vocab is the vocabulary in the text format of RWKV, for files that do
+	// not hold one.
+	Vocab []byte
+}
+
+// Model is an open model: weights, and what goes with them. It is safe for
+// concurrent use; Close must come after all use of its streams.
+type Model struct {
+	config Config
+	hash   [sha256.Size]byte
+	exact  bool
+	file   *weights.File
+	format string
+	pool   *quant.Pool
+
+	vocab  *tokenizer.Vocabulary // nil where there is none
+	tower  vision.Tower          // nil where there is none
+	proj   *vision.Projector
+	enc    *encoder.Encoder // nil in vanilla models
+	dec    *decoder.Decoder
+	params int64
+}
+
+// Open opens a model file of any format that package weights reads: GGUF,
+// .pth, safetensors.
+//
+// Beside a file "x.pth" or "x.safetensors", a file "x.json" is read as
+// [Options].Config unless that is given.
+func Open(path string, o *Options) (*Model, error) {
+	o = o.withDefaults()
+	f, err := weights.OpenAll(append([]string{path}, o.Files...)...)
+	if err != nil {
+		return nil, err
+	}
+	if o.Config == nil && f.Format() != "gguf" {
+		side := strings.TrimSuffix(path, filepath.Ext(path)) + ".json"
+		if o.Config, err = os.ReadFile(side); err != nil && !errors.Is(err, os.ErrNotExist) {
+			f.Close()
+			return nil, err
+		}
+	}
+	return finish(path, f, o)
+}
+
+// OpenBytes opens a model file held in memory, such as an embedded one. The
+// model borrows b. name is for messages only.
+func OpenBytes(name string, b []byte, o *Options) (*Model, error) {
+	f, err := weights.OpenBytes(name, b)
+	if err != nil {
+		return nil, err
+	}
+	return finish(name, f, o.withDefaults())
+}
+
+func (o *Options) withDefaults() *Options {
+	if o == nil {
+		return &Options{}
+	}
+	c := *o
+	return &c
+}
+
+func finish(name string, f *weights.File, o *Options) (*Model, error) {
+	m := &Model{file: f, format: f.Format(), exact: o.Exact}
+	if err := m.bind(o); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if m.config.Name == "" {
+		base := filepath.Base(name)
+		m.config.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	m.pool = quant.NewPool(o.Threads)
+	return m, nil
+}
+
+// Describe works out the configuration of an open weights file, with JSON
+// config as in [Options] and vocab in RWKV's text format; both may be nil. It
+// does not need a variant or towers that this version can run.
+func Describe(f *weights.File, config, vocab []byte) (Config, error) {
+	md := f.Meta()
+	if config != nil {
+		given, err := ParseMetadata(config)
+		if err != nil {
+			return Config{}, err
+		}
+		for _, kv := range md {
+			if !given.Has(kv.Key) {
+				given = append(given, kv)
+			}
+		}
+		md = given
+	}
+	c, err := derive(tensors.New(f), md)
+	if err != nil {
+		return Config{}, err
+	}
+	if vocab != nil {
+		v, err := tokenizer.Parse(vocab)
+		if err != nil {
+			return Config{}, err
+		}
+		c.Tokens = v.Tokens()
+	}
+	return c, nil
+}
+
+func (m *Model) bind(o *Options) error {
+	c, err := Describe(m.file, o.Config, o.Vocab)
+	if err != nil {
+		return err
+	}
+	m.config = c
+	if err := c.Runnable(); err != nil {
+		return err
+	}
+	l := tensors.New(m.file)
+	if m.dec, err = decoder.New(l, nil); err != nil {
+		return err
+	}
+	if m.dec.Variant().ReadsImage() {
+		if m.enc, err = encoder.New(l, nil); err != nil {
+			return err
+		}
+		if e, d := m.enc.Dims(), m.dec.Dims(); e.H != d.H || e.N != d.N {
+			return fmt.Errorf("state encoder of %d heads of %d, decoder of %d of %d: %w", e.H, e.N, d.H, d.N, ErrConfig)
+		}
+	}
+	for _, t := range c.Towers {
+		if err := m.bindTower(l, t); err != nil {
+			return err
+		}
+	}
+	if len(c.Tokens) > 0 {
+		if m.vocab, err = tokenizer.FromTokens(c.Tokens); err != nil {
+			return err
+		}
+		if m.vocab.Size() > c.Vocab {
+			return fmt.Errorf("vocabulary has ids up to %d, the model %d tokens: %w", m.vocab.Size()-1, c.Vocab, ErrConfig)
+		}
+		if m.vocab.Token(c.ImageToken) != "" {
+			return fmt.Errorf("image token %d is a token of the vocabulary: %w", c.ImageToken, ErrConfig)
+		}
+	}
+	for _, t := range m.file.Tensors() {
+		m.params += int64(t.Len())
+	}
+	m.hash = fingerprint(c, m.file)
+	return nil
+}
+
+func (m *Model) bindTower(l quant.Loader, t Tower) (err error) {
+	act, err := vision.ParseActivation(t.Activation)
+	if err != nil {
+		return err
+	}
+	m.tower, err = vision.Open(t.Kind, l, vision.Config{
+		ImageSize: t.ImageSize, Heads: t.Heads, FeatureBlock: t.FeatureBlock, Activation: act,
+	})
+	if err != nil {
+		return err
+	}
+	m.proj, err = vision.OpenProjector(l, m.tower.Dim(), m.dec.Dims().C)
+	return err
+}
+
+// Runnable says what keeps this version from running a model of c, wrapping
+// [ErrUnsupported] where it is a matter of this version and [ErrConfig] where
+// something must be given.
+func (c Config) Runnable() error {
+	if c.Variant == variantRWKV7 {
+		return fmt.Errorf("blocks are RWKV-7 (v7.00): %w", ErrUnsupported)
+	}
+	for _, t := range c.Towers {
+		switch t.Kind {
+		case "siglip":
+		case "clip":
+			return fmt.Errorf("v6.0 model with CLIP tower and bidirectional blocks: %w", ErrUnsupported)
+		default:
+			return fmt.Errorf("vision tower %q: %w", t.Kind, ErrUnsupported)
+		}
+		if t.Heads == 0 {
+			return fmt.Errorf("key %q cannot be told from the tensors and must be given: %w", keyVision+t.Kind+".head_count", ErrConfig)
+		}
+	}
+	return nil
+}
+
+// fingerprint identifies a model for the states that belong to it: all of its
+// configuration, the list of tensors, and samples of their values. Reading
+// gigabytes at every start would buy little over that.
+func fingerprint(c Config, f *weights.File) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	c.Name, c.Tokens = "", nil
+	fmt.Fprintf(h, "%+v\n", c)
+	const sample = 64
+	for _, t := range f.Tensors() {
+		fmt.Fprintf(h, "%s %d %v\n", t.Name, t.Type, t.Shape)
+		if !t.Borrowed() {
+			continue
+		}
+		b := t.Bytes()
+		if len(b) > 3*sample {
+			mid := len(b) / 2
+			h.Write(b[:sample])
+			h.Write(b[mid : mid+sample])
+			b = b[len(b)-sample:]
+		}
+		h.Write(b)
+		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(b))))
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// Close ends the model's workers and unmaps its file. Streams must not be used
+// after it.
+func (m *Model) Close() error {
+	m.pool.Close()
+	return m.file.Close()
+}
+
+// Config returns the model's configuration.
+func (m *Model) Config() Config { return m.config }
+
+// Info are facts about an open model, for people and logs.
+type Info struct {
+	Name       string
+	Format     string // gguf, pth, safetensors
+	Variant    string
+	Parameters int64
+	FileBytes  int64
+	Hash       string // identifies the model in saved states, hexadecimal
+	Views      int    // typical number of views, 0 for any
+	Vision     bool   // has a tower, so that streams can see
+	Text       bool   // has a vocabulary, so that streams can read and write
+}
+
+// Info returns facts about the model.
+func (m *Model) Info() Info {
+	return Info{
+		Name: m.config.Name, Format: m.format, Variant: m.config.Variant, Parameters: m.params,
+		FileBytes: m.file.Size(), Hash: fmt.Sprintf("%x", m.hash), Views: m.config.Views,
+		Vision: m.tower != nil, Text: m.vocab != nil,
+	}
+}

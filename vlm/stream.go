@@ -1,0 +1,183 @@
+package vlm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"math"
+	"slices"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/decoder"
+	"github.com/visualrwkv/edged/vlm/internal/prompt"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+)
+
+// ErrNotFinite is wrapped by the error of [Stream.See] when the memory has
+// overflowed. The memory before it is kept.
+var ErrNotFinite = errors.New("memory is not finite")
+
+// Stream is one memory: what a scene's cameras have shown so far. It belongs
+// to one goroutine at a time.
+type Stream struct {
+	m      *Model
+	format prompt.Format
+	work   *rwkv6.Work
+	sight  *sight
+
+	// mem is the memory: the encoder's state, or in vanilla models the
+	// decoder's. next is where See builds its successor, so that a frame set
+	// counts whole or not at all.
+	mem, next *rwkv6.State
+
+	rows   []float32 // [images*p², C]: image tokens for the prompt
+	spare  []float32 // the next rows, while See makes them
+	images int       // pictures in rows; in vanilla models, of the newest frame set
+	frames uint64    // frame sets seen
+
+	talk talk
+}
+
+// NewStream returns a stream that has seen nothing.
+func (m *Model) NewStream() (*Stream, error) {
+	scratch := quant.NewScratch(m.pool)
+	s := &Stream{m: m, work: rwkv6.NewWork(scratch, nil)}
+	s.format = prompt.Format{
+		Vocabulary:  m.vocab,
+		ImageToken:  m.config.ImageToken,
+		ImageTokens: m.config.DecoderTokens,
+		Lowercase:   m.config.Lowercase,
+	}
+	if m.enc != nil {
+		s.mem, s.next = m.enc.NewState(), m.enc.NewState()
+	} else {
+		s.mem, s.next = m.dec.NewState(), m.dec.NewState()
+	}
+	if m.tower != nil {
+		var err error
+		if s.sight, err = newSight(m, scratch); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Model returns the model the stream belongs to.
+func (s *Stream) Model() *Model { return s.m }
+
+// Frames returns the number of frame sets in the memory.
+func (s *Stream) Frames() uint64 { return s.frames }
+
+// Views returns the number of pictures of the newest frame set, 0 before the
+// first; with [Options].Exact, of all.
+func (s *Stream) Views() int { return s.images }
+
+// Magnitude returns the largest absolute value in the memory. Over long
+// streams only the model's own decay bounds it.
+func (s *Stream) Magnitude() float32 { return s.mem.MaxAbs() }
+
+// Reset forgets everything.
+func (s *Stream) Reset() {
+	s.mem.Reset()
+	s.rows, s.images, s.frames = s.rows[:0], 0, 0
+	s.talk.stale()
+}
+
+// See takes in one frame set: the pictures of all views at one instant, always
+// in the same order. When it fails, or ctx ends, the memory is what it was.
+func (s *Stream) See(ctx context.Context, views ...image.Image) error {
+	switch {
+	case s.sight == nil:
+		return fmt.Errorf("model %s has no vision tower: %w", s.m.config.Name, ErrConfig)
+	case len(views) < 1 || len(views) > MaxViews:
+		return fmt.Errorf("frame set of %d pictures, want 1 to %d", len(views), MaxViews)
+	}
+	s.next.CopyFrom(s.mem)
+	s.spare = s.spare[:0]
+	if s.m.exact {
+		s.spare = append(s.spare, s.rows...)
+	}
+	if err := s.take(ctx, views); err != nil {
+		return err
+	}
+	if math.IsInf(float64(s.next.MaxAbs()), 1) {
+		return fmt.Errorf("frame set %d: %w", s.frames+1, ErrNotFinite)
+	}
+	s.mem, s.next = s.next, s.mem
+	s.rows, s.spare = s.spare, s.rows
+	s.frames++
+	if s.m.exact && s.m.enc != nil {
+		s.images += len(views)
+	} else {
+		s.images = len(views)
+	}
+	s.talk.stale()
+	return nil
+}
+
+// take computes the image tokens of views into s.spare and feeds s.next.
+func (s *Stream) take(ctx context.Context, views []image.Image) error {
+	m := s.m
+	for at := 0; at < len(views); at += s.sight.group {
+		n := min(s.sight.group, len(views)-at)
+		rows, packed, err := s.sight.look(ctx, views[at:at+n], at)
+		if err != nil {
+			return err
+		}
+		s.spare = append(s.spare, rows...)
+		if m.enc == nil {
+			continue
+		}
+		if err := m.enc.Feed(ctx, s.work, s.next, packed); err != nil {
+			return err
+		}
+	}
+	if m.enc != nil {
+		return nil
+	}
+	// In a vanilla model the memory is the decoder's own state: the prompt so
+	// far goes on with the new pictures.
+	ids, err := s.pictures(len(views))
+	if err != nil {
+		return err
+	}
+	p := decoder.Prompt{IDs: ids, ImageID: m.config.ImageToken, Rows: s.spare}
+	err = m.dec.Prefill(ctx, s.work, s.next, nil, p, nil)
+	s.spare = s.spare[:0]
+	return err
+}
+
+// pictures returns the part of a prompt that shows n pictures after those
+// already in a vanilla model's memory.
+func (s *Stream) pictures(n int) ([]int, error) {
+	before := min(s.images, 1)
+	ids, err := s.prompt("", before+n)
+	if err != nil {
+		return nil, err
+	}
+	ids = ids[:s.afterPicture(ids, before+n)]
+	return ids[s.afterPicture(ids, before):], nil
+}
+
+// prompt assembles a question about n pictures.
+func (s *Stream) prompt(question string, n int) ([]int, error) {
+	if s.m.vocab == nil {
+		return nil, fmt.Errorf("model %s has no vocabulary: %w", s.m.config.Name, ErrConfig)
+	}
+	p, err := s.format.Build(prompt.Turn{Question: question, Images: n})
+	if err != nil {
+		return nil, err
+	}
+	return p.IDs, nil
+}
+
+// afterPicture returns the index after the n-th picture's placeholders in ids,
+// 0 for n = 0.
+func (s *Stream) afterPicture(ids []int, n int) int {
+	at := 0
+	for range n {
+		at += slices.Index(ids[at:], s.m.config.ImageToken) + s.m.config.DecoderTokens
+	}
+	return at
+}

@@ -1,0 +1,444 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"image"
+	_ "image/jpeg" // formats of reference pictures
+	_ "image/png"
+	"math"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
+	"github.com/visualrwkv/edged/vlm/preprocess"
+)
+
+// towerSpec describes a tower in an index. Tower files and end-to-end models
+// name the width differently; it follows from shapes anyway.
+type towerSpec struct {
+	Image     int     `json:"img"`
+	Heads     int     `json:"heads"`
+	Depth     int     `json:"depth"`
+	Act       string  `json:"act"`
+	Eps       float32 `json:"ln_eps"`
+	TakeBlock *int    `json:"take_block"` // nil: the second to last
+}
+
+// towerEntry is one entry of a vision index: a tower, or vectors for one of
+// the operations around it.
+type towerEntry struct {
+	File   string    `json:"file"`
+	Config towerSpec `json:"config"`
+	Prefix string    `json:"weight_prefix"`
+}
+
+// activations are the index's names for those of model files.
+var activations = map[string]string{"erf": "gelu_erf", "tanh": "gelu_tanh", "quick": "quick_gelu"}
+
+func (t towerSpec) config() (vision.Config, error) {
+	c := vision.Config{ImageSize: t.Image, Heads: t.Heads, FeatureBlock: t.Depth - 2, Eps: t.Eps}
+	if t.TakeBlock != nil {
+		c.FeatureBlock = *t.TakeBlock
+	}
+	name, ok := activations[t.Act]
+	if !ok {
+		return c, fmt.Errorf("activation %q: %w", t.Act, ErrIndex)
+	}
+	var err error
+	c.Activation, err = vision.ParseActivation(name)
+	return c, err
+}
+
+// runnable are the towers that this version computes.
+var runnable = []string{"siglip"}
+
+// towerKind finds out from a prefix of tensor names which tower it is.
+func towerKind(prefix string) string {
+	for _, kind := range []string{"siglip", "dino", "sam"} {
+		if strings.HasSuffix(prefix, kind+"_featurizer.") {
+			return kind
+		}
+	}
+	return "clip"
+}
+
+// tower checks one entry of a vision index.
+func (r *run) tower(name string, e towerEntry) error {
+	if e.Prefix == "" {
+		return r.operation(name, e.File)
+	}
+	kind := towerKind(e.Prefix)
+	if !slices.Contains(runnable, kind) {
+		r.skip(name, "this version has no %s tower", strings.ToUpper(kind))
+		return nil
+	}
+	g, err := r.golden(name, e.File)
+	if err != nil {
+		return err
+	}
+	defer g.close(nil)
+	for _, t := range g.f.Tensors() {
+		g.used[t.Name] = strings.HasPrefix(t.Name, e.Prefix) // weights
+	}
+	c, err := e.Config.config()
+	if err != nil {
+		return err
+	}
+	before, _, _ := strings.Cut(e.Prefix, "vit.")
+	t, err := vision.Open(kind, &prefixed{tensors.New(g.f), before}, c)
+	if err != nil {
+		return err
+	}
+	pixels, shape, err := g.floats("in.pixels", -1, 3, t.ImageSize(), t.ImageSize())
+	if err != nil {
+		return err
+	}
+	return r.forward(g, t, pixels, shape[0], "trace.", "out")
+}
+
+// forward runs a tower and checks what it traces and gives.
+func (r *run) forward(g *golden, t vision.Tower, pixels []float32, n int, trace, out string) error {
+	w := vision.NewWork(quant.NewScratch(r.pool))
+	values := map[string][]float32{}
+	w.Trace = func(name string, _ []int, data []float32) {
+		values[name] = append(values[name], data...)
+	}
+	got := make([]float32, n*t.Grid()*t.Grid()*t.Dim())
+	t.Forward(w, got, t.Dim(), pixels, n)
+	for _, name := range sortedKeys(values) {
+		if err := g.check(trace+name, values[name]); err != nil {
+			return err
+		}
+	}
+	return g.check(out, got)
+}
+
+// prefixed finds the weights that a file of vectors keeps under a prefix.
+type prefixed struct {
+	*tensors.Loader
+	prefix string
+}
+
+func (p *prefixed) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
+	return p.Loader.Matrix(p.prefix+name, rows, cols)
+}
+
+func (p *prefixed) Vector(name string, n int) ([]float32, error) {
+	return p.Loader.Vector(p.prefix+name, n)
+}
+
+func (p *prefixed) Shape(name string) []int { return p.Loader.Shape(p.prefix + name) }
+
+// operation checks pairs "<n>to<m>.in", "<n>to<m>.out" of a grid of n x n cells
+// taken to m x m.
+func (r *run) operation(name, file string) error {
+	var do func(src []float32, n, m, c int) []float32
+	switch name {
+	case "adaptive_pool":
+		do = func(src []float32, n, m, c int) []float32 {
+			dst := make([]float32, m*m*c)
+			vision.Pool(dst, src, n, m, c)
+			return dst
+		}
+	case "pos_embed_resample":
+		do = vision.Resample
+	default:
+		r.skip(name, "this version knows no such operation")
+		return nil
+	}
+	g, err := r.golden(name, file)
+	if err != nil {
+		return err
+	}
+	defer g.close(nil)
+	for _, t := range g.f.Tensors() {
+		key, ok := strings.CutSuffix(t.Name, ".in")
+		var n, m int
+		if k, _ := fmt.Sscanf(key, "%dto%d", &n, &m); !ok || k != 2 || n < 1 || m < 1 || n > 1<<10 || m > 1<<10 {
+			continue
+		}
+		src, shape, err := g.floats(t.Name, 1, n*n, -1)
+		if err != nil {
+			return err
+		}
+		if err := g.check(key+".out", do(src, n, m, shape[2])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// preprocessEntry is the "preprocess" part of an index. Besides these keys it
+// may have any number of pictures at real sizes, given by hashes.
+type preprocessEntry struct {
+	File   string   `json:"file"`
+	Images []string `json:"images"`
+}
+
+type hashed struct {
+	Image  string `json:"image"`
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256_of_u8_hwc"`
+}
+
+func (r *run) preprocess(raw json.RawMessage) error {
+	var e preprocessEntry
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return fmt.Errorf("%w: %w", ErrIndex, err)
+	}
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return fmt.Errorf("%w: %w", ErrIndex, err)
+	}
+	if e.File != "" {
+		if err := r.squares(e); err != nil {
+			return err
+		}
+	}
+	for _, name := range sortedKeys(keys) {
+		var h hashed
+		if json.Unmarshal(keys[name], &h) != nil || h.SHA256 == "" {
+			continue
+		}
+		img, err := r.picture(h.Image)
+		if err != nil {
+			return err
+		}
+		sq, err := preprocess.NewSquare(h.Size, preprocess.HalfMean, preprocess.HalfStd)
+		if err != nil {
+			return fmt.Errorf("%s: %w: %w", name, ErrIndex, err)
+		}
+		rgb, err := sq.RGB(img)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(rgb)
+		r.row("preprocess", name, b2f(hex.EncodeToString(sum[:]) != h.SHA256), 0)
+	}
+	return nil
+}
+
+// squares checks tensors "<picture>.square<N>.<what>".
+func (r *run) squares(e preprocessEntry) error {
+	g, err := r.golden("preprocess", e.File)
+	if err != nil {
+		return err
+	}
+	defer g.close(nil)
+	pictures := map[string]string{}
+	for _, file := range e.Images {
+		pictures[strings.TrimSuffix(path.Base(file), path.Ext(file))] = file
+	}
+	clip := 0
+	for _, t := range g.f.Tensors() {
+		parts := strings.Split(t.Name, ".")
+		if len(parts) != 3 || pictures[parts[0]] == "" {
+			continue
+		}
+		if strings.HasPrefix(parts[1], "clip") {
+			g.used[t.Name] = true
+			clip++
+			continue
+		}
+		var size int
+		if k, _ := fmt.Sscanf(parts[1], "square%d", &size); k != 1 {
+			continue
+		}
+		img, err := r.picture(pictures[parts[0]])
+		if err != nil {
+			return err
+		}
+		if err := g.square(t.Name, parts[2], size, img); err != nil {
+			return err
+		}
+	}
+	if clip > 0 {
+		r.skip("preprocess", "%d tensors of the CLIP tower's resize and crop: this version has no CLIP tower", clip)
+	}
+	return nil
+}
+
+// norms are the index's names for mean and standard deviation.
+var norms = map[string][2][3]float32{
+	"imagenet": {preprocess.ImageNetMean, preprocess.ImageNetStd},
+	"half":     {preprocess.HalfMean, preprocess.HalfStd},
+}
+
+// square resizes a picture and compares, exactly: the arithmetic of PIL and of
+// torchvision is fixed to the last bit.
+func (g *golden) square(name, what string, size int, img image.Image) error {
+	n, ok := norms[what]
+	if what == "u8" {
+		n, ok = norms["half"], true // not looked at
+	}
+	if !ok {
+		return nil
+	}
+	sq, err := preprocess.NewSquare(size, n[0], n[1])
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w: %w", name, ErrIndex, err)
+	}
+	if what == "u8" {
+		rgb, err := sq.RGB(img)
+		if err != nil {
+			return err
+		}
+		want, err := g.f.Lookup(name).Data()
+		if err != nil {
+			return err
+		}
+		if len(want) != len(rgb) {
+			return fmt.Errorf("tensor %s: %d bytes, want %d: %w", name, len(want), len(rgb), ErrIndex)
+		}
+		differ := 0
+		for i := range rgb {
+			if rgb[i] != want[i] {
+				differ++
+			}
+		}
+		g.used[name] = true
+		g.r.row(g.config, name, float64(differ), 0)
+		return nil
+	}
+	got := make([]float32, 3*size*size)
+	if err := sq.Planar(got, img); err != nil {
+		return err
+	}
+	return g.checkWithin(name, got, 0)
+}
+
+// maxPixels bounds the pictures of an index.
+const maxPixels = 1 << 26
+
+func (r *run) picture(name string) (image.Image, error) {
+	p, err := r.path(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	c, _, err := image.DecodeConfig(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrIndex, err)
+	}
+	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxPixels {
+		return nil, fmt.Errorf("%s: %d x %d pixels: %w", name, c.Width, c.Height, ErrIndex)
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		return nil, err
+	}
+	img, _, err := image.Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrIndex, err)
+	}
+	return img, nil
+}
+
+// towers checks the vision part of an end-to-end model as far as it can, and
+// explains the rest: the language model starts from the reference features.
+func (r *run) towers(name string, g *golden, m *model, c lmConfig, why map[string]string) error {
+	var missing []string
+	var open []vision.Tower
+	for _, kind := range towerOrder {
+		spec, ok := c.Hyper.Towers[kind]
+		if !ok {
+			continue
+		}
+		if err := r.pixels(g, kind, spec, c.Images); err != nil {
+			return err
+		}
+		if !slices.Contains(runnable, kind) {
+			missing = append(missing, strings.ToUpper(kind))
+			why["tower."+kind+"."] = "not checked: this version has no " + strings.ToUpper(kind) + " tower"
+			continue
+		}
+		vc, err := spec.config()
+		if err != nil {
+			return err
+		}
+		t, err := vision.Open(kind, tensors.New(m.file), vc)
+		if err != nil {
+			return err
+		}
+		open = append(open, t)
+		pixels, _, err := g.floats("pre."+kind+".image0", 3, t.ImageSize(), t.ImageSize())
+		if err != nil {
+			return err
+		}
+		if err := r.forward(g, t, pixels, 1, "tower."+kind+".", "tower."+kind+".image0"); err != nil {
+			return err
+		}
+	}
+	if len(missing) == 0 && len(open) > 0 {
+		return r.features(g, open, c.Images)
+	}
+	if len(missing) > 0 {
+		r.skip(name, "from picture to features: this version has no %s tower; everything after that is checked from the reference's features", strings.Join(missing, " and no "))
+	}
+	return nil
+}
+
+// towerOrder is the order in which the features of several towers stand in a
+// row.
+var towerOrder = []string{"dino", "siglip", "sam"}
+
+// meanStd are the index's names of what the towers normalise with.
+var meanStd = map[string]string{"dino": "imagenet", "siglip": "half", "sam": "imagenet"}
+
+// features runs all towers over all pictures.
+func (r *run) features(g *golden, towers []vision.Tower, images []string) error {
+	width := 0
+	for _, t := range towers {
+		width += t.Dim()
+	}
+	w := vision.NewWork(quant.NewScratch(r.pool))
+	cells := towers[0].Grid() * towers[0].Grid()
+	all := make([]float32, len(images)*cells*width)
+	for i, name := range images {
+		img, err := r.picture(name)
+		if err != nil {
+			return err
+		}
+		dst := part(all, i, len(images))
+		for _, t := range towers {
+			n := norms[meanStd[t.Name()]]
+			sq, err := preprocess.NewSquare(t.ImageSize(), n[0], n[1])
+			if err != nil {
+				return err
+			}
+			pixels := make([]float32, 3*t.ImageSize()*t.ImageSize())
+			if err := sq.Planar(pixels, img); err != nil {
+				return err
+			}
+			t.Forward(w, dst, width, pixels, 1)
+			dst = dst[t.Dim():]
+		}
+	}
+	return g.check("vit_features", all)
+}
+
+// pixels checks the normalised pixels of the first picture.
+func (r *run) pixels(g *golden, kind string, spec towerSpec, images []string) error {
+	name := "pre." + kind + ".image0"
+	if !g.has(name) || len(images) == 0 {
+		return nil
+	}
+	if spec.Image < 1 || spec.Image > math.MaxInt16 {
+		return fmt.Errorf("tower %s: image of %d pixels: %w", kind, spec.Image, ErrIndex)
+	}
+	img, err := r.picture(images[0])
+	if err != nil {
+		return err
+	}
+	return g.square(name, meanStd[kind], spec.Image, img)
+}
