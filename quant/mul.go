@@ -44,7 +44,7 @@ type product struct {
 // stripWork bounds the multiplications of one strip, so that a kernel call stays
 // well below 100 microseconds; stripLeast keeps the bookkeeping small beside it.
 const (
-	stripWork  = 1 << 16
+	stripWork  = 1 << 18
 	stripLeast = 1 << 13
 )
 
@@ -71,17 +71,17 @@ func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
 	*p = product{} // keep nothing of the caller's alive
 }
 
-// split chooses the strips: about four per worker, within the bounds, in whole
-// multiples of four rows and four vectors, which is the grain of the kernels.
+// split chooses the strips: about four per worker, within the bounds, four rows and
+// twelve vectors or multiples, which divides into the tiles of every kernel.
 func (p *product) split(workers int) {
-	cols := max(p.m.cols, 1)
-	work := p.m.rows * p.n / (4 * workers) * cols
-	work = max(min(work, stripWork), stripLeast)
+	cols := int64(max(p.m.cols, 1))
+	work := int64(p.m.rows) * int64(p.n) * cols / int64(4*workers)
+	dots := int(max(min(work, stripWork), stripLeast) / cols)
 	p.vectors = p.n
-	if p.n > 4 {
-		p.vectors = min(p.n, max(work/cols/8&^3, 4))
+	if p.n > 12 {
+		p.vectors = max(dots/16/12*12, 12)
 	}
-	p.rows = max(work/cols/p.vectors&^3, 4)
+	p.rows = max(dots/p.vectors&^3, 4)
 	p.across = (p.m.rows + p.rows - 1) / p.rows
 }
 
