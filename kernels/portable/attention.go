@@ -5,23 +5,24 @@ package portable
 // has dim values. scores is scratch for queries*keys values; no larger part of the
 // T x T matrix ever exists. Rows are independent of how queries are tiled.
 func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
+	for j := 0; j < keys; j += 4 {
+		var t rows4
+		for d := 0; d < dim; d += chunk {
+			width := min(chunk, dim-d)
+			for i := range t {
+				t[i] = k[min(j+i, keys-1)*kvStride+d:][:width]
+			}
+			t.mul(scores[j:], keys, q[d:], qStride, min(4, keys-j), queries, d == 0)
+		}
+	}
 	for i := range queries {
 		s := scores[i*keys:][:keys]
-		qi := q[i*qStride:][:dim]
 		for j := range s {
-			var sum float32
-			for d, x := range k[j*kvStride:][:dim] {
-				sum += float32(x * qi[d])
-			}
-			s[j] = sum * scale
+			s[j] *= scale
 		}
 		Softmax(s)
 		out := dst[i*dstStride:][:dim]
 		clear(out)
-		for j, p := range s {
-			for d, x := range v[j*kvStride:][:dim] {
-				out[d] += float32(p * x)
-			}
-		}
+		addRows(out, v, kvStride, s)
 	}
 }

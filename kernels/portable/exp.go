@@ -12,9 +12,9 @@ import "math"
 func exp64(x float64) float64 {
 	x = min(max(x, -200), 200)
 	const shift = 0x1.8p52 // puts round(z) into the low bits
-	z := x * (32 / math.Ln2)
+	z := float64(x * (32 / math.Ln2))
 	k := z + shift
-	r := (z - (k - shift)) * (math.Ln2 / 32)
+	r := float64((z - (k - shift)) * (math.Ln2 / 32))
 	n := math.Float64bits(k)
 	s := math.Float64frombits(exp2Table[n%32] + n>>5<<52)
 	r2 := float64(r * r)

@@ -6,11 +6,6 @@ func LowRank(dst, x, a []float32, n, in, out int) {
 	for i := range n {
 		d := dst[i*out:][:out]
 		clear(d)
-		for k, v := range x[i*in:][:in] {
-			row := a[k*out:][:out]
-			for j, w := range row {
-				d[j] += float32(v * w)
-			}
-		}
+		addRows(d, a, out, x[i*in:][:in])
 	}
 }

@@ -41,12 +41,25 @@ func wkv6(y, s, r, k, v, w, u []float32) {
 	for j, vj := range v {
 		y[j] = float32(c * vj)
 	}
-	for i := range n {
+	i := 0
+	for ; i+2 <= n; i += 2 {
+		r0, k0, w0 := r[i], k[i], w[i]
+		r1, k1, w1 := r[i+1], k[i+1], w[i+1]
+		s0, s1 := s[i*n:][:n], s[(i+1)*n:][:n]
+		for j, vj := range v {
+			a, b := s0[j], s1[j]
+			t := y[j] + float32(r0*a)
+			y[j] = t + float32(r1*b)
+			s0[j] = float32(w0*a) + float32(k0*vj)
+			s1[j] = float32(w1*b) + float32(k1*vj)
+		}
+	}
+	if i < n {
 		ri, ki, wi := r[i], k[i], w[i]
 		row := s[i*n:][:n]
-		for j, x := range row {
-			y[j] += float32(ri * x)
-			row[j] = float32(wi*x) + float32(ki*v[j])
+		for j, a := range row {
+			y[j] += float32(ri * a)
+			row[j] = float32(wi*a) + float32(ki*v[j])
 		}
 	}
 }
@@ -57,11 +70,6 @@ func StateRead(p, state, q []float32, heads, size int) {
 	for h := range heads {
 		out := p[h*size:][:size]
 		clear(out)
-		for i, qi := range q[h*size:][:size] {
-			row := state[(h*size+i)*size:][:size]
-			for j, x := range row {
-				out[j] += float32(qi * x)
-			}
-		}
+		addRows(out, state[h*size*size:], size, q[h*size:][:size])
 	}
 }
