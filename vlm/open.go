@@ -272,6 +272,9 @@ func (m *Model) Close() error {
 // Config returns the model's configuration.
 func (m *Model) Config() Config { return m.config }
 
+// Backend names the kernels in use on this machine.
+func Backend() string { return "portable" }
+
 // Info are facts about an open model, for people and logs.
 type Info struct {
 	Name       string
@@ -280,6 +283,7 @@ type Info struct {
 	Parameters int64
 	FileBytes  int64
 	Hash       string // identifies the model in saved states, hexadecimal
+	Backend    string // the kernels in use
 	Views      int    // typical number of views, 0 for any
 	Vision     bool   // has a tower, so that streams can see
 	Text       bool   // has a vocabulary, so that streams can read and write
@@ -289,7 +293,7 @@ type Info struct {
 func (m *Model) Info() Info {
 	return Info{
 		Name: m.config.Name, Format: m.format, Variant: m.config.Variant, Parameters: m.params,
-		FileBytes: m.file.Size(), Hash: fmt.Sprintf("%x", m.hash), Views: m.config.Views,
+		FileBytes: m.file.Size(), Backend: Backend(), Hash: fmt.Sprintf("%x", m.hash), Views: m.config.Views,
 		Vision: m.tower != nil, Text: m.vocab != nil,
 	}
 }

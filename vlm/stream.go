@@ -7,6 +7,7 @@ import (
 	"image"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
@@ -37,6 +38,8 @@ type Stream struct {
 	frames uint64    // frame sets seen
 
 	talk talk
+
+	visionTime, encodeTime time.Duration // of the last See
 }
 
 // NewStream returns a stream that has seen nothing.
@@ -76,6 +79,15 @@ func (s *Stream) Views() int { return s.images }
 // Magnitude returns the largest absolute value in the memory. Over long
 // streams only the model's own decay bounds it.
 func (s *Stream) Magnitude() float32 { return s.mem.MaxAbs() }
+
+// ImageState returns S_img [H,N,N], key axis before value axis: what the
+// decoder reads of the memory. It is borrowed until the stream is used again,
+// and nil in vanilla models.
+func (s *Stream) ImageState() []float32 { return s.image() }
+
+// Times tells how long the last [Stream.See] spent on pictures (preprocessing,
+// tower, projector) and on the memory (state encoder).
+func (s *Stream) Times() (vision, encode time.Duration) { return s.visionTime, s.encodeTime }
 
 // Reset forgets everything.
 func (s *Stream) Reset() {
@@ -119,19 +131,24 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 // take computes the image tokens of views into s.spare and feeds s.next.
 func (s *Stream) take(ctx context.Context, views []image.Image) error {
 	m := s.m
+	s.visionTime, s.encodeTime = 0, 0
 	for at := 0; at < len(views); at += s.sight.group {
 		n := min(s.sight.group, len(views)-at)
+		start := time.Now()
 		rows, packed, err := s.sight.look(ctx, views[at:at+n], at)
 		if err != nil {
 			return err
 		}
 		s.spare = append(s.spare, rows...)
+		looked := time.Now()
+		s.visionTime += looked.Sub(start)
 		if m.enc == nil {
 			continue
 		}
 		if err := m.enc.Feed(ctx, s.work, s.next, packed); err != nil {
 			return err
 		}
+		s.encodeTime += time.Since(looked)
 	}
 	if m.enc != nil {
 		return nil
@@ -142,9 +159,11 @@ func (s *Stream) take(ctx context.Context, views []image.Image) error {
 	if err != nil {
 		return err
 	}
+	start := time.Now()
 	p := decoder.Prompt{IDs: ids, ImageID: m.config.ImageToken, Rows: s.spare}
 	err = m.dec.Prefill(ctx, s.work, s.next, nil, p, nil)
 	s.spare = s.spare[:0]
+	s.encodeTime = time.Since(start)
 	return err
 }
 

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -56,9 +57,6 @@ type Options struct {
 // ErrIndex is wrapped by errors about an index or the files it names.
 var ErrIndex = errors.New("bad set of reference vectors")
 
-// backend names the kernels that ran.
-func backend() string { return "portable" }
-
 // index is the union of the known kinds.
 type index struct {
 	Format     int                   `json:"format"`
@@ -91,7 +89,7 @@ func Run(ctx context.Context, path string, o *Options) (*Report, error) {
 	defer pool.Close()
 	r := &run{
 		ctx: ctx, dir: filepath.Dir(path), pool: pool,
-		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Skip{}, Backend: backend()},
+		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Skip{}, Backend: vlm.Backend()},
 	}
 	if err := r.all(&ix); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// inspectMain lists what is in a weights file.
+func inspectMain(args []string, stdout, stderr io.Writer) int {
+	fs := newFlags("inspect", "FILE... [-json] [-tensors=false]",
+		"Lists what is in a weights file of any format: metadata, the model it makes, tensors.")
+	asJSON := fs.Bool("json", false, "print one JSON object")
+	tensors := fs.Bool("tensors", true, "list the tensors")
+	files, code, ok := parseMixed(fs, args, stdout, stderr)
+	if !ok {
+		return code
+	}
+	if len(files) == 0 {
+		return wrongUse(fs, stderr, "want a file")
+	}
+	r, err := inspect(files, *tensors)
+	if err != nil {
+		fmt.Fprintln(stderr, "edged inspect:", err)
+		return exitInput
+	}
+	if *asJSON {
+		err = json.NewEncoder(stdout).Encode(r)
+	} else {
+		err = r.print(stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "edged inspect:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// inspection is what inspect finds.
+type inspection struct {
+	Format     string           `json:"format"`
+	Bytes      int64            `json:"bytes"`
+	Parameters int64            `json:"parameters"`
+	Types      map[string]int64 `json:"types"`           // bytes of tensors by type
+	Model      string           `json:"model,omitempty"` // one line, if it is a model we know
+	Runs       bool             `json:"runs"`
+	Why        string           `json:"why,omitempty"` // why it does not run, or is no model
+	Config     *vlm.Config      `json:"config,omitempty"`
+	Meta       []metaLine       `json:"meta"`
+	Tensors    []tensorLine     `json:"tensors,omitempty"`
+}
+
+type metaLine struct {
+	Key   string `json:"key"`
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+type tensorLine struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Shape  []int  `json:"shape"`
+	Bytes  int64  `json:"bytes"`
+	Offset int64  `json:"offset"`
+}
+
+func inspect(files []string, tensors bool) (*inspection, error) {
+	f, err := weights.OpenAll(files...)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := &inspection{Format: f.Format(), Bytes: f.Size(), Types: map[string]int64{}, Meta: []metaLine{}}
+	for _, kv := range f.Meta() {
+		r.Meta = append(r.Meta, metaLine{kv.Key, kv.Value.Type().String(), kv.Value.String()})
+	}
+	for _, t := range f.Tensors() {
+		r.Parameters += int64(t.Len())
+		r.Types[t.Type.String()] += int64(t.Size())
+		if tensors {
+			r.Tensors = append(r.Tensors, tensorLine{t.Name, t.Type.String(), t.Shape, int64(t.Size()), t.Offset()})
+		}
+	}
+	about, err := readConfig("", files[0], f.Format())
+	if err != nil {
+		return nil, err
+	}
+	c, err := vlm.Describe(f, about, nil)
+	if err != nil {
+		r.Why = err.Error()
+		return r, nil
+	}
+	r.Model = c.String()
+	err = c.Runnable()
+	if err == nil && len(c.Towers) == 0 {
+		err = errors.New("no vision tower")
+	}
+	if err == nil && len(c.Tokens) == 0 {
+		err = errors.New("no vocabulary")
+	}
+	if r.Runs = err == nil; !r.Runs {
+		r.Why = err.Error()
+	}
+	c.Tokens = nil // a metadata entry tells how many
+	r.Config = &c
+	return r, nil
+}
+
+func (r *inspection) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s, %d bytes, %d values in %d tensors\n", r.Format, r.Bytes, r.Parameters, len(r.Tensors))
+	if r.Model != "" {
+		fmt.Fprintln(t, r.Model)
+	}
+	if r.Why != "" {
+		fmt.Fprintln(t, "does not run as it is:", r.Why)
+	}
+	fmt.Fprintln(t)
+	for _, m := range r.Meta {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", m.Key, m.Type, m.Value)
+	}
+	t.Flush()
+	fmt.Fprintln(t)
+	for _, x := range r.Tensors {
+		fmt.Fprintf(t, "%s\t%s\t%v\t%d\n", x.Name, x.Type, x.Shape, x.Bytes)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,76 @@
+package vlm
+
+import (
+	"strings"
+
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// Plan says how much memory a model needs, in bytes.
+type Plan struct {
+	Scenes int `json:"scenes"`
+	Views  int `json:"views"` // pictures of a frame set
+
+	File    int64 `json:"file"`    // mapped, shared, read as it is used
+	Weights int64 `json:"weights"` // private copies of small tensors as float32
+
+	Memory     int64 `json:"memory"`      // of a scene: what is carried from frame set to frame set
+	ImageState int64 `json:"image_state"` // of that, what the decoder reads
+	Tokens     int64 `json:"tokens"`      // of a scene: newest frame set's image tokens
+	Snapshot   int64 `json:"snapshot"`    // of a scene: a saved state
+	Stream     int64 `json:"stream"`      // of a scene: memory twice (See builds the next beside it), tokens twice
+	Decoder    int64 `json:"decoder"`     // of a text in the making: state and logits
+	Scratch    int64 `json:"scratch"`     // of a scene: buffers of tower and blocks
+
+	Total int64 `json:"total"` // resident, with every scene at work
+}
+
+// Plan estimates what scenes scenes of views views need, for the model in f
+// that c describes. It works for models that this version cannot run too.
+func (c Config) Plan(f *weights.File, scenes, views int) Plan {
+	p := Plan{Scenes: scenes, Views: views, File: f.Size()}
+	for _, t := range f.Tensors() {
+		if len(t.Shape) != 2 || vectorLike(t) || lowRankName(t.Name) || strings.HasSuffix(t.Name, "time_faaaa") {
+			p.Weights += 4 * int64(t.Len())
+		}
+	}
+	width, state := int64(c.Width), int64(c.Width)*int64(c.HeadSize)
+	shifts := int64(2)
+	if c.Variant == rwkv6.Cross.String() {
+		shifts = 3
+	}
+	decoder := 4 * int64(c.Blocks) * (state + shifts*width)
+	if c.EncoderBlocks > 0 {
+		p.Memory = 4 * (int64(c.EncoderBlocks)*(state+2*width) - width)
+		p.ImageState = 4 * state
+		p.Tokens = 4 * int64(views) * int64(c.DecoderTokens) * width
+	} else {
+		p.Memory = decoder
+	}
+	p.Snapshot = stateHeader + p.Memory + p.Tokens + 4
+	p.Stream = 2*p.Memory + 2*p.Tokens
+	p.Decoder = decoder + 4*int64(c.Vocab)
+	p.Scratch = rwkv6.WorkBytes(rwkv6.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(views)
+	// A stream decodes one text from a copy of the state after the pictures.
+	p.Total = p.File + p.Weights + int64(scenes)*(p.Stream+p.Decoder+decoder+p.Scratch)
+	return p
+}
+
+// visionBytes estimates the buffers of tower, projector and pooling.
+func (c Config) visionBytes(views int) int64 {
+	if len(c.Towers) == 0 {
+		return 0
+	}
+	cells := int64(c.Grid() * c.Grid())
+	group := min(max(1, groupCells/cells), int64(views))
+	var features, most int64
+	for _, t := range c.Towers {
+		features += int64(t.Width)
+		// Residual stream, normed input, query with key and value; and the
+		// picture itself.
+		most = max(most, 5*cells*int64(t.Width)+3*int64(t.ImageSize)*int64(t.ImageSize))
+	}
+	pooled := int64(c.DecoderTokens)*(features+int64(c.Width)) + int64(c.EncoderTokens)*int64(c.Width)
+	return 4 * group * (most + cells*(features+int64(c.Width)) + pooled)
+}
