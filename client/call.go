@@ -23,10 +23,14 @@ type call struct {
 	err     error
 }
 
-// put adds a message. It never waits: other requests share the connection.
+// put adds a message. It never waits: other requests share the connection. What
+// comes after the end is not looked at.
 func (q *call) put(m wire.Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.over {
+		return
+	}
 	switch m := m.(type) {
 	case *wire.Event:
 		if len(q.queue) >= maxEvents {
@@ -38,7 +42,9 @@ func (q *call) put(m wire.Message) {
 	case *wire.Piece:
 		if n := len(q.queue); n > 0 {
 			if p, ok := q.queue[n-1].(*wire.Piece); ok {
-				p.Text += m.Text
+				if len(p.Text)+len(m.Text) <= wire.MaxFrame { // the answer could not be longer
+					p.Text += m.Text
+				}
 				return
 			}
 		}

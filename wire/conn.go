@@ -142,7 +142,10 @@ func (c *Conn) readDeadline(d time.Duration) error {
 	if d > 0 {
 		t = time.Now().Add(d)
 	}
-	return c.nc.SetReadDeadline(t)
+	// It fails if the connection is closed, of a pipe also by the peer when bytes
+	// are still to be read here: reading will tell.
+	_ = c.nc.SetReadDeadline(t)
+	return nil
 }
 
 // Interrupt makes [Conn.Read] fail, now and from now on. Sending is not affected.

@@ -1,0 +1,185 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pair returns a Conn and the other end.
+func pair(t *testing.T, o *ConnOptions) (*Conn, net.Conn) {
+	t.Helper()
+	near, far := net.Pipe()
+	c := NewConn(near, o)
+	t.Cleanup(func() { c.Close(); far.Close() })
+	return c, far
+}
+
+func TestConnRead(t *testing.T) {
+	c, far := pair(t, &ConnOptions{ReadTimeout: 20 * time.Millisecond})
+	if _, err := c.Read(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("idle: %v", err)
+	}
+	want := bytes.Repeat([]byte("x"), 300000)
+	go func() {
+		far.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(want))), want...))
+		far.Write([]byte{0, 0, 0, 1, 'y', 0, 0, 0, 9, 'z'})
+	}()
+	for _, want := range []string{string(want), "y"} {
+		if got, err := c.Read(time.Second); err != nil || string(got) != want {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	}
+	// The rest of the last frame does not come.
+	if _, err := c.Read(time.Second); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "not completed in time") {
+		t.Fatalf("slow frame: %v", err)
+	}
+}
+
+func TestConnReadEnds(t *testing.T) {
+	for _, c := range []struct {
+		bytes string
+		want  error
+	}{
+		{"", io.EOF},
+		{"\x00\x00", io.ErrUnexpectedEOF},
+		{"\x00\x00\x00\x02", io.ErrUnexpectedEOF},
+		{"\x00\x00\x00\x02a", io.ErrUnexpectedEOF},
+		{"\x00\x00\x00\x00", ErrFormat},
+		{"\x00\x10\x00\x01", ErrFormat},
+		{"\xff\xff\xff\xff", ErrFormat},
+	} {
+		conn, far := pair(t, nil)
+		go func() { io.WriteString(far, c.bytes); far.Close() }()
+		if _, err := conn.Read(time.Second); !errors.Is(err, c.want) {
+			t.Errorf("%q: %v", c.bytes, err)
+		}
+	}
+}
+
+// TestConnReadAllocation: a length alone allocates little.
+func TestConnReadAllocation(t *testing.T) {
+	c, far := pair(t, nil)
+	go func() { far.Write([]byte{0, 0x10, 0, 0, 1, 2, 3}); far.Close() }()
+	grew := allocated(func() {
+		if _, err := c.Read(time.Second); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Error(err)
+		}
+	})
+	if grew > 64<<10 {
+		t.Errorf("%d bytes allocated", grew)
+	}
+}
+
+func TestConnSend(t *testing.T) {
+	c, far := pair(t, &ConnOptions{QueueBytes: 1000})
+	piece := &Piece{Text: strings.Repeat("x", 200)}
+	sent := 0
+	for range 2 { // what is being written does not wait
+		for c.TrySend(1, piece) == nil {
+			sent++
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := c.TrySend(1, piece); err != ErrFull || sent < 4 || sent > 9 {
+		t.Fatalf("%d sent, %v", sent, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+	defer cancel()
+	if err := c.Send(ctx, 1, piece); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("send without room: %v", err)
+	}
+	if err := c.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("flush without a reader: %v", err)
+	}
+	if err := c.TrySend(1, &Piece{Text: "\xff"}); err == nil || errors.Is(err, ErrFull) {
+		t.Fatalf("unsendable: %v", err)
+	}
+
+	read := make(chan int)
+	go func() {
+		r := NewConn(far, nil)
+		defer r.Close()
+		n := 0
+		for {
+			p, err := r.Read(0)
+			if err != nil {
+				read <- n
+				return
+			}
+			if _, m, err := ParseReply(p); err != nil || len(m.(*Piece).Text) < 200 {
+				t.Errorf("%v, %v", m, err)
+			}
+			n++
+		}
+	}()
+	big := &Piece{Text: strings.Repeat("y", 100000)} // may wait alone
+	for range 20 {
+		if err := c.Send(context.Background(), 1, piece); err != nil {
+			t.Fatal(err)
+		}
+		sent++
+	}
+	if err := c.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.TrySend(1, big); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if n := <-read; n != sent+1 {
+		t.Errorf("%d read, %d sent", n, sent+1)
+	}
+	if err := c.Send(context.Background(), 1, piece); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after close: %v", err)
+	}
+	if err := c.Flush(context.Background()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("flush after close: %v", err)
+	}
+}
+
+func TestConnWriteTimeout(t *testing.T) {
+	c, _ := pair(t, &ConnOptions{WriteTimeout: 5 * time.Millisecond, QueueBytes: 10})
+	if err := c.TrySend(1, &Piece{Text: "nobody reads this"}); err != nil {
+		t.Fatal(err)
+	}
+	err := c.Flush(context.Background())
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "peer does not read") {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(0); err == nil {
+		t.Error("reading goes on")
+	}
+	if again := c.TrySend(1, &Piece{}); again == nil || again.Error() != err.Error() {
+		t.Errorf("%v after %v", again, err)
+	}
+}
+
+func TestConnInterrupt(t *testing.T) {
+	c, far := pair(t, nil)
+	failed := make(chan error)
+	go func() { _, err := c.Read(0); failed <- err }()
+	time.Sleep(time.Millisecond)
+	c.Interrupt()
+	if err := <-failed; err == nil {
+		t.Fatal("reading goes on")
+	}
+	if _, err := c.Read(time.Hour); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("reading begins again: %v", err)
+	}
+	go c.TrySend(1, new(End))
+	var b [4]byte
+	if _, err := io.ReadFull(far, b[:]); err != nil {
+		t.Fatalf("sending is affected: %v", err)
+	}
+}

@@ -1,0 +1,54 @@
+package wire
+
+import (
+	"runtime"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// allocated returns the bytes that f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// samples has a message of every kind with every field set.
+func samples() (requests, replies []Message) {
+	ms := StageMS{Vision: 12.5, Encode: 3.25, Decode: 90}
+	requests = []Message{
+		&Hello{Protocol: 1, Client: "test"},
+		new(GetStatus),
+		new(GetScenes),
+		&Watch{Scene: "yard"},
+		&Ask{Scene: "yard", Question: "what left the room? 什么"},
+		new(Cancel),
+	}
+	replies = []Message{
+		&Welcome{Protocol: 1, Server: "edged", Version: "0.1", Model: "demo", Scenes: []string{"yard", "hall"}},
+		&Status{
+			Version: "0.1", Model: "demo", Backend: "avx2", Time: 1764000000000, UptimeMS: 1.5, RSSBytes: 1 << 40,
+			StateBytes: 1 << 20, Asking: 1,
+			Scenes: []SceneStatus{{
+				Name: "yard", Frames: 70000, Skipped: 3, Captions: 12, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,
+				Views: []ViewStatus{
+					{Name: "left", State: ViewLive, Width: 640, Height: 480, Frames: 70003, Skipped: 1, FrameTime: 1764000000000},
+					{Name: "right", State: ViewLost, Error: "no such device"},
+				},
+			}},
+		},
+		&Scenes{Scenes: []SceneInfo{{Name: "yard", Views: []string{"left", "right"}}, {Name: "hall"}}},
+		&Event{Seq: 812, Event: EventCaption, Scene: "yard", Time: 1764000000000, Frame: 300, Text: "a red box", Views: []string{"left"}, MS: &ms, Dropped: 2},
+		&Event{Seq: 813, Event: EventState, Scene: "yard", View: "right", State: StateViewLost, Text: "right: no such device"},
+		&Piece{Text: "a red"},
+		&Answer{Text: "a red box", Scene: "yard", Time: 1764000000000, Frame: 300, Tokens: 4, MS: AnswerMS{First: 40, Total: 90.5}},
+		new(End),
+		&Error{Code: CodeScene, Message: "no scene yrad"},
+	}
+	return requests, replies
+}

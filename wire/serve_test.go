@@ -1,0 +1,544 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// house is a handler whose questions say what to do.
+type house struct {
+	events chan *Event // passed to the one watcher
+	posted chan struct{}
+	mu     sync.Mutex
+	emit   func(*Event) error
+}
+
+func (h *house) Welcome(_ context.Context, hello *Hello) (*Welcome, error) {
+	if hello.Client == "stranger" {
+		return nil, Errorf(CodeRequest, "not for strangers")
+	}
+	return &Welcome{Server: "house", Version: "1", Model: "m", Scenes: []string{"yard"}}, nil
+}
+
+func (h *house) Status(context.Context) (*Status, error) {
+	return &Status{Model: "m"}, nil
+}
+
+func (h *house) Scenes(context.Context) (*Scenes, error) {
+	return nil, errors.New("the roof leaks")
+}
+
+func (h *house) Watch(ctx context.Context, w *Watch, emit func(*Event) error) error {
+	if w.Scene == "nowhere" {
+		return Errorf(CodeScene, "no scene %q", w.Scene)
+	}
+	h.mu.Lock()
+	h.emit = emit
+	h.mu.Unlock()
+	for {
+		select {
+		case e := <-h.events:
+			if e == nil {
+				return nil
+			}
+			if err := emit(e); err != nil {
+				return err
+			}
+			h.posted <- struct{}{}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (h *house) Ask(ctx context.Context, a *Ask, piece func(string) error) (*Answer, error) {
+	switch a.Question {
+	case "wait":
+		if err := piece("..."); err != nil {
+			return nil, err
+		}
+		<-ctx.Done()
+		return nil, fmt.Errorf("ask: %w", ctx.Err())
+	case "badly":
+		return &Answer{Text: "\xff"}, nil
+	case "nothing":
+		return nil, nil
+	case "long":
+		for i := range 5000 {
+			if err := piece(fmt.Sprintf("word %d ", i)); err != nil {
+				return nil, err
+			}
+		}
+		return &Answer{Text: "long"}, nil
+	}
+	for _, word := range strings.Fields(a.Question) {
+		if err := piece(word); err != nil {
+			return nil, err
+		}
+	}
+	return &Answer{Text: a.Question, Scene: a.Scene}, nil
+}
+
+// open serves a house over an in-memory listener until the test ends.
+func open(t *testing.T, o *ServeOptions) (*house, *Memory) {
+	t.Helper()
+	h := &house{events: make(chan *Event), posted: make(chan struct{})}
+	ln := NewMemory()
+	serveUntilEnd(t, ln, h, o)
+	return h, ln
+}
+
+func serveUntilEnd(t *testing.T, ln net.Listener, h Handler, o *ServeOptions) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- Serve(ctx, ln, h, o) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// peer is a client that sends what the test wants.
+type peer struct {
+	t    *testing.T
+	nc   net.Conn
+	conn *Conn
+}
+
+// visit connects without a greeting.
+func visit(t *testing.T, ln *Memory) *peer {
+	t.Helper()
+	nc, err := ln.Dial(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{t, nc, NewConn(nc, nil)}
+	t.Cleanup(func() { p.conn.Close() })
+	return p
+}
+
+// greet connects and greets.
+func greet(t *testing.T, ln *Memory) *peer {
+	t.Helper()
+	p := visit(t, ln)
+	p.send(1, &Hello{Protocol: Protocol})
+	p.want(1, &Welcome{Protocol: 1, Server: "house", Version: "1", Model: "m", Scenes: []string{"yard"}})
+	return p
+}
+
+func (p *peer) send(id uint64, m Message) {
+	p.t.Helper()
+	if err := p.conn.Send(context.Background(), id, m); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *peer) read() (uint64, Message) {
+	p.t.Helper()
+	payload, err := p.conn.Read(5 * time.Second)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	h, m, err := ParseReply(payload)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return h.ID, m
+}
+
+// want reads one message and compares it.
+func (p *peer) want(id uint64, want Message) {
+	p.t.Helper()
+	gotID, got := p.read()
+	a, _ := Append(nil, gotID, got)
+	b, err := Append(nil, id, want)
+	if err != nil || string(a) != string(b) {
+		p.t.Fatalf("got %d %s %+v, want %d %s %+v", gotID, got.Kind(), got, id, want.Kind(), want)
+	}
+}
+
+// wantError reads an error and compares its code and a part of its text.
+func (p *peer) wantError(id uint64, code, text string) {
+	p.t.Helper()
+	gotID, got := p.read()
+	e, ok := got.(*Error)
+	if !ok || gotID != id || e.Code != code || !strings.Contains(e.Message, text) {
+		p.t.Fatalf("got %d %s %+v, want %d %s %q", gotID, got.Kind(), got, id, code, text)
+	}
+}
+
+// wantEnd checks that the server closes.
+func (p *peer) wantEnd() {
+	p.t.Helper()
+	if payload, err := p.conn.Read(5 * time.Second); !errors.Is(err, io.EOF) {
+		p.t.Fatalf("%q, %v", payload, err)
+	}
+}
+
+func TestServe(t *testing.T) {
+	h, ln := open(t, nil)
+	p := greet(t, ln)
+	p.send(2, new(GetStatus))
+	p.want(2, &Status{Model: "m"})
+	p.send(3, new(GetScenes))
+	p.wantError(3, CodeInternal, "the roof leaks")
+	p.send(4, &Ask{Question: "red box", Scene: "yard"})
+	p.want(4, &Piece{Text: "red"})
+	p.want(4, &Piece{Text: "box"})
+	p.want(4, &Answer{Text: "red box", Scene: "yard"})
+	p.send(4, &Ask{Question: " \n"}) // the id is free again
+	p.wantError(4, CodeRequest, "the question is empty")
+	p.send(5, &Ask{Question: strings.Repeat("x", 4097)})
+	p.wantError(5, CodeRequest, "4097 bytes, more than 4096")
+	p.send(6, &Ask{Question: "badly"})
+	p.wantError(6, CodeInternal, "not UTF-8")
+	p.send(7, &Ask{Question: "nothing"})
+	p.wantError(7, CodeInternal, "not a struct")
+	p.send(8, &Hello{Protocol: 1})
+	p.wantError(8, CodeRequest, "hello is not possible now")
+	p.send(9, new(Piece)) // a reply is no request
+	p.wantError(9, CodeUnknown, `"piece"`)
+	p.send(10, &Watch{Scene: "nowhere"})
+	p.wantError(10, CodeScene, "nowhere")
+
+	// Two requests in flight, canceled in the other order.
+	p.send(11, &Ask{Question: "wait"})
+	p.want(11, &Piece{Text: "..."})
+	p.send(12, new(Watch))
+	h.events <- &Event{Seq: 1, Text: "one"}
+	<-h.posted
+	p.want(12, &Event{Seq: 1, Text: "one"})
+	p.send(13, new(Cancel)) // of nothing
+	p.send(12, new(Cancel))
+	p.want(12, new(End))
+	if err := h.emit(&Event{Seq: 2}); err == nil {
+		t.Error("a watch that is over takes events")
+	}
+	p.send(11, new(Cancel))
+	p.wantError(11, CodeCanceled, "canceled")
+
+	// A watch that the handler ends.
+	p.send(12, new(Watch))
+	h.events <- nil
+	p.want(12, new(End))
+}
+
+func TestServeProtocolErrors(t *testing.T) {
+	var logged sync.WaitGroup
+	_, ln := open(t, &ServeOptions{ReadTimeout: 50 * time.Millisecond, Log: func(error) { logged.Done() }})
+	frame := func(m Message, id uint64) string {
+		b, err := Append(nil, id, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	hello := frame(&Hello{Protocol: 1}, 1)
+	bad := "\x00\x00\x00\x11\x83\xa4type\xa3ask\xa2id\x05\xa1x\xc1"
+	for _, c := range []struct {
+		bytes   string
+		greeted bool
+		text    string
+	}{
+		{"", false, "no hello within 50ms"},
+		{"\x00\x00", false, "not completed in time"},
+		{"GET / HTTP/1.1\r\n\r\n", false, "length 1195725856"},
+		{"\x00\x00\x00\x01\x80", false, "no type"},
+		{frame(new(GetStatus), 1), false, "get_status before hello"},
+		{frame(&Hello{Protocol: 2}, 1), false, "speaks protocol 1, not 2"},
+		{frame(&Hello{Protocol: 1}, 0), false, "request id 0"},
+		{frame(new(End), 1), false, `unknown type: "end"`},
+		{hello + "\x00\x00\x00\x00", true, "length 0"},
+		{hello + bad, true, "code 0xc1"},
+		{hello + frame(new(GetStatus), 0), true, "request id 0"},
+		{hello + frame(&Ask{Question: "wait"}, 2) + frame(new(GetStatus), 2), true, "request id 2 is in use"},
+	} {
+		logged.Add(1)
+		p := visit(t, ln)
+		go io.WriteString(p.nc, c.bytes)
+		if c.greeted {
+			if id, m := p.read(); id != 1 || m.Kind() != "welcome" {
+				t.Fatalf("%q: %d %s", c.bytes, id, m.Kind())
+			}
+		}
+		for {
+			id, m := p.read()
+			if id != 0 { // the other request's end
+				continue
+			}
+			if e, ok := m.(*Error); !ok || e.Code != CodeProtocol || !strings.Contains(e.Message, c.text) {
+				t.Errorf("%q: %+v, want %q", c.bytes, m, c.text)
+			}
+			break
+		}
+		p.conn.Close()
+	}
+	logged.Wait()
+
+	logged.Add(1)
+	p := visit(t, ln)
+	p.send(1, &Hello{Protocol: 1, Client: "stranger"})
+	p.wantError(0, CodeRequest, "not for strangers")
+	p.wantEnd()
+	logged.Wait()
+}
+
+func TestServeLimits(t *testing.T) {
+	_, ln := open(t, &ServeOptions{MaxClients: 2, MaxRequests: 2, IdleTimeout: 60 * time.Millisecond})
+	a, b := greet(t, ln), greet(t, ln)
+	c := visit(t, ln)
+	c.wantError(0, CodeBusy, "2 clients")
+	c.wantEnd()
+
+	for id := uint64(2); id < 4; id++ {
+		a.send(id, &Ask{Question: "wait"})
+		a.want(id, &Piece{Text: "..."})
+	}
+	a.send(4, new(GetStatus))
+	a.wantError(4, CodeBusy, "2 requests")
+	a.send(2, new(Cancel))
+	a.wantError(2, CodeCanceled, "")
+	a.send(4, new(GetStatus))
+	a.want(4, &Status{Model: "m"})
+
+	// b asks for nothing, a has a request in flight.
+	b.wantError(0, CodeClosing, "nothing asked for 60ms")
+	b.wantEnd()
+	time.Sleep(100 * time.Millisecond)
+	a.send(3, new(Cancel))
+	a.wantError(3, CodeCanceled, "")
+	a.wantError(0, CodeClosing, "nothing asked")
+	greet(t, ln) // there is room again
+}
+
+// TestServeSlowReader: callbacks never wait, events are dropped and counted, answers
+// are joined.
+func TestServeSlowReader(t *testing.T) {
+	h, ln := open(t, &ServeOptions{QueueBytes: 2000})
+	p := greet(t, ln)
+	p.send(2, new(Watch))
+	const n = 500
+	for i := range n {
+		h.events <- &Event{Seq: uint64(i + 1), Text: "something happened in the yard"}
+		<-h.posted
+	}
+	seen, dropped, last := 0, int64(0), uint64(0)
+	next := func() {
+		t.Helper()
+		_, m := p.read()
+		e := m.(*Event)
+		if e.Seq != last+1+uint64(e.Dropped) {
+			t.Fatalf("event %d after %d, %d dropped", e.Seq, last, e.Dropped)
+		}
+		seen, dropped, last = seen+1, dropped+e.Dropped, e.Seq
+	}
+	for range 10 {
+		next()
+	}
+	// Everything that waited has been read when a status comes.
+	p.send(3, new(GetStatus))
+	for {
+		id, m := p.read()
+		if id == 3 {
+			break
+		}
+		e := m.(*Event)
+		seen, dropped, last = seen+1, dropped+e.Dropped, e.Seq
+	}
+	h.events <- &Event{Seq: n + 1}
+	<-h.posted
+	next()
+	if last != n+1 || int(dropped)+seen != n+1 || dropped < n/2 {
+		t.Errorf("last %d, %d seen, %d dropped", last, seen, dropped)
+	}
+	p.send(2, new(Cancel))
+	p.want(2, new(End))
+
+	p.send(4, &Ask{Question: "long"})
+	time.Sleep(50 * time.Millisecond)
+	var text strings.Builder
+	pieces := 0
+	for {
+		_, m := p.read()
+		if a, ok := m.(*Answer); ok {
+			if a.Text != "long" {
+				t.Errorf("%+v", a)
+			}
+			break
+		}
+		text.WriteString(m.(*Piece).Text)
+		pieces++
+	}
+	var want strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&want, "word %d ", i)
+	}
+	if text.String() != want.String() || pieces > 1000 {
+		t.Errorf("%d bytes in %d pieces", text.Len(), pieces)
+	}
+}
+
+// TestServeCutsOff: a client that takes nothing is disconnected, and others do not
+// notice.
+func TestServeCutsOff(t *testing.T) {
+	logged := make(chan error, 1)
+	_, ln := open(t, &ServeOptions{WriteTimeout: 30 * time.Millisecond, MaxRequests: 2, Log: func(err error) { logged <- err }})
+	p := greet(t, ln)
+	for id := uint64(2); ; id++ { // requests without end
+		if p.conn.Send(context.Background(), id, &Ask{Question: "long"}) != nil {
+			break
+		}
+		select {
+		case err := <-logged:
+			if err == nil {
+				t.Error("no reason")
+			}
+			q := greet(t, ln)
+			q.send(2, new(GetStatus))
+			q.want(2, &Status{Model: "m"})
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func TestServeStop(t *testing.T) {
+	h := &house{}
+	ln := NewMemory()
+	stop := serveUntilEnd(t, ln, h, nil)
+	p, idle := greet(t, ln), greet(t, ln)
+	p.send(2, new(Watch))
+	p.send(3, &Ask{Question: "wait"})
+	p.want(3, &Piece{Text: "..."})
+	silent := visit(t, ln)
+	time.Sleep(10 * time.Millisecond) // until it is being served
+	go stop()
+	seen := map[uint64]bool{}
+	for range 3 {
+		id, m := p.read()
+		if e, ok := m.(*Error); !ok || e.Code != CodeClosing {
+			t.Errorf("%d: %+v", id, m)
+		}
+		seen[id] = true
+	}
+	if !seen[0] || !seen[2] || !seen[3] {
+		t.Errorf("ends of %v", seen)
+	}
+	p.wantEnd()
+	idle.wantError(0, CodeClosing, "stops")
+	idle.wantEnd()
+	silent.wantError(0, CodeClosing, "stops")
+	stop()
+	if _, err := ln.Dial(context.Background()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("dial: %v", err)
+	}
+}
+
+// TestServeStopStuck: clients that do not read cannot hold up the end.
+func TestServeStopStuck(t *testing.T) {
+	h := &house{}
+	ln := NewMemory()
+	stop := serveUntilEnd(t, ln, h, &ServeOptions{StopTimeout: 30 * time.Millisecond, QueueBytes: 100})
+	for range 3 {
+		p := greet(t, ln)
+		p.send(2, &Ask{Question: "long"})
+		p.send(3, &Ask{Question: "wait"})
+	}
+	time.Sleep(20 * time.Millisecond)
+	start := time.Now()
+	stop()
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+// TestServeListenerFails: Serve says why.
+func TestServeListenerFails(t *testing.T) {
+	ln := NewMemory()
+	ln.Close()
+	if err := Serve(context.Background(), ln, &house{}, nil); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// brokenListener fails a few times, as when descriptors run out.
+type brokenListener struct {
+	*Memory
+	fails int
+}
+
+func (b *brokenListener) Accept() (net.Conn, error) {
+	if b.fails--; b.fails >= 0 {
+		return nil, errors.New("too many open files")
+	}
+	return b.Memory.Accept()
+}
+
+func TestServeAcceptRecovers(t *testing.T) {
+	ln := &brokenListener{NewMemory(), 3}
+	serveUntilEnd(t, ln, &house{}, &ServeOptions{Log: func(err error) {
+		if !strings.Contains(err.Error(), "accept: too many open files") {
+			t.Error(err)
+		}
+	}})
+	greet(t, ln.Memory)
+}
+
+// TestServeMany: 16 clients with several requests each, nothing lost or mixed.
+func TestServeMany(t *testing.T) {
+	path := socketPath(t)
+	ln, err := Listen(context.Background(), path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveUntilEnd(t, ln, &house{}, nil)
+	var all sync.WaitGroup
+	for k := range 16 {
+		all.Go(func() {
+			nc, err := net.Dial("unix", path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p := &peer{t, nc, NewConn(nc, nil)}
+			defer p.conn.Close()
+			p.send(1, &Hello{Protocol: 1})
+			p.read()
+			const batch = 8
+			for round := range 60 {
+				var text [batch]string
+				for i := range batch {
+					p.send(uint64(100+i), &Ask{Question: fmt.Sprintf("%d %d %d", k, round, i)})
+				}
+				for over := 0; over < batch; {
+					id, m := p.read()
+					switch m := m.(type) {
+					case *Piece:
+						text[id-100] += " " + m.Text
+					case *Answer:
+						if want := fmt.Sprintf("%d %d %d", k, round, id-100); m.Text != want || text[id-100] != " "+want && strings.ReplaceAll(text[id-100], " ", "") != strings.ReplaceAll(want, " ", "") {
+							t.Errorf("%q with pieces %q, want %q", m.Text, text[id-100], want)
+						}
+						over++
+					default:
+						t.Errorf("%+v", m)
+						over++
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}
