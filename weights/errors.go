@@ -17,8 +17,8 @@ var ErrNotFound = errors.New("not found")
 // which would add nothing.
 type formatError struct {
 	file string
-	item string // `tensor "x"`, `key "y"`, or empty
-	off  int64  // byte in the file; negative when there is no single one
+	item item
+	off  int64 // byte in the file; negative when there is no single one
 	msg  string
 }
 
@@ -27,8 +27,8 @@ func (e *formatError) Error() string {
 	if e.file != "" {
 		b.WriteString(e.file + ": ")
 	}
-	if e.item != "" {
-		b.WriteString(e.item + ": ")
+	if e.item.kind != "" {
+		b.WriteString(e.item.String() + ": ")
 	}
 	b.WriteString(e.msg)
 	if e.off >= 0 {
@@ -49,15 +49,29 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-func tensorItem(name string) string { return "tensor " + quote(name) }
-func keyItem(key string) string     { return "key " + quote(key) }
+// item is what an error is about: a kind of thing and its name, if it has one.
+// Readers make one for each tensor, so it is formatted only when needed.
+type item struct{ kind, name string }
+
+func (i item) String() string {
+	if i.name == "" {
+		return i.kind
+	}
+	return i.kind + " " + quote(i.name)
+}
+
+func tensorItem(name string) item { return item{"tensor", name} }
+func keyItem(key string) item     { return item{"key", key} }
+
+// pickleItem is the pickle of a .pth, where no tensor is known yet.
+var pickleItem = item{kind: "pickle"}
 
 // badFile is an error about a file as a whole or about one of its bytes.
 func badFile(file string, off int64, format string, args ...any) error {
-	return &formatError{file, "", off, fmt.Sprintf(format, args...)}
+	return &formatError{file, item{}, off, fmt.Sprintf(format, args...)}
 }
 
 // badItem is an error about a tensor or key.
-func badItem(file, item string, off int64, format string, args ...any) error {
-	return &formatError{file, item, off, fmt.Sprintf(format, args...)}
+func badItem(file string, it item, off int64, format string, args ...any) error {
+	return &formatError{file, it, off, fmt.Sprintf(format, args...)}
 }

@@ -99,7 +99,7 @@ func (c *cursor) alignment(meta Meta) uint32 {
 // zeros.
 type cursor struct {
 	file string
-	item string
+	item item
 	data []byte
 	off  int
 	err  error
@@ -198,7 +198,7 @@ func (c *cursor) kv() KV {
 		v.raw = c.data[at:c.off:c.off]
 	}
 	if c.err == nil {
-		c.item = ""
+		c.item = item{}
 	}
 	return KV{key, v}
 }
@@ -295,7 +295,7 @@ func (c *cursor) tensor(src *source) Tensor {
 	}
 	t.off = int64(off)
 	if c.err == nil {
-		c.item = ""
+		c.item = item{}
 	}
 	return t
 }

@@ -71,6 +71,9 @@ func parseIndex(file string, data []byte) (*shardIndex, error) {
 	if !found {
 		return nil, badFile(file, 0, "JSON without the weight_map of a safetensors index")
 	}
+	if len(x.shards) == 0 {
+		return nil, badFile(file, 0, "weight_map names no shard")
+	}
 	return x, nil
 }
 

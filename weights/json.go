@@ -19,7 +19,7 @@ import (
 //	}
 type jsonReader struct {
 	file  string
-	item  string // for errors
+	item  item   // for errors
 	data  []byte // the file, up to the end of the text
 	off   int
 	first bool // nothing read yet in the innermost open container

@@ -38,24 +38,24 @@ func parsePth(src *source, data []byte) ([]Tensor, error) {
 	if err != nil {
 		var pe *pickle.Error
 		if errors.As(err, &pe) {
-			return nil, badItem(src.name, "pickle", int64(p.pickled.off)+int64(pe.Offset), "%s", pe.Msg)
+			return nil, badItem(src.name, pickleItem, int64(p.pickled.off)+int64(pe.Offset), "%s", pe.Msg)
 		}
 		return nil, err
 	}
 	if root.Kind() != pickle.Dict {
-		return nil, p.bad("pickle", "holds no dict but %s", root.Kind())
+		return nil, p.bad(pickleItem, "holds no dict but %s", root.Kind())
 	}
 	if root.Len() > maxTensors {
-		return nil, p.bad("pickle", "%d tensors, more than %d", root.Len(), maxTensors)
+		return nil, p.bad(pickleItem, "%d tensors, more than %d", root.Len(), maxTensors)
 	}
 	tensors := make([]Tensor, 0, root.Len())
 	for key, val := range root.Pairs() {
 		if key.Kind() != pickle.Str {
-			return nil, p.bad("pickle", "a key of the dict is no text but %s", key.Kind())
+			return nil, p.bad(pickleItem, "a key of the dict is no text but %s", key.Kind())
 		}
 		name := string(key.Str())
 		if msg := checkName(name); msg != "" {
-			return nil, p.bad("pickle", "tensor %s: %s", quote(name), msg)
+			return nil, p.bad(pickleItem, "tensor %s: %s", quote(name), msg)
 		}
 		t, err := p.tensor(name, val)
 		if err != nil {
@@ -67,8 +67,8 @@ func parsePth(src *source, data []byte) ([]Tensor, error) {
 }
 
 // bad is an error about the pickle, whose values have lost their offsets.
-func (p *pth) bad(item, format string, args ...any) error {
-	return badItem(p.src.name, item, int64(p.pickled.off), format, args...)
+func (p *pth) bad(it item, format string, args ...any) error {
+	return badItem(p.src.name, it, int64(p.pickled.off), format, args...)
 }
 
 // findPickle finds the one data.pkl and checks the archive's byte order.
@@ -99,29 +99,29 @@ func (p *pth) findPickle() error {
 // requires_grad, hooks).
 func (p *pth) tensor(name string, v pickle.Value) (Tensor, error) {
 	t := Tensor{Name: name, src: p.src}
-	item := tensorItem(name)
+	it := tensorItem(name)
 	args := v.Args()
 	if v.Kind() != pickle.Object {
-		return t, p.bad(item, "is no tensor but %s", v.Kind())
+		return t, p.bad(it, "is no tensor but %s", v.Kind())
 	}
 	if args.Len() != 6 {
-		return t, p.bad(item, "_rebuild_tensor_v2 with %d arguments, not 6", args.Len())
+		return t, p.bad(it, "_rebuild_tensor_v2 with %d arguments, not 6", args.Len())
 	}
-	storage, numel, err := p.storage(item, args.At(0))
+	storage, numel, err := p.storage(it, args.At(0))
 	if err != nil {
 		return t, err
 	}
 	t.Type = storage.dtype
 	offset, ok := size(args.At(1))
 	if !ok {
-		return t, p.bad(item, "storage offset is no size")
+		return t, p.bad(it, "storage offset is no size")
 	}
 	if args.At(2).Kind() != pickle.Tuple || args.At(3).Kind() != pickle.Tuple ||
 		args.At(2).Len() != args.At(3).Len() || args.At(2).Len() > maxDims {
-		return t, p.bad(item, "shape and strides are no tuples of one length up to %d", maxDims)
+		return t, p.bad(it, "shape and strides are no tuples of one length up to %d", maxDims)
 	}
 	if args.At(4).Kind() != pickle.Bool || args.At(5).Kind() != pickle.Dict || args.At(5).Len() != 0 {
-		return t, p.bad(item, "requires_grad is no bool or the hooks are no empty dict")
+		return t, p.bad(it, "requires_grad is no bool or the hooks are no empty dict")
 	}
 	t.Shape = make([]int, args.At(2).Len())
 	var strides [maxDims]int
@@ -130,11 +130,11 @@ func (p *pth) tensor(name string, v pickle.Value) (Tensor, error) {
 		t.Shape[i], ok1 = size(args.At(2).At(i))
 		strides[i], ok2 = size(args.At(3).At(i))
 		if !ok1 || !ok2 {
-			return t, p.bad(item, "dimension %d has no valid size or stride", i)
+			return t, p.bad(it, "dimension %d has no valid size or stride", i)
 		}
 	}
 	if msg := t.view(storage.entry, numel, offset, strides[:len(t.Shape)]); msg != "" {
-		return t, badItem(p.src.name, item, int64(storage.off), "%s", msg)
+		return t, badItem(p.src.name, it, int64(storage.off), "%s", msg)
 	}
 	return t, nil
 }
@@ -153,28 +153,28 @@ type storage struct {
 
 // storage resolves the persistent id ('storage', class, key, location, numel).
 // The location, such as "cuda:0", says where the tensor was and is ignored.
-func (p *pth) storage(item string, v pickle.Value) (storage, int, error) {
+func (p *pth) storage(it item, v pickle.Value) (storage, int, error) {
 	id := v.Args()
 	if v.Kind() != pickle.Persistent || id.Len() != 5 || string(id.At(0).Str()) != "storage" ||
 		id.At(3).Kind() != pickle.Str {
-		return storage{}, 0, p.bad(item, "storage is no ('storage', class, key, location, numel)")
+		return storage{}, 0, p.bad(it, "storage is no ('storage', class, key, location, numel)")
 	}
 	dtype, ok := storageTypes[id.At(1).Global()]
 	if !ok {
-		return storage{}, 0, p.bad(item, "storage class is %s", id.At(1).Kind())
+		return storage{}, 0, p.bad(it, "storage class is %s", id.At(1).Kind())
 	}
 	numel, ok := size(id.At(4))
 	if !ok {
-		return storage{}, 0, p.bad(item, "storage has no valid number of elements")
+		return storage{}, 0, p.bad(it, "storage has no valid number of elements")
 	}
 	// Most of a checkpoint's tensors have a storage each: no string per lookup.
 	var buf [128]byte
 	e, ok := p.entries[string(append(append(buf[:0], p.prefix...), id.At(2).Str()...))]
 	if !ok {
-		return storage{}, 0, p.bad(item, "storage %s is not in the archive", quote(string(id.At(2).Str())))
+		return storage{}, 0, p.bad(it, "storage %s is not in the archive", quote(string(id.At(2).Str())))
 	}
 	if n, ok := mulSize(numel, layouts[dtype].bytes); !ok || n != len(e.data) {
-		return storage{}, 0, badItem(p.src.name, item, int64(e.off), "storage of %d x %s has %d bytes", numel, dtype, len(e.data))
+		return storage{}, 0, badItem(p.src.name, it, int64(e.off), "storage of %d x %s has %d bytes", numel, dtype, len(e.data))
 	}
 	return storage{e, dtype}, numel, nil
 }
@@ -219,6 +219,7 @@ func (t *Tensor) view(e entry, numel, offset int, strides []int) string {
 	if n > numel {
 		return "view repeats elements to more than its storage holds"
 	}
-	t.strides = append([]int(nil), strides...)
+	t.strides = new([maxDims]int)
+	copy(t.strides[:], strides)
 	return ""
 }

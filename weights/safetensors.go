@@ -67,7 +67,7 @@ func parseSafetensors(src *source, data []byte) ([]Tensor, Meta, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		r.item = ""
+		r.item = item{}
 		tensors = append(tensors, t)
 	}
 	r.end()

@@ -12,7 +12,7 @@ type Tensor struct {
 	src  *source
 	data []byte // from the first element to the last one, borrowed
 	// strides, in elements, is nil for a contiguous tensor.
-	strides []int
+	strides *[maxDims]int
 	off     int64 // of data in the file
 }
 

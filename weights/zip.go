@@ -108,25 +108,25 @@ func (z *zipReader) member(off, end int64) (int64, error) {
 		return 0, badFile(z.file, off, "zip directory entry is cut off")
 	}
 	name := string(h[lenCentral : lenCentral+nameLen])
-	item := "zip entry " + quote(name)
+	it := item{"zip entry", name}
 	extra := h[lenCentral+nameLen : lenCentral+nameLen+extraLen]
 	packed, size, local, ok := sizes64(h, extra)
 	switch {
 	case checkName(name) != "":
 		return 0, badFile(z.file, off, "zip entry %s: %s", quote(name), checkName(name))
 	case le.Uint16(h[8:])&flagCrypt != 0:
-		return 0, badItem(z.file, item, off, "is encrypted")
+		return 0, badItem(z.file, it, off, "is encrypted")
 	case le.Uint16(h[10:]) != 0:
-		return 0, badItem(z.file, item, off, "is compressed (method %d), and only stored entries can be mapped", le.Uint16(h[10:]))
+		return 0, badItem(z.file, it, off, "is compressed (method %d), and only stored entries can be mapped", le.Uint16(h[10:]))
 	case !ok:
-		return 0, badItem(z.file, item, off, "lacks its zip64 sizes")
+		return 0, badItem(z.file, it, off, "lacks its zip64 sizes")
 	case packed != size:
-		return 0, badItem(z.file, item, off, "is stored in %d bytes but %d bytes long", packed, size)
+		return 0, badItem(z.file, it, off, "is stored in %d bytes but %d bytes long", packed, size)
 	}
 	if _, dup := z.entries[name]; dup {
-		return 0, badItem(z.file, item, off, "is there twice")
+		return 0, badItem(z.file, it, off, "is there twice")
 	}
-	e, err := z.locate(name, item, local, size)
+	e, err := z.locate(name, it, local, size)
 	if err != nil {
 		return 0, err
 	}
@@ -135,20 +135,20 @@ func (z *zipReader) member(off, end int64) (int64, error) {
 }
 
 // locate follows a directory entry to its local header and data.
-func (z *zipReader) locate(name, item string, local, size uint64) (entry, error) {
+func (z *zipReader) locate(name string, it item, local, size uint64) (entry, error) {
 	total := uint64(len(z.data))
 	if total < lenLocal || local > total-lenLocal || string(z.data[local:][:4]) != sigLocal {
-		return entry{}, badItem(z.file, item, int64(min(local, math.MaxInt64)), "no local header")
+		return entry{}, badItem(z.file, it, int64(min(local, math.MaxInt64)), "no local header")
 	}
 	h := z.data[local:]
 	nameLen := uint64(binary.LittleEndian.Uint16(h[26:]))
 	extraLen := uint64(binary.LittleEndian.Uint16(h[28:]))
 	start := local + lenLocal + nameLen + extraLen
 	if start > total || string(h[lenLocal:lenLocal+nameLen]) != name {
-		return entry{}, badItem(z.file, item, int64(local), "local header has another name")
+		return entry{}, badItem(z.file, it, int64(local), "local header has another name")
 	}
 	if size > total-start {
-		return entry{}, badItem(z.file, item, int64(start), "%d bytes where the file has %d", size, total-start)
+		return entry{}, badItem(z.file, it, int64(start), "%d bytes where the file has %d", size, total-start)
 	}
 	return entry{int(start), z.data[start : start+size : start+size]}, nil
 }

@@ -17,5 +17,5 @@
 // integers and strings are the offset of the opcode that pushed them, composite
 // values an index into one arena of words. Arena, memo and stack are allocated
 // once, before the program runs, and take at most 3 bytes for each byte of the
-// pickle plus 140 KiB; a program that needs more than that is refused.
+// pickle plus 80 KiB; a program that needs more than that is refused.
 package pickle

@@ -6,8 +6,8 @@ const (
 	// maxSize bounds a pickle: a state dict needs about 200 bytes a tensor.
 	maxSize = 16 << 20
 	// maxStack bounds the stack. Python writes a dictionary in batches of 1,000
-	// pairs; other writers put all pairs of up to 16,000 tensors in one batch.
-	maxStack = 1 << 15
+	// pairs; other writers may put all pairs of up to 8,000 tensors in one batch.
+	maxStack = 1 << 14
 	// maxMarks bounds the nesting of open MARKs; torch.save needs 4.
 	maxMarks = 16
 )
