@@ -126,7 +126,7 @@ func TestMutations(t *testing.T) {
 	frames = append(frames, costliest()...)
 	rng := rand.New(rand.NewPCG(1, 2))
 	refused := 0
-	const rounds = 5000
+	const rounds = 2000
 	for range rounds {
 		bad := mutate(rng, frames[rng.IntN(len(frames))])
 		for _, parse := range []func([]byte) (Header, Message, error){ParseRequest, ParseReply} {
