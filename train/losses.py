@@ -1,0 +1,97 @@
+"""Losses and their parts as they are logged."""
+import math
+
+import torch
+import torch.nn.functional as F
+
+from model import Heads, pool
+
+BACKGROUND = 0.15  # weight of background patches in the classification losses
+POSITION_BETA = 0.1  # where the position loss turns from quadratic to linear, world units
+
+
+def _position(predicted, wanted):
+    return F.smooth_l1_loss(predicted, wanted, beta=POSITION_BETA)
+
+
+def _pick(table, patches):
+    """table [B,T,M,...] or [B,T,K,M,...] looked up per patch [B,T,K,P] -> flat over patches."""
+    b, t, k, p = patches.shape
+    if table.dim() == 3:
+        table = table[:, :, None].expand(b, t, k, -1)
+        return table.gather(3, patches).flatten()
+    return table.gather(3, patches[..., None].expand(b, t, k, p, 2)).reshape(-1, 2)
+
+
+def main_objects(patches, grid, out):
+    """Main object of each cell of out x out cells, from that of each patch, [B,T,K,P] -> [B,T,K,out*out]."""
+    if grid == out:
+        return patches
+    b, t, k, p = patches.shape
+    votes = F.one_hot(patches.view(b * t * k, p)).float()
+    votes[..., 0] *= 0.25  # a cell with an object in a quarter of it is about that object
+    return pool(votes, grid, out).argmax(-1).view(b, t, k, out * out)
+
+
+def patch_losses(heads, segment, features, rows=slice(None)):
+    """Classification and position losses per patch of the tower's output."""
+    patches = segment.patches.flatten(3)
+    shape, colour = _pick(segment.shape, patches), _pick(segment.colour, patches)
+    joint = torch.where(shape > 0, (shape - 1) * (Heads.COLOURS - 1) + colour, 0)
+    on = shape > 0
+    s, c, j, at = (x.flatten(0, -2) for x in heads.patches(features))
+    weight = torch.where(on, 1.0, BACKGROUND)
+
+    def classify(logits, wanted):
+        return (F.cross_entropy(logits, wanted, reduction="none") * weight).sum() / weight.sum()
+
+    out = {"shape": classify(s, shape), "colour": classify(c, colour), "joint": classify(j, joint)}
+    out["place"] = _position(at[on], _pick(segment.axes, patches)[on])
+    with torch.no_grad():
+        out["shape_right"] = (s.argmax(-1) == shape)[on].float().mean()
+        out["place_error"] = (at[on] - _pick(segment.axes, patches)[on]).abs().mean()
+    return out
+
+
+def cell_losses(heads, segment, tokens, hidden, grid):
+    """Position from the encoder's input tokens; motion from hidden (None: left out).
+
+    tokens, hidden: [B, T*K*q^2, C].
+    """
+    b, t, k = segment.B, segment.T, segment.K
+    q2 = tokens.shape[1] // (t * k)
+    cells = main_objects(segment.patches.flatten(3), grid, math.isqrt(q2))
+    on = cells.flatten() > 0
+    wanted = _pick(segment.axes, cells)[on]
+    out = {"cell": _position(heads.cell(tokens.reshape(-1, tokens.shape[-1])[on]), wanted)}
+    if hidden is None:
+        return out
+    on = ((cells > 0) & segment.seen[:, :, None, None]).flatten()
+    if not on.any():
+        return out
+    motion, before, moved = heads.motions(hidden.reshape(-1, hidden.shape[-1])[on])
+    prev, now = _pick(segment.prev, cells)[on], _pick(segment.axes, cells)[on]
+    kind = _pick(segment.motion, cells)[on]
+    out["motion"] = F.cross_entropy(motion, kind)
+    out["before"] = _position(before, prev)
+    out["moved"] = _position(moved, now - prev)
+    with torch.no_grad():
+        going = kind > 0
+        out["motion_right"] = (motion.argmax(-1) == kind)[going].float().mean()
+    return out
+
+
+def text_losses(batch, logits):
+    """Mean cross-entropy of all answer tokens, and per kind of text its loss and exact answers (teacher forced)."""
+    each = F.cross_entropy(logits, batch.target, reduction="none")
+    with torch.no_grad():
+        n = len(batch.kinds)
+        wrong = torch.zeros(n).index_add_(0, batch.text, (logits.argmax(-1) != batch.target).float())
+        loss = torch.zeros(n).index_add_(0, batch.text, each) / torch.zeros(n).index_add_(
+            0, batch.text, torch.ones_like(each))
+        right = (wrong == 0).float()
+    per = {}
+    for i, kind in enumerate(batch.kinds):
+        per.setdefault(kind, []).append(i)
+    parts = {kind: (loss[i].mean().item(), right[i].mean().item()) for kind, i in per.items()}
+    return each.mean(), parts
