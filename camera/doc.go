@@ -3,5 +3,5 @@
 //
 // A view is one camera. Views of one place are used together: the consumer
 // pairs their frames by [Frame.Time], so sources of the same place must share a
-// clock. Nothing here knows what is done with the pictures.
+// clock. Nothing here knows how pictures are decoded or what is done with them.
 package camera

@@ -17,9 +17,6 @@ type FolderOptions struct {
 	// times are a second apart.
 	Every time.Duration
 
-	// Decode turns a file into a picture. Nil means [DecodePicture].
-	Decode func(data []byte) (image.Image, error)
-
 	// Bad is told of each picture that cannot be used, from the goroutine that
 	// reads the view. Such a picture is counted and skipped.
 	Bad func(error)
@@ -27,11 +24,12 @@ type FolderOptions struct {
 
 // Folder is a view whose pictures are files.
 type Folder struct {
-	files []folderFile
-	next  int
-	start time.Time
-	opts  FolderOptions
-	bad   atomic.Uint64
+	files  []folderFile
+	next   int
+	start  time.Time
+	decode func(data []byte) (image.Image, error)
+	opts   FolderOptions
+	bad    atomic.Uint64
 }
 
 // folderFile is one picture: at is its place in the order of all instants of
@@ -54,8 +52,9 @@ const maxFile = 64 << 20
 //
 // Files are in natural order (2 before 10). Pictures of several views belong
 // together when their names (or numbers) are equal, and by position when no
-// name occurs in two views. Pictures are read as they are needed.
-func OpenFolder(dir string, o *FolderOptions) ([]View, error) {
+// name occurs in two views. Pictures are read as they are needed, and decode,
+// which is given a whole file, makes them pictures; it decides what is too large.
+func OpenFolder(dir string, decode func(data []byte) (image.Image, error), o *FolderOptions) ([]View, error) {
 	if o == nil {
 		o = &FolderOptions{}
 	}
@@ -70,10 +69,7 @@ func OpenFolder(dir string, o *FolderOptions) ([]View, error) {
 	start := time.Now()
 	views := make([]View, len(sets))
 	for i, s := range sets {
-		f := &Folder{start: start, opts: *o}
-		if f.opts.Decode == nil {
-			f.opts.Decode = DecodePicture
-		}
+		f := &Folder{start: start, decode: decode, opts: *o}
 		for _, p := range s.pictures {
 			f.files = append(f.files, folderFile{p.path, p.at})
 		}
@@ -140,7 +136,7 @@ func (f *Folder) read(path string) (image.Image, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxFile>>20)
 	}
-	img, err := f.opts.Decode(data)
+	img, err := f.decode(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

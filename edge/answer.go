@@ -92,7 +92,11 @@ func (a *answerer) ask(ctx context.Context, question string, piece func(string) 
 		return nil, wire.Errorf(wire.CodeNotReady, "nothing has been seen yet")
 	}
 	if a.stream == nil {
-		a.stream = a.model.NewStream()
+		s, err := a.model.NewStream()
+		if err != nil {
+			return nil, err
+		}
+		a.stream = s
 	}
 	if err := a.stream.Restore(snap.memory); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -16,8 +17,9 @@ type Config struct {
 	Views []camera.View
 
 	// Socket is the path of the socket to listen on; empty means none.
-	Socket string
-	Serve  wire.ServeOptions // limits on clients
+	Socket     string
+	SocketMode fs.FileMode       // who may connect; 0 means 0600, the owner
+	Serve      wire.ServeOptions // limits on clients
 
 	// LockStep uses every frame: sources wait for the model. Otherwise the
 	// newest frame wins.
@@ -50,7 +52,7 @@ type Step struct {
 	MS    wire.StageMS
 	Text  string // what the model said; empty when the gate was closed
 	New   bool   // Text was published: it differs from the caption before
-	State int64  // bytes of the memory
+	State int64  // bytes of a snapshot
 }
 
 func (c *Config) check() error {

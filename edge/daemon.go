@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
+
+	"github.com/visualrwkv/edged/wire"
 )
 
 // Daemon watches one scene. Make one with [New], run it with Start, wait for
@@ -15,6 +18,7 @@ type Daemon struct {
 	hub     *hub
 	scene   *scene
 	answers *answerer
+	memory  *wire.Memory // where Client dials
 	started time.Time
 
 	cancel context.CancelFunc // ends what Start began
@@ -38,8 +42,11 @@ func New(cfg Config) (*Daemon, error) {
 	if cfg.Scene == "" {
 		cfg.Scene = "room"
 	}
-	d := &Daemon{cfg: cfg, hub: newHub()}
-	d.scene = newScene(&d.cfg, d.hub)
+	d := &Daemon{cfg: cfg, hub: newHub(), memory: wire.NewMemory()}
+	var err error
+	if d.scene, err = newScene(&d.cfg, d.hub); err != nil {
+		return nil, err
+	}
 	d.answers = newAnswerer(d.cfg.Model, d.scene.newest.Load, d.cfg.Questions)
 	return d, nil
 }
@@ -51,8 +58,10 @@ func (d *Daemon) order() []part {
 		{"hub", func(context.Context) error { return nil }, func() error { d.hub.close(); return nil }},
 		{"answers", d.answers.start, d.answers.stop},
 	}
+	inside := &server{handler: d, listen: func(context.Context) (net.Listener, error) { return d.memory, nil }}
+	parts = append(parts, part{"clients", inside.start, inside.stop})
 	if d.cfg.Socket != "" {
-		s := &socket{path: d.cfg.Socket, handler: d, opts: d.cfg.Serve}
+		s := &server{handler: d, opts: d.cfg.Serve, listen: listenAt(d.cfg.Socket, d.cfg.SocketMode)}
 		parts = append(parts, part{"socket", s.start, s.stop})
 	}
 	for _, v := range d.scene.views {
@@ -130,7 +139,7 @@ type Stats struct {
 	Captions uint64 // captions published
 	Gated    uint64 // frame sets that the change gate kept from the decoder
 	Repeated uint64 // captions not published because they said the same again
-	Memory   int64  // bytes of the memory
+	Memory   int64  // bytes of a snapshot
 }
 
 // Stats may be called at any time.

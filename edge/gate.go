@@ -64,7 +64,7 @@ func (g *gate) open(views []image.Image, state func() []float32) bool {
 		return pass
 	}
 	s := state()
-	if len(g.state) == len(s) && relativeChange(g.state, s) < g.State {
+	if len(s) > 0 && len(g.state) == len(s) && relativeChange(g.state, s) < g.State {
 		return false
 	}
 	g.state = append(g.state[:0], s...)

@@ -9,9 +9,8 @@ import (
 
 // Model is what the daemon needs of a model. [VLM] makes one of a *vlm.Model.
 type Model interface {
-	Name() string    // for people, from the model file
-	Backend() string // the kernels in use
-	NewStream() Stream
+	Name() string // for people, from the model file
+	NewStream() (Stream, error)
 }
 
 // Stream carries the memory of one scene. One goroutine uses it.
@@ -24,14 +23,12 @@ type Stream interface {
 	Caption(ctx context.Context) iter.Seq2[string, error]
 	Answer(ctx context.Context, question string) iter.Seq2[string, error]
 
-	// ImageState is what the decoder reads; borrowed until the next call.
+	// ImageState is what the decoder reads, nil in models without one; borrowed
+	// until the next call of See.
 	ImageState() []float32
 
 	// Snapshot is all that Restore needs to answer the same questions with the
-	// same bytes and to see on; it is a copy.
+	// same bytes and to see on. It is a copy, and its size does not grow.
 	Snapshot() []byte
 	Restore(snapshot []byte) error
-
-	// MemoryBytes is the size of the memory, which never grows.
-	MemoryBytes() int64
 }

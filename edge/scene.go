@@ -44,10 +44,14 @@ type snapshot struct {
 	time   time.Time
 }
 
-func newScene(cfg *Config, h *hub) *scene {
+func newScene(cfg *Config, h *hub) (*scene, error) {
+	stream, err := cfg.Model.NewStream()
+	if err != nil {
+		return nil, err
+	}
 	s := &scene{
 		cfg: cfg, hub: h, done: make(chan struct{}),
-		stream: cfg.Model.NewStream(),
+		stream: stream,
 		gate:   newGate(cfg.Gate, len(cfg.Views)),
 	}
 	var boxes []*Mailbox[camera.Frame]
@@ -59,8 +63,7 @@ func newScene(cfg *Config, h *hub) *scene {
 	}
 	s.sets = newCollector(boxes, cfg.MaxSkew)
 	s.status.Name = cfg.Scene
-	s.counts.Memory = s.stream.MemoryBytes()
-	return s
+	return s, nil
 }
 
 func (s *scene) start(ctx context.Context) error {
@@ -111,8 +114,9 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	if err != nil {
 		return err
 	}
-	s.newest.Store(&snapshot{memory: s.stream.Snapshot(), number: set.Number, time: set.Time})
-	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: s.counts.Memory}
+	snap := &snapshot{memory: s.stream.Snapshot(), number: set.Number, time: set.Time}
+	s.newest.Store(snap)
+	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: int64(len(snap.memory))}
 	open := s.gate.open(s.images, s.stream.ImageState)
 	clear(s.images)
 	if open {
@@ -138,6 +142,7 @@ func (s *scene) account(step *Step, open bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Frames++
+	s.counts.Memory = step.State
 	s.status.MS = step.MS
 	switch {
 	case !open:

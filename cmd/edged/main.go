@@ -38,6 +38,11 @@ var commands = []command{
 	{"demo", "watch a simulated room, or a folder of pictures, with the embedded model", simple(demoMain)},
 	{"ask", "ask a running daemon a question", askMain},
 	{"watch", "follow the captions of a running daemon", simple(watchMain)},
+	{"convert", "make a model file of a checkpoint", simple(convertMain)},
+	{"quantize", "make a smaller model file", simple(quantizeMain)},
+	{"inspect", "show what is in a model file", simple(inspectMain)},
+	{"plan", "say how much memory a model will need", simple(planMain)},
+	{"verify", "check this program on this machine against reference vectors", simple(verifyMain)},
 	{"eval", "measure a model on simulated rooms, or against another model", simple(evalMain)},
 }
 

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"io"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/vlm/preprocess"
+)
+
+const demoAbout = `Watches a simulated room with the embedded model and says what it sees, in the
+terminal and on the local socket, until Ctrl-C. No camera, no download. With
+-source it watches a folder of pictures instead: one sub-folder per view, or
+files named VIEW-NUMBER.png or .jpg.`
+
+type demoFlags struct {
+	views          int
+	frames, seed   uint64
+	model, source  string
+	plugin, socket string
+	json, quiet    bool
+	every          time.Duration
+}
+
+// demoMain is "edged demo".
+func demoMain(args []string, stdout, stderr io.Writer) int {
+	var o demoFlags
+	fs := newFlags("demo", "[flags]", demoAbout)
+	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 to 4")
+	fs.Uint64Var(&o.frames, "frames", 0, "end after so many frame sets, none skipped: the same captions for the same seed (default: go on)")
+	fs.Uint64Var(&o.seed, "seed", 1, "which room")
+	fs.StringVar(&o.model, "model", "", modelHelp)
+	fs.StringVar(&o.source, "source", "", "watch the pictures of this `folder`")
+	fs.StringVar(&o.plugin, "plugin", "", "WASM plugin `file` (not in this version)")
+	fs.StringVar(&o.socket, "socket", "", socketHelp)
+	fs.BoolVar(&o.json, "json", false, "print one JSON object per caption, and a summary")
+	fs.BoolVar(&o.quiet, "quiet", false, "print the summary only")
+	fs.DurationVar(&o.every, "every", 0, "time between two frame sets (default 1s, with -frames and no terminal as fast as possible)")
+	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
+		return code
+	}
+	if what := o.check(fs); what != "" {
+		return wrongUse(fs, stderr, what)
+	}
+	// A closed pipe ends the demo like Ctrl-C: nothing may be left behind.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
+	return runDemo(ctx, o, stdout, stderr)
+}
+
+func (o *demoFlags) check(fs *flag.FlagSet) string {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch {
+	case fs.NArg() > 0:
+		return fmt.Sprintf("unexpected argument %q", fs.Arg(0))
+	case o.plugin != "":
+		return "-plugin: this version runs no plugins"
+	case o.views < 1 || o.views > 4:
+		return fmt.Sprintf("-views %d: 1 to 4", o.views)
+	case o.source != "" && (given["views"] || given["seed"]):
+		return "-views and -seed are for the simulated room, with -source the folder says"
+	case o.every < 0:
+		return "-every: must not be negative"
+	case given["frames"] && o.frames == 0:
+		return "-frames 0: at least 1"
+	}
+	return ""
+}
+
+// demo is one run: what is watched, who is told, and the score.
+type demo struct {
+	demoFlags
+	model   edge.Model
+	room    *room // nil with -source
+	folders []*camera.Folder
+	views   []camera.View
+	out     display
+	tally   tally
+	ended   atomic.Pointer[error] // the first failed write; the run ends with it
+	cancel  context.CancelFunc
+}
+
+// display shows a run to people or programs. Its methods are called one after
+// the other, but note, which may come at any time.
+type display interface {
+	begin(d *demo, socket string) error
+	step(s *edge.Step, c *verdict) error // c is nil when no caption was published
+	note(text string)
+	end(s *summary) error // always called once after begin, whatever happened
+}
+
+func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
+	fail := func(code int, err error) int {
+		fmt.Fprintf(stderr, "edged demo: %v\n", err)
+		return code
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d := &demo{demoFlags: o, cancel: cancel}
+	d.out = chooseDisplay(o, stdout, stderr)
+	_, watched := d.out.(*terminalView)
+
+	// People watch at the pace of life; a run of given length goes as fast as
+	// the model does.
+	if d.every == 0 && (watched || o.frames == 0) {
+		d.every = time.Second
+	}
+	if err := d.open(); err != nil {
+		return fail(exitInput, err)
+	}
+	m, err := openModel(o.model, nil)
+	if err != nil {
+		return fail(exitInput, err)
+	}
+	defer m.Close()
+	d.model = edge.VLM(m)
+
+	path, undo, err := demoSocket(o.socket)
+	defer undo()
+	if err != nil {
+		return fail(exitFailed, err)
+	}
+	daemon, err := edge.New(d.config(path))
+	if err != nil {
+		return fail(exitInput, err)
+	}
+	if err := d.out.begin(d, path); err != nil {
+		d.out.end(nil)
+		return fail(exitFailed, err)
+	}
+	if err := daemon.Start(ctx); err != nil {
+		d.out.end(nil)
+		return fail(exitFailed, err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-daemon.Done():
+		if watched && o.source != "" && o.frames == 0 && daemon.Err() == nil {
+			d.out.note("that was the last picture; questions are still answered")
+			<-ctx.Done()
+		}
+	}
+	err = errors.Join(daemon.Close(), daemon.Err())
+	s := d.summary(daemon.Stats())
+	if e := d.ended.Load(); e != nil {
+		err = errors.Join(err, *e)
+	}
+	err = errors.Join(err, d.out.end(s))
+	if err != nil && !errors.Is(err, syscall.EPIPE) {
+		return fail(exitFailed, err)
+	}
+	return exitOK
+}
+
+// open makes the views.
+func (d *demo) open() error {
+	if d.source == "" {
+		d.room = newRoom(d.seed, d.demoFlags.views, d.every, d.frames == 0)
+		d.views = d.room.views()
+		return nil
+	}
+	var err error
+	d.views, err = camera.OpenFolder(d.source, decodePicture, &camera.FolderOptions{
+		Every: d.every,
+		Bad:   func(err error) { d.out.note("skipped: " + err.Error()) },
+	})
+	for _, v := range d.views {
+		d.folders = append(d.folders, v.Source.(*camera.Folder))
+	}
+	return err
+}
+
+func decodePicture(data []byte) (image.Image, error) { return preprocess.Decode(data, nil) }
+
+func (d *demo) config(socket string) edge.Config {
+	c := edge.Config{
+		Scene: "room", Model: d.model, Views: d.views, Socket: socket, Version: version(),
+		LockStep: d.frames > 0 || d.source != "", Frames: d.frames,
+		Observe: d.observe,
+	}
+	if d.source != "" {
+		if abs, err := filepath.Abs(d.source); err == nil {
+			c.Scene = filepath.Base(abs)
+		}
+	}
+	// Frames of one instant have the same time; half a step tells them apart.
+	c.MaxSkew = d.every / 2
+	if d.every == 0 {
+		c.MaxSkew = time.Second / 2
+	}
+	return c
+}
+
+// observe scores and shows one frame set.
+func (d *demo) observe(s *edge.Step) {
+	var c *verdict
+	if s.New {
+		c = &verdict{frame: s.Set.Number, text: s.Text, ms: s.MS}
+		if d.room != nil {
+			c.truth, c.known = d.room.truth(s.Set.Frames[0].Seq)
+		}
+		d.tally.add(c)
+	}
+	if err := d.out.step(s, c); err != nil && d.ended.CompareAndSwap(nil, &err) {
+		d.cancel()
+	}
+}
+
+func (d *demo) summary(st edge.Stats) *summary {
+	s := &summary{
+		Type: "summary", Frames: st.Frames, Captions: st.Captions, Gated: st.Gated, Repeated: st.Repeated, Skipped: st.Skipped,
+		RSSBytes: edge.ResidentBytes(), StateBytes: st.Memory,
+	}
+	for _, f := range d.folders {
+		s.BadPictures += f.Bad()
+	}
+	s.Exact, s.Slots = d.tally.fractions()
+	return s
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/visualrwkv/edged/vlm"
+)
+
+const evalAbout = `Measures a model.
+
+  edged eval -sim             on short clips of simulated rooms it has never seen:
+                              captions, questions, hidden objects, memory
+  edged eval -sim -stream N   on streams of N frame sets with the memory carried:
+                              the same by position in the stream
+  edged eval -ref F32 -model Q  how far the quantised file Q is from F32
+
+The same -seed gives the same rooms and questions on every machine.`
+
+type evalFlags struct {
+	seed    uint64
+	clips   int
+	views   int
+	stream  int
+	model   string
+	json    bool
+	threads int
+}
+
+// evalMain is "edged eval".
+func evalMain(args []string, stdout, stderr io.Writer) int {
+	var o evalFlags
+	fs := newFlags("eval", "-sim [flags] | -ref FILE -model FILE [flags]", evalAbout)
+	inRooms := fs.Bool("sim", false, "in simulated rooms")
+	ref := fs.String("ref", "", "against this `file` of the same model")
+	source := fs.String("source", "", "with -ref: on the pictures of this `folder` (default: on patterns)")
+	fs.Uint64Var(&o.seed, "seed", 1, "which rooms")
+	fs.IntVar(&o.clips, "clips", 0, "how many clips of each sort (default 400; with -stream 16)")
+	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 or 2")
+	fs.IntVar(&o.stream, "stream", 0, "frame sets of a stream")
+	fs.StringVar(&o.model, "model", "", modelHelp)
+	fs.BoolVar(&o.json, "json", false, "print one JSON object")
+	fs.IntVar(&o.threads, "threads", 0, "clips at a time; 0 is one per CPU")
+	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
+		return code
+	}
+	switch {
+	case fs.NArg() > 0:
+		return wrongUse(fs, stderr, fmt.Sprintf("unexpected argument %q", fs.Arg(0)))
+	case *inRooms == (*ref != ""):
+		return wrongUse(fs, stderr, "want either -sim or -ref")
+	case *source != "" && *ref == "":
+		return wrongUse(fs, stderr, "-source goes with -ref")
+	case o.clips < 0 || o.stream < 0 || o.threads < 0:
+		return wrongUse(fs, stderr, "numbers must not be negative")
+	case o.views < 1 || o.views > 2:
+		return wrongUse(fs, stderr, "-views: 1 or 2")
+	}
+	if o.threads == 0 {
+		o.threads = runtime.GOMAXPROCS(0)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if *ref != "" {
+		return evalRef(ctx, *ref, o.model, *source, o.json, stdout, stderr)
+	}
+	return runEval(ctx, o, stdout, stderr)
+}
+
+func runEval(ctx context.Context, o evalFlags, stdout, stderr io.Writer) int {
+	fail := func(code int, err error) int {
+		fmt.Fprintln(stderr, "edged eval:", err)
+		return code
+	}
+	// Clips run side by side, so each needs no more than one thread.
+	m, err := openModel(o.model, &vlm.Options{Threads: 1})
+	if err != nil {
+		return fail(exitInput, err)
+	}
+	defer m.Close()
+	e := &evaluation{evalFlags: o, model: m, progress: clipProgress(stderr)}
+	var report fmt.Stringer
+	if o.stream > 0 {
+		report, err = e.streams(ctx)
+	} else {
+		report, err = e.short(ctx)
+	}
+	if err == nil && o.json {
+		err = printJSON(stdout, report)
+	} else if err == nil {
+		_, err = io.WriteString(stdout, report.String())
+	}
+	if err != nil {
+		return fail(exitFailed, err)
+	}
+	return exitOK
+}
+
+// evaluation is one run over many clips.
+type evaluation struct {
+	evalFlags
+	model    *vlm.Model
+	progress func(what string, done, of int)
+}
+
+// each calls f for clips 0 to n-1, several at a time, each caller with a viewer
+// of its own. The first error ends it.
+func (e *evaluation) each(ctx context.Context, what string, n int, f func(ctx context.Context, v *viewer, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next, done atomic.Int64
+	var workers sync.WaitGroup
+	for range min(e.threads, n) {
+		workers.Go(func() {
+			v, err := newViewer(e.model)
+			for err == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n || ctx.Err() != nil {
+					return
+				}
+				if err = f(ctx, v, i); err != nil {
+					err = fmt.Errorf("%s %d: %w", what, i, err)
+				} else {
+					e.progress(what, int(done.Add(1)), n)
+				}
+			}
+			cancel(err)
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// clipProgress tells people at a terminal how far it is, and nobody else.
+func clipProgress(w io.Writer) func(what string, done, of int) {
+	f, ok := w.(*os.File)
+	if !ok || !inForeground(f) {
+		return func(string, int, int) {}
+	}
+	var mu sync.Mutex
+	return func(what string, done, of int) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(f, "\r%s %d of %d\x1b[K", what, done, of)
+		if done == of {
+			fmt.Fprint(f, "\r\x1b[K")
+		}
+	}
+}
+
+// share counts what was right.
+type share struct{ right, total int }
+
+func (s *share) add(ok bool) {
+	s.total++
+	if ok {
+		s.right++
+	}
+}
+
+func (s *share) plus(o share) {
+	s.right += o.right
+	s.total += o.total
+}
+
+// fraction is 0 of nothing.
+func (s share) fraction() float64 {
+	if s.total == 0 {
+		return 0
+	}
+	return float64(s.right) / float64(s.total)
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/visualrwkv/edged/camera/sim"
+	"github.com/visualrwkv/edged/vlm"
+)
+
+// viewer shows simulated clips to a stream of its own.
+type viewer struct {
+	stream  *vlm.Stream
+	images  []image.Image
+	objects []sim.Object
+}
+
+func newViewer(m *vlm.Model) (*viewer, error) {
+	s, err := m.NewStream()
+	if err != nil {
+		return nil, err
+	}
+	v := &viewer{stream: s}
+	for range sim.Cameras() {
+		v.images = append(v.images, image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight)))
+	}
+	return v, nil
+}
+
+// see shows the present frame set of w to the stream, by the first views of its
+// cameras.
+func (v *viewer) see(ctx context.Context, w *sim.World, r *sim.Renderer, views int) error {
+	v.objects = w.Objects(v.objects[:0])
+	for i := range views {
+		r.Render(v.images[i].(*image.RGBA), i, v.objects, uint64(w.Frame()))
+	}
+	return v.stream.See(ctx, v.images[:views]...)
+}
+
+// watch shows a clip from its frame set number first on, to an empty stream, and
+// returns the world at its end.
+func (v *viewer) watch(ctx context.Context, c sim.Clip, first, views int) (*sim.World, error) {
+	v.stream.Reset()
+	w := sim.NewWorld(c.Config)
+	r := sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight)
+	for f := range c.Frames {
+		if f > 0 {
+			w.Step()
+		}
+		if f < first {
+			continue
+		}
+		if err := v.see(ctx, w, r, views); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// simReport is the result of "edged eval -sim"; all numbers are fractions.
+type simReport struct {
+	Model    string             `json:"model"`
+	Clips    int                `json:"clips"`
+	Caption  captionReport      `json:"caption"`
+	Question map[string]float64 `json:"question"` // all, the kinds, and motion_moving: motion of what moves
+	Occluded occludedReport     `json:"occluded"`
+	Memory   memoryReport       `json:"memory"`
+}
+
+type captionReport struct {
+	Exact   float64            `json:"exact"`
+	Slots   float64            `json:"slots"`
+	Objects map[string]float64 `json:"exact_by_objects"`
+}
+
+// occludedReport: the colour of an object that the first camera cannot see.
+type occludedReport struct {
+	AllViews float64 `json:"all_views"`
+	OneView  float64 `json:"one_view"`
+}
+
+// memoryReport: what left and what entered, when something did.
+type memoryReport struct {
+	State      float64 `json:"state"`
+	NewestOnly float64 `json:"newest_only"` // with a state that has seen the last frame set only
+	Chance     float64 `json:"chance"`
+}
+
+// short evaluates clips of one to four frame sets.
+func (e *evaluation) short(ctx context.Context) (*simReport, error) {
+	n := e.clips
+	if n == 0 {
+		n = 400
+	}
+	r := &simReport{Model: e.model.Info().Name, Clips: n}
+	if err := e.captions(ctx, n, r); err != nil {
+		return nil, err
+	}
+	if err := e.hidden(ctx, n, r); err != nil {
+		return nil, err
+	}
+	return r, e.memory(ctx, n, r)
+}
+
+// clipResult is what one clip gave: the caption, and questions by kind.
+type clipResult struct {
+	exact     bool
+	slots     share
+	objects   int
+	questions map[string]share
+}
+
+// captions asks for the caption and one question of each kind.
+func (e *evaluation) captions(ctx context.Context, n int, r *simReport) error {
+	results := make([]clipResult, n)
+	err := e.each(ctx, "clip", n, func(ctx context.Context, v *viewer, i int) error {
+		w, err := v.watch(ctx, sim.BalancedClip(e.seed, i, e.views), 0, e.views)
+		if err != nil {
+			return err
+		}
+		results[i], err = v.examine(ctx, w, rand.New(rand.NewPCG(e.seed, uint64(i))), sim.Kinds)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var exact, slots, all share
+	kinds, objects := map[string]share{}, map[string]share{}
+	for _, c := range results {
+		exact.add(c.exact)
+		slots.plus(c.slots)
+		count(objects, fmt.Sprint(c.objects), c.exact)
+		for kind, s := range c.questions {
+			k := kinds[kind]
+			k.plus(s)
+			kinds[kind] = k
+			if kind != motionMoving {
+				all.plus(s)
+			}
+		}
+	}
+	kinds["all"] = all
+	r.Caption = captionReport{exact.fraction(), slots.fraction(), fractions(objects)}
+	r.Question = fractions(kinds)
+	return nil
+}
+
+// motionMoving is the part of the kind "motion" in which the object moves.
+const motionMoving = "motion_moving"
+
+// examine compares the caption and the answers to questions of the kinds with
+// the truth.
+func (v *viewer) examine(ctx context.Context, w *sim.World, rng *rand.Rand, kinds []string) (clipResult, error) {
+	c := clipResult{objects: len(w.Objects(nil)), questions: map[string]share{}}
+	text, err := v.stream.Caption(ctx)
+	if err != nil {
+		return c, err
+	}
+	c.slots.right, c.slots.total, c.exact = sim.Score(text, w.Caption())
+	var asked []sim.QA
+	var questions []string
+	for _, kind := range kinds {
+		if q, ok := w.Ask(rng, kind); ok {
+			asked, questions = append(asked, q), append(questions, q.Question)
+		}
+	}
+	answers, err := v.stream.Answers(ctx, questions, nil)
+	if err != nil {
+		return c, err
+	}
+	for i, q := range asked {
+		count(c.questions, q.Kind, answers[i] == q.Answer)
+		if q.Kind == "motion" && strings.HasPrefix(q.Answer, "moving ") {
+			count(c.questions, motionMoving, answers[i] == q.Answer)
+		}
+	}
+	return c, nil
+}
+
+// hidden asks for the colour of an object that the first camera never saw.
+func (e *evaluation) hidden(ctx context.Context, n int, r *simReport) error {
+	all, one := make([]bool, n), make([]bool, n)
+	err := e.each(ctx, "hidden object", n, func(ctx context.Context, v *viewer, i int) error {
+		c := sim.HiddenClip(e.seed, i)
+		for views, right := range map[int][]bool{2: all, 1: one} {
+			w, err := v.watch(ctx, c, 0, views)
+			if err != nil {
+				return err
+			}
+			o := w.Objects(nil)[c.Hidden]
+			answer, err := v.stream.Answer(ctx, "what colour is the "+o.Shape.String()+"?", nil)
+			if err != nil {
+				return err
+			}
+			right[i] = answer == o.Color.String()
+		}
+		return nil
+	})
+	r.Occluded = occludedReport{AllViews: shareOf(all), OneView: shareOf(one)}
+	return err
+}
+
+// memory asks what left or entered.
+func (e *evaluation) memory(ctx context.Context, n int, r *simReport) error {
+	full, newest := make([]bool, n), make([]bool, n)
+	chance := make([]float64, n)
+	err := e.each(ctx, "departure or arrival", n, func(ctx context.Context, v *viewer, i int) error {
+		c := sim.EventClip(e.seed, i, e.views)
+		kind := [2]string{"left", "entered"}[i%2]
+		for first, right := range map[int][]bool{0: full, c.Frames - 1: newest} {
+			w, err := v.watch(ctx, c, first, e.views)
+			if err != nil {
+				return err
+			}
+			q, _ := w.Ask(rand.New(rand.NewPCG(e.seed, uint64(i))), kind)
+			answer, err := v.stream.Answer(ctx, q.Question, nil)
+			if err != nil {
+				return err
+			}
+			right[i] = answer == q.Answer
+			chance[i] = w.Guess(kind)
+		}
+		return nil
+	})
+	r.Memory = memoryReport{State: shareOf(full), NewestOnly: shareOf(newest)}
+	for _, p := range chance {
+		r.Memory.Chance += p / float64(n)
+	}
+	return err
+}
+
+func count(m map[string]share, key string, ok bool) {
+	s := m[key]
+	s.add(ok)
+	m[key] = s
+}
+
+func fractions(m map[string]share) map[string]float64 {
+	f := make(map[string]float64, len(m))
+	for k, s := range m {
+		f[k] = s.fraction()
+	}
+	return f
+}
+
+func shareOf(right []bool) float64 {
+	var s share
+	for _, ok := range right {
+		s.add(ok)
+	}
+	return s.fraction()
+}
+
+// String is the report as a table.
+func (r *simReport) String() string {
+	var b strings.Builder
+	line := func(name string, f float64) { fmt.Fprintf(&b, "  %-34s %6.1f %%\n", name, 100*f) }
+	fmt.Fprintf(&b, "%s, %d clips of each sort\n\ncaptions\n", r.Model, r.Clips)
+	line("exact", r.Caption.Exact)
+	line("slots", r.Caption.Slots)
+	for _, k := range slices.Sorted(maps.Keys(r.Caption.Objects)) {
+		line("exact, objects in the room: "+k, r.Caption.Objects[k])
+	}
+	b.WriteString("questions\n")
+	line("all", r.Question["all"])
+	for _, k := range slices.Sorted(maps.Keys(r.Question)) {
+		if k != "all" {
+			line(k, r.Question[k])
+		}
+	}
+	b.WriteString("colour of an object hidden from the first camera\n")
+	line("all views", r.Occluded.AllViews)
+	line("first view alone", r.Occluded.OneView)
+	b.WriteString("what left or entered, when something did\n")
+	line("memory", r.Memory.State)
+	line("memory of the newest frame set only", r.Memory.NewestOnly)
+	line("guessing", r.Memory.Chance)
+	return b.String()
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"image"
+	"sync"
+	"time"
+
+	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/camera/sim"
+)
+
+// The size at which simulated cameras deliver their pictures.
+const (
+	roomWidth  = 320
+	roomHeight = 240
+)
+
+// room plays a simulated world as cameras. The views run on their own, the world
+// goes on when the first of them asks for the next instant, and the truth of
+// the recent instants is kept beside the pictures, for the score only.
+type room struct {
+	every time.Duration // between two instants; 0: as fast as they are asked for
+	live  bool          // views that are late go on with the present, as cameras do
+	start time.Time
+
+	mu       sync.Mutex
+	world    *sim.World
+	renderer *sim.Renderer
+	past     []instant // the recent ones; the last is the world's present
+	first    uint64    // number of past[0]
+}
+
+// instant is one state of the room, and its truth.
+type instant struct {
+	objects []sim.Object
+	caption string
+}
+
+// keepInstants is more than views can be apart, or a caption can be late.
+const keepInstants = 64
+
+func newRoom(seed uint64, views int, every time.Duration, live bool) *room {
+	w := sim.NewWorld(sim.Config{Seed: seed, Views: views})
+	r := &room{
+		every: every, live: live, start: time.Now(), world: w,
+		renderer: sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight),
+	}
+	r.remember()
+	return r
+}
+
+// views returns the cameras of the room.
+func (r *room) views() []camera.View {
+	var all []camera.View
+	for i, c := range r.world.Cameras() {
+		all = append(all, camera.View{Name: c.Name, Source: &roomView{room: r, cam: i, free: make(chan *image.RGBA, 4)}})
+	}
+	return all
+}
+
+// truth is the canonical caption of instant n; false when it is long past.
+func (r *room) truth(n uint64) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n < r.first || n >= r.first+uint64(len(r.past)) {
+		return "", false
+	}
+	return r.past[n-r.first].caption, true
+}
+
+func (r *room) remember() {
+	r.past = append(r.past, instant{r.world.Objects(nil), r.world.Caption()})
+	if len(r.past) > keepInstants {
+		r.past = append(r.past[:0], r.past[1:]...)
+		r.first++
+	}
+}
+
+// draw renders instant n, or the oldest one kept when n is older, and returns
+// which it was.
+func (r *room) draw(dst *image.RGBA, cam int, n uint64) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n >= r.first+uint64(len(r.past)) {
+		r.world.Step()
+		r.remember()
+	}
+	n = max(n, r.first)
+	r.renderer.Render(dst, cam, r.past[n-r.first].objects, n)
+	return n
+}
+
+// roomView is one camera of a room.
+type roomView struct {
+	room *room
+	cam  int
+	next uint64
+	free chan *image.RGBA // released pictures
+}
+
+// Next implements [camera.Source].
+func (v *roomView) Next(ctx context.Context) (camera.Frame, error) {
+	if err := ctx.Err(); err != nil {
+		return camera.Frame{}, err
+	}
+	every := time.Second
+	if v.room.every > 0 {
+		every = v.room.every
+		if now := time.Since(v.room.start); v.room.live && now > 0 {
+			v.next = max(v.next, uint64(now/every))
+		}
+		wait := time.NewTimer(time.Until(v.room.start.Add(time.Duration(v.next) * every)))
+		defer wait.Stop()
+		select {
+		case <-ctx.Done():
+			return camera.Frame{}, ctx.Err()
+		case <-wait.C:
+		}
+	}
+	var img *image.RGBA
+	select {
+	case img = <-v.free:
+	default:
+		img = image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight))
+	}
+	n := v.room.draw(img, v.cam, v.next)
+	v.next = n + 1
+	at := v.room.start.Add(time.Duration(n) * every)
+	return camera.NewFrame(img, at, n, func() {
+		select {
+		case v.free <- img:
+		default:
+		}
+	}), nil
+}
+
+// Close implements [camera.Source].
+func (v *roomView) Close() error { return nil }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const socketHelp = "`path` of the socket (default $EDGED_SOCKET, else /run/edged/edged.sock for root and $XDG_RUNTIME_DIR/edged.sock otherwise)"
+
+// socketPath is where the socket is: what the flag says, else the environment,
+// else the user's place. Without XDG_RUNTIME_DIR that is a folder of the user's
+// own below the temporary one.
+func socketPath(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	if p := os.Getenv("EDGED_SOCKET"); p != "" {
+		return p
+	}
+	if os.Getuid() == 0 {
+		return "/run/edged/edged.sock"
+	}
+	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
+		return filepath.Join(d, "edged.sock")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("edged-%d", os.Getuid()), "edged.sock")
+}
+
+// demoSocket is the path for a demo to listen at, its folder made. The usual path
+// makes "edged ask" from another terminal just work; where a daemon answers at it
+// already, the demo takes a path of its own. A path that was given is used as it
+// is. undo removes the folder if it was made here.
+func demoSocket(flag string) (path string, undo func(), err error) {
+	path = socketPath(flag)
+	if flag == "" && os.Getenv("EDGED_SOCKET") == "" && answers(path) {
+		path = strings.TrimSuffix(path, ".sock") + fmt.Sprintf("-demo-%d.sock", os.Getpid())
+	}
+	dir := filepath.Dir(path)
+	undo = func() {}
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil:
+		undo = func() { os.Remove(dir) }
+	case !os.IsExist(err):
+		return "", undo, fmt.Errorf("folder of the socket: %w", err)
+	}
+	return path, undo, checkOwner(dir)
+}
+
+// answers reports whether somebody listens at path.
+func answers(path string) bool {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+// checkOwner refuses a folder below the temporary one that another user could
+// have put there.
+func checkOwner(dir string) error {
+	if filepath.Dir(dir) != filepath.Clean(os.TempDir()) || !strings.HasPrefix(filepath.Base(dir), "edged-") {
+		return nil
+	}
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() || st.Mode().Perm()&0o022 != 0 || !ownedByMe(st) {
+		return fmt.Errorf("%s is not a folder of this user alone: give a path with -socket", dir)
+	}
+	return nil
+}
+
+// askHint is the command that asks the demo at path from another terminal.
+func askHint(path string) string {
+	command := "edged ask"
+	if strings.Contains(os.Args[0], "go-build") { // go run
+		command = "go run ./cmd/edged ask"
+	} else if strings.Contains(os.Args[0], "/") {
+		command = os.Args[0] + " ask"
+	}
+	if path != socketPath("") {
+		command += " -socket " + path
+	}
+	return command + ` "what left the room?"`
+}

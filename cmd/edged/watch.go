@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/wire"
+)
+
+const watchAbout = `Prints the captions of a running edged (or edged demo) as they are written, until
+Ctrl-C or until the daemon stops.`
+
+type jsonEvent struct {
+	Type    string        `json:"type"` // caption or state
+	Seq     uint64        `json:"seq"`
+	Scene   string        `json:"scene"`
+	Time    time.Time     `json:"time"`
+	Frame   int64         `json:"frame,omitempty"`
+	Text    string        `json:"text"`
+	Views   []string      `json:"views,omitempty"`
+	View    string        `json:"view,omitempty"`
+	State   string        `json:"state,omitempty"`
+	MS      *jsonDuration `json:"ms,omitempty"`
+	Dropped int64         `json:"dropped,omitempty"` // events lost just before this one
+}
+
+// watchMain is "edged watch".
+func watchMain(args []string, stdout, stderr io.Writer) int {
+	fs := newFlags("watch", "[flags]", watchAbout)
+	socket := fs.String("socket", "", socketHelp)
+	scene := fs.String("scene", "", "`name` of the scene (default: all)")
+	asJSON := fs.Bool("json", false, "print one JSON object per event")
+	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
+		return code
+	}
+	if fs.NArg() > 0 {
+		return wrongUse(fs, stderr, fmt.Sprintf("unexpected argument %q", fs.Arg(0)))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := watch(ctx, socketPath(*socket), *scene, *asJSON, stdout); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(stderr, "edged watch:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// watch prints events until the server says that it stops, which is no error.
+func watch(ctx context.Context, path, scene string, asJSON bool, out io.Writer) error {
+	c, err := client.Dial(ctx, path, &client.Options{Name: "edged watch"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	show := printEvent
+	if asJSON {
+		show = printEventJSON
+	}
+	several := scene == "" && len(c.Server().Scenes) > 1
+	for e, err := range c.Watch(ctx, &wire.Watch{Scene: scene}) {
+		if err != nil {
+			if wire.Code(err) == wire.CodeClosing {
+				return nil
+			}
+			return err
+		}
+		if err := show(out, e, several); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printEventJSON(out io.Writer, e *wire.Event, _ bool) error {
+	j := jsonEvent{
+		Type: e.Event, Seq: e.Seq, Scene: e.Scene, Time: time.UnixMilli(e.Time), Frame: e.Frame, Text: e.Text,
+		Views: e.Views, View: e.View, State: e.State, Dropped: e.Dropped,
+	}
+	if e.MS != nil {
+		ms := milliseconds(*e.MS)
+		j.MS = &ms
+	}
+	return printJSON(out, j)
+}
+
+func printEvent(out io.Writer, e *wire.Event, withScene bool) error {
+	if e.Dropped > 0 {
+		if _, err := fmt.Fprintf(out, "          (%d events lost)\n", e.Dropped); err != nil {
+			return err
+		}
+	}
+	line := time.UnixMilli(e.Time).Format(time.TimeOnly) + "  "
+	if withScene {
+		line += printable(e.Scene) + "  "
+	}
+	if e.Event != wire.EventCaption {
+		line += "-- "
+	}
+	_, err := fmt.Fprintln(out, line+printable(e.Text))
+	return err
+}

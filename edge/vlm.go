@@ -1,0 +1,58 @@
+package edge
+
+import (
+	"context"
+	"image"
+	"iter"
+	"time"
+
+	"github.com/visualrwkv/edged/vlm"
+)
+
+// VLM makes a [Model] of an open model file. The model stays the caller's.
+func VLM(m *vlm.Model) Model { return vlmModel{m} }
+
+type vlmModel struct{ m *vlm.Model }
+
+func (m vlmModel) Name() string { return m.m.Info().Name }
+
+func (m vlmModel) NewStream() (Stream, error) {
+	s, err := m.m.NewStream()
+	if err != nil {
+		return nil, err
+	}
+	return &vlmStream{s: s, caption: m.m.Config().Caption}, nil
+}
+
+type vlmStream struct {
+	s       *vlm.Stream
+	caption string
+}
+
+func (s *vlmStream) See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error) {
+	start := time.Now()
+	err = s.s.See(ctx, views...)
+	vision = time.Since(start)
+	if t, ok := any(s.s).(interface{ EncodeTime() time.Duration }); ok {
+		encode = t.EncodeTime()
+	}
+	return vision - encode, encode, err
+}
+
+func (s *vlmStream) ImageState() []float32 {
+	if t, ok := any(s.s).(interface{ ImageState() []float32 }); ok {
+		return t.ImageState()
+	}
+	return nil
+}
+
+func (s *vlmStream) Caption(ctx context.Context) iter.Seq2[string, error] {
+	return s.s.Generate(ctx, s.caption, nil)
+}
+
+func (s *vlmStream) Answer(ctx context.Context, question string) iter.Seq2[string, error] {
+	return s.s.Generate(ctx, question, nil)
+}
+
+func (s *vlmStream) Snapshot() []byte              { return s.s.State() }
+func (s *vlmStream) Restore(snapshot []byte) error { return s.s.SetState(snapshot) }
