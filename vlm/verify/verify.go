@@ -231,8 +231,8 @@ func (r *run) row(config, name string, err, bound float64) {
 	r.report.Rows = append(r.report.Rows, Row{config, name, err, bound, err <= bound})
 }
 
-// distance returns the largest |a-b| and the largest |b|. A NaN on either
-// side makes the distance infinite.
+// distance returns the largest |a-b| and the largest finite |b|. A value that
+// is not finite on either side makes the distance infinite.
 func distance(a, b []float32) (worst, top float64) {
 	for i, w := range b {
 		d := math.Abs(float64(a[i]) - float64(w))
@@ -240,7 +240,9 @@ func distance(a, b []float32) (worst, top float64) {
 			d = math.Inf(1)
 		}
 		worst = max(worst, d)
-		top = max(top, math.Abs(float64(w)))
+		if w := math.Abs(float64(w)); w <= math.MaxFloat32 {
+			top = max(top, w)
+		}
 	}
 	return worst, top
 }

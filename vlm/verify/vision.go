@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-	_ "image/jpeg" // formats of reference pictures
-	_ "image/png"
 	"math"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -314,34 +311,12 @@ func (g *golden) square(name, what string, size int, img image.Image) error {
 	return g.checkWithin(name, got, 0)
 }
 
-// maxPixels bounds the pictures of an index.
-const maxPixels = 1 << 26
-
 func (r *run) picture(name string) (image.Image, error) {
 	p, err := r.path(name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(p)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	c, _, err := image.DecodeConfig(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", name, ErrIndex, err)
-	}
-	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxPixels {
-		return nil, fmt.Errorf("%s: %d x %d pixels: %w", name, c.Width, c.Height, ErrIndex)
-	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return nil, err
-	}
-	img, _, err := image.Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", name, ErrIndex, err)
-	}
-	return img, nil
+	return preprocess.DecodeFile(p, nil)
 }
 
 // towers checks the vision part of an end-to-end model as far as it can, and
