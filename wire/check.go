@@ -25,8 +25,9 @@ type Header struct {
 }
 
 // Check walks a payload, which must be one msgpack map with string keys at every
-// level, valid UTF-8 in strings, no extension types, no more claimed than is
-// there, and within the limits above; and returns its header. It neither recurses
+// level, valid UTF-8 in strings, no byte strings (the decoder would take them for
+// text) and no extension types, no more claimed than is there, and within the
+// limits above; and returns its header. It neither recurses
 // nor allocates more than the type's name. What it accepts is safe to decode into
 // the structs of this package.
 func Check(payload []byte) (Header, error) {
@@ -63,7 +64,7 @@ type checker struct {
 type kind uint8
 
 const (
-	other  kind = iota // nil, booleans, floats, negative integers, bytes
+	other  kind = iota // nil, booleans, floats, signed integers
 	number             // a non-negative integer
 	text
 	array
@@ -195,11 +196,6 @@ func (c *checker) value() (k kind, n uint64, err error) {
 	case 0xcc, 0xcd, 0xce, 0xcf: // uint 8 to 64
 		n, err = c.uint(1 << (b - 0xcc))
 		return number, n, err
-	case 0xc4, 0xc5, 0xc6: // bin 8 to 32
-		if n, err = c.uint(1 << (b - 0xc4)); err != nil {
-			return 0, 0, err
-		}
-		return other, 0, c.skip(n, false)
 	case 0xd9, 0xda, 0xdb: // str 8 to 32
 		if n, err = c.uint(1 << (b - 0xd9)); err != nil {
 			return 0, 0, err

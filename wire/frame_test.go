@@ -84,7 +84,7 @@ func TestParseErrors(t *testing.T) {
 		}
 	}
 	// Keys that are not known, with anything in them, are passed over.
-	p := "\x85\xa4type\xa3ask\xa4more\x92\x81\xa1k\xc4\x02ab\xcb12345678\xa2id\x05\xa8question\xa1q\xa1x\xc0"
+	p := "\x85\xa4type\xa3ask\xa4more\x92\x81\xa1k\xd9\x02ab\xcb12345678\xa2id\x05\xa8question\xa1q\xa1x\xc0"
 	if _, m, err := ParseRequest([]byte(p)); err != nil || m.(*Ask).Question != "q" {
 		t.Errorf("%v, %v", m, err)
 	}
