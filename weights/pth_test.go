@@ -2,6 +2,7 @@ package weights
 
 import (
 	"encoding/binary"
+	"math"
 	"strings"
 	"testing"
 )
@@ -86,7 +87,8 @@ func TestZipErrors(t *testing.T) {
 }
 
 func TestPickledViews(t *testing.T) {
-	const i64 = "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f" // the largest int64
+	long := func(n uint64) string { return "\x8a\x08" + string(binary.LittleEndian.AppendUint64(nil, n)) }
+	largest := long(math.MaxInt)
 	dict := "\x80\x02}" + unicode("x")
 	for _, c := range []struct {
 		what string
@@ -95,8 +97,8 @@ func TestPickledViews(t *testing.T) {
 	}{
 		{"plain", dictOf(pickled{}), ""},
 		{"offset", dictOf(pickled{offset: "K\x02", shape: "K\x04\x85"}), ""},
-		{"last", dictOf(pickled{offset: "K\x05", shape: "K\x01\x85", stride: i64 + "\x85"}), ""},
-		{"empty", dictOf(pickled{shape: "K\x00" + i64 + "\x86", stride: "K\x01K\x01\x86"}), ""},
+		{"last", dictOf(pickled{offset: "K\x05", shape: "K\x01\x85", stride: largest + "\x85"}), ""},
+		{"empty", dictOf(pickled{shape: "K\x00" + largest + "\x86", stride: "K\x01K\x01\x86"}), ""},
 		{"two", dictOf(pickled{}, pickled{name: "y"}), ""},
 		{"long1", dictOf(pickled{numel: "\x8a\x01\x06"}), ""},
 		{"no tensors", "\x80\x02}.", ""},
@@ -107,12 +109,12 @@ func TestPickledViews(t *testing.T) {
 		{"value", dict + "K\x07s.", "is no tensor but int"},
 		{"arguments", dict + "ctorch._utils\n_rebuild_tensor_v2\n)Rs.", "with 0 arguments"},
 		{"behind", dictOf(pickled{offset: "K\x01"}), "ends behind its storage"},
-		{"far behind", dictOf(pickled{offset: i64}), "ends behind its storage"},
+		{"far behind", dictOf(pickled{offset: largest}), "ends behind its storage"},
 		{"at end", dictOf(pickled{offset: "K\x06", shape: ")", stride: ")"}), "ends behind its storage"},
 		{"stride", dictOf(pickled{stride: "K\x02\x85"}), "ends behind its storage"},
-		{"far stride", dictOf(pickled{stride: i64 + "\x85"}), "ends behind its storage"},
-		{"shape", dictOf(pickled{shape: i64 + "\x85", stride: "K\x00\x85"}), "repeats elements"},
-		{"overflow", dictOf(pickled{shape: i64 + i64 + "\x86", stride: "K\x00K\x00\x86"}), "shape overflows"},
+		{"far stride", dictOf(pickled{stride: largest + "\x85"}), "ends behind its storage"},
+		{"shape", dictOf(pickled{shape: largest + "\x85", stride: "K\x00\x85"}), "repeats elements"},
+		{"overflow", dictOf(pickled{shape: largest + largest + "\x86", stride: "K\x00K\x00\x86"}), "shape overflows"},
 		{"negative shape", dictOf(pickled{shape: "J\xff\xff\xff\xff\x85"}), "dimension 0"},
 		{"negative stride", dictOf(pickled{stride: "J\xff\xff\xff\xff\x85"}), "dimension 0"},
 		{"negative offset", dictOf(pickled{offset: "J\xff\xff\xff\xff"}), "storage offset"},
@@ -121,7 +123,7 @@ func TestPickledViews(t *testing.T) {
 		{"dims", dictOf(pickled{shape: "(" + strings.Repeat("K\x01", 7) + "t", stride: "(" + strings.Repeat("K\x01", 7) + "t"}), "up to 6"},
 		{"numel", dictOf(pickled{numel: "K\x07"}), "7 x F32 has 24 bytes"},
 		{"negative numel", dictOf(pickled{numel: "J\xff\xff\xff\xff"}), "no valid number of elements"},
-		{"huge numel", dictOf(pickled{numel: "\x8a\x08\x06\x00\x00\x00\x00\x00\x00\x40"}), "has 24 bytes"},
+		{"huge numel", dictOf(pickled{numel: long(math.MaxInt/2 + 7)}), "has 24 bytes"},
 		{"half", dictOf(pickled{class: "HalfStorage"}), "6 x F16 has 24 bytes"},
 		{"class", dictOf(pickled{class: "DoubleStorage"}), `global "torch.DoubleStorage" is not allowed`},
 		{"storage key", dictOf(pickled{key: "../data.pkl"}), `storage "../data.pkl" is not in the archive`},
