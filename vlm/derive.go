@@ -118,7 +118,7 @@ func (c *Config) towers(l quant.Loader, r *reader) error {
 	var found []string
 	for _, kind := range towerKinds {
 		n := towerShapes[kind]
-		if l.Shape(n.prefix+n.patch) != nil {
+		if l.Shape(n.prefix+n.patch) != nil || l.Shape(n.prefix+n.pos) != nil {
 			found = append(found, kind)
 		}
 	}

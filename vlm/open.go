@@ -163,6 +163,9 @@ func (m *Model) bind(o *Options) error {
 	if err := c.Runnable(); err != nil {
 		return err
 	}
+	if c.Variant == rwkv6.Vanilla.String() && c.EncoderBlocks > 0 {
+		return fmt.Errorf("a state encoder, but decoder blocks that read no image state: tensors are missing: %w", ErrConfig)
+	}
 	l := tensors.New(m.file)
 	if m.dec, err = decoder.New(l, nil); err != nil {
 		return err
@@ -241,7 +244,8 @@ func (c Config) Runnable() error {
 func fingerprint(c Config, f *weights.File) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	c.Name, c.Tokens = "", nil
-	fmt.Fprintf(h, "%+v\n", c)
+	type plain Config // without its String
+	fmt.Fprintf(h, "%+v\n", plain(c))
 	const sample = 64
 	for _, t := range f.Tensors() {
 		fmt.Fprintf(h, "%s %d %v\n", t.Name, t.Type, t.Shape)

@@ -64,13 +64,17 @@ func Detect(l quant.Loader, prefix string) (Variant, error) {
 // maxBlocks bounds the count of blocks against files with absurd names.
 const maxBlocks = 1024
 
-// CountBlocks returns how many consecutive blocks there are under prefix.
+// CountBlocks returns how many consecutive blocks there are under prefix. A
+// block that has lost some of its tensors counts, so that binding it tells
+// what is missing.
 func CountBlocks(l quant.Loader, prefix string) int {
-	n := 0
-	for n < maxBlocks && l.Shape(prefix+"blocks."+strconv.Itoa(n)+".ln1.weight") != nil {
-		n++
+	for n := range maxBlocks {
+		b := prefix + "blocks." + strconv.Itoa(n) + "."
+		if l.Shape(b+"ln1.weight") == nil && l.Shape(b+"att.key.weight") == nil && l.Shape(b+"ln2.weight") == nil {
+			return n
+		}
 	}
-	return n
+	return maxBlocks
 }
 
 // DimsOf derives the sizes from the shapes of block 0 under prefix.

@@ -1,0 +1,171 @@
+package vlm_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
+	"github.com/visualrwkv/edged/weights"
+)
+
+func describe(t *testing.T, s tinymodel.Spec, config string, extra ...tinymodel.Tensor) (vlm.Config, error) {
+	t.Helper()
+	m := tinymodel.New(s)
+	m.Tensors = append(m.Tensors, extra...)
+	f, err := weights.OpenBytes("tiny", m.Safetensors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c []byte
+	if config != "" {
+		c = []byte(config)
+	}
+	return vlm.Describe(f, c, nil)
+}
+
+func TestDerivedConfig(t *testing.T) {
+	c, err := describe(t, base, `{"vision.siglip.head_count": 2}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Variant != "hybrid" || c.Vocab != 120 || c.Width != 64 || c.HeadSize != 32 || c.FFN != 96 || c.Blocks != 2 || c.EncoderBlocks != 2 {
+		t.Errorf("sizes %+v", c)
+	}
+	// The authors' defaults, cut to what 16 patches and 120 tokens allow.
+	if c.ImageToken != 119 || c.Stop != 119 || c.DecoderTokens != 16 || c.EncoderTokens != 16 {
+		t.Errorf("defaults %+v", c)
+	}
+	tower := vlm.Tower{
+		Kind: "siglip", ImageSize: 32, PatchSize: 8, Width: 32, Blocks: 2, Heads: 2, FeatureBlock: 0,
+		Activation: "gelu_erf", Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.5, .5, .5},
+	}
+	if len(c.Towers) != 1 || c.Towers[0] != tower || c.Grid() != 4 {
+		t.Errorf("towers %+v", c.Towers)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"image.decoder_tokens": 17}`:                    "16",
+		`{"image.decoder_tokens": 0}`:                     "1 to",
+		`{"image.decoder_tokens": -1}`:                    "decoder_tokens",
+		`{"image.decoder_tokens": "many"}`:                "decoder_tokens",
+		`{"image.token_index": 120}`:                      "119",
+		`{"block_count": 3}`:                              "says 3",
+		`{"visualrwkv.variant": "cross"}`:                 "cross",
+		`{"image.decoder_tokns": 4}`:                      "unknown key",
+		`{"vision.eye.image_size": 4}`:                    "unknown key",
+		`{"vision.siglip.image_size": 33}`:                "multiple",
+		`{"vision.siglip.head_count": 5}`:                 "divide",
+		`{"vision.siglip.feature_block": 2}`:              "feature_block",
+		`{"vision.siglip.image_mean": [1, 2]}`:            "want 3",
+		`{"vision.towers": ["dino"]}`:                     "dino",
+		`{"stop": 1`:                                      "EOF",
+		`{"prompt.stop": 1, "visualrwkv.prompt.stop": 1}`: "twice",
+		`{"prompt.stop": null}`:                           "not a text",
+		`{"prompt.caption": ["a", 1]}`:                    "array",
+		`{"general.architecture": "llama"}`:               "llama",
+	} {
+		_, err := describe(t, base, config)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q in it", config, err, want)
+		} else if !errors.Is(err, vlm.ErrConfig) {
+			t.Errorf("%s: %v does not wrap ErrConfig", config, err)
+		}
+	}
+}
+
+func one(name string, shape ...int) tinymodel.Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return tinymodel.Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+}
+
+// Known models that do not run must say what they are.
+func TestUnsupportedModels(t *testing.T) {
+	text, _ := vocabulary()
+	for want, extra := range map[string][]tinymodel.Tensor{
+		"RWKV-7": {one("rwkv.blocks.0.att.x_r", 1, 1, 64), one("rwkv.blocks.0.att.r_k", 2, 32)},
+		"dino": {
+			one("vit.dino_featurizer.patch_embed.proj.weight", 8, 3, 4, 4),
+			one("vit.dino_featurizer.pos_embed", 1, 16, 8), one("vit.dino_featurizer.blocks.0.norm1.weight", 8),
+		},
+		"CLIP": {
+			one("vit.vision_model.embeddings.patch_embedding.weight", 8, 3, 4, 4),
+			one("vit.vision_model.embeddings.position_embedding.weight", 17, 8),
+			one("vit.vision_model.encoder.layers.0.layer_norm1.weight", 8),
+		},
+	} {
+		m := tinymodel.New(base)
+		m.Tensors = append(m.Tensors, extra...)
+		_, err := vlm.OpenBytes("tiny", m.Safetensors(), &vlm.Options{Config: config(t), Vocab: text})
+		if !errors.Is(err, vlm.ErrUnsupported) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	c, err := describe(t, base, "", one("rwkv.blocks.0.att.x_r", 1, 1, 64), one("rwkv.blocks.0.att.r_k", 2, 32))
+	if err != nil || c.Variant != "rwkv7" || c.HeadSize != 32 {
+		t.Errorf("description of an RWKV-7 model: %+v, %v", c, err)
+	}
+}
+
+func TestMissingTensorsAreNamed(t *testing.T) {
+	text, _ := vocabulary()
+	whole := tinymodel.New(base)
+	for i, missing := range whole.Tensors {
+		m := *whole
+		m.Tensors = append(append([]tinymodel.Tensor(nil), whole.Tensors[:i]...), whole.Tensors[i+1:]...)
+		model, err := vlm.OpenBytes("tiny", m.Safetensors(), &vlm.Options{Config: config(t), Vocab: text})
+		if err == nil {
+			model.Close()
+			if dead(missing.Name) {
+				continue
+			}
+			t.Errorf("opened without %s", missing.Name)
+		}
+	}
+}
+
+// dead tells the weights that no result depends on: the last block of the
+// tower, its final norm, and in the encoder's last block all that does not
+// lead to its state.
+func dead(name string) bool {
+	if rest, ok := strings.CutPrefix(name, "vit.siglip_featurizer."); ok {
+		return strings.HasPrefix(rest, "norm.") || strings.HasPrefix(rest, "blocks.1.")
+	}
+	rest, ok := strings.CutPrefix(name, "state_encoder.blocks.1.")
+	if !ok {
+		return false
+	}
+	for _, p := range []string{"ln2.", "ffn.", "att.ln_x.", "att.receptance", "att.gate", "att.output", "att.time_faaaa"} {
+		if strings.HasPrefix(rest, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestNoVocabularyNoTower(t *testing.T) {
+	blind := base
+	blind.Image = 0
+	m := open(t, blind, func(o *vlm.Options) { o.Config = nil })
+	s := stream(t, m)
+	if err := s.See(t.Context(), picture(1)); !errors.Is(err, vlm.ErrConfig) {
+		t.Errorf("a model without a tower saw: %v", err)
+	}
+	if i := m.Info(); i.Vision || !i.Text {
+		t.Errorf("info %+v", i)
+	}
+	ask(t, s, "hello") // text alone is fine
+
+	mute := open(t, base, func(o *vlm.Options) { o.Vocab = nil })
+	s = stream(t, mute)
+	see(t, s, 1)
+	if _, err := s.Answer(t.Context(), "hello", nil); !errors.Is(err, vlm.ErrConfig) {
+		t.Errorf("a model without a vocabulary answered: %v", err)
+	}
+}

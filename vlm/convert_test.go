@@ -1,0 +1,252 @@
+package vlm_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// convertTiny writes a GGUF file of a tiny model.
+func convertTiny(t *testing.T, s tinymodel.Spec, typ quant.Type) string {
+	t.Helper()
+	f, err := weights.OpenBytes("tiny", tinymodel.New(s).Safetensors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := vocabulary()
+	c, err := vlm.Describe(f, config(t), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Name = "tiny"
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	var done, total int64
+	if err := vlm.Convert(path, f, c, typ, func(d, t int64) { done, total = d, t }); err != nil {
+		t.Fatal(err)
+	}
+	if done != total || done == 0 {
+		t.Errorf("progress ended at %d of %d", done, total)
+	}
+	return path
+}
+
+func TestConvertKeepsEverything(t *testing.T) {
+	want := stream(t, open(t, base, nil))
+	m, err := vlm.Open(convertTiny(t, base, quant.F32), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if a, b := m.Config(), want.Model().Config(); a.Name != "tiny" || a.Towers[0] != b.Towers[0] || a.Caption != b.Caption ||
+		a.Stop != b.Stop || a.DecoderTokens != b.DecoderTokens || a.EncoderTokens != b.EncoderTokens || a.Views != b.Views || !slices.Equal(a.Tokens, b.Tokens) {
+		t.Errorf("configuration %+v, want %+v", a, b)
+	}
+	got := stream(t, m)
+	see(t, want, 1, 2)
+	see(t, got, 1, 2)
+	if !slices.Equal(got.ImageState(), want.ImageState()) {
+		t.Error("image states differ")
+	}
+	if a, b := ask(t, got, "what?"), ask(t, want, "what?"); a != b {
+		t.Errorf("answers %q and %q", a, b)
+	}
+}
+
+func TestConvertTypes(t *testing.T) {
+	// As wide as to have matrices worth quantising.
+	spec := base
+	spec.Width, spec.MLP = 64, 96
+	for _, typ := range vlm.ConvertTypes {
+		path := convertTiny(t, spec, typ)
+		f, err := weights.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]quant.Type{
+			"rwkv.blocks.0.att.key.weight":                  typ,
+			"rwkv.blocks.1.ffn.value.weight":                typ,
+			"state_encoder.blocks.0.att.output.weight":      typ,
+			"vit.siglip_featurizer.blocks.0.mlp.fc1.weight": typ,
+			"proj.gate.weight":                              typ,
+			"rwkv.emb.weight":                               sensitive(typ),
+			"rwkv.blocks.0.att.time_maa_w2":                 half(typ),
+			"vit.siglip_featurizer.patch_embed.proj.weight": half(typ),
+			"rwkv.blocks.0.att.ln_x.weight":                 quant.F32,
+			"rwkv.blocks.0.att.time_maa_k":                  quant.F32,
+			"rwkv.blocks.0.att.time_faaaa":                  quant.F32,
+		} {
+			if got := quant.Type(f.Lookup(name).Type); got != want {
+				t.Errorf("%v: %s is %v, want %v", typ, name, got, want)
+			}
+		}
+		f.Close()
+		m, err := vlm.Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := stream(t, m)
+		see(t, s, 1, 2)
+		if a := ask(t, s, "what?"); a == "" {
+			t.Errorf("%v: no answer", typ)
+		}
+		m.Close()
+	}
+}
+
+func sensitive(t quant.Type) quant.Type {
+	if t == quant.Q4_0 {
+		return quant.Q8_0
+	}
+	return t
+}
+
+func half(t quant.Type) quant.Type {
+	switch t {
+	case quant.F32, quant.BF16:
+		return t
+	}
+	return quant.F16
+}
+
+// From f32 through f16 to q8_0, as quantize does, the configuration survives
+// and files of the same input are the same.
+func TestConvertAgain(t *testing.T) {
+	path := convertTiny(t, base, quant.F16)
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, err := vlm.Describe(f, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files [2][]byte
+	for i := range files {
+		out := filepath.Join(t.TempDir(), "q.gguf")
+		if err := vlm.Convert(out, f, c, quant.Q8_0, nil); err != nil {
+			t.Fatal(err)
+		}
+		if files[i], err = os.ReadFile(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("two conversions differ")
+	}
+	m, err := vlm.OpenBytes("q", files[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+}
+
+func TestConvertRefuses(t *testing.T) {
+	m := tinymodel.New(base)
+	text, _ := vocabulary()
+	for name, c := range map[string]struct {
+		value float32
+		typ   quant.Type
+		ok    bool
+	}{
+		"too large for f16": {70000, quant.F16, false},
+		"fits bf16":         {70000, quant.BF16, true},
+		"too large for q8":  {3e38, quant.Q8_0, false},
+	} {
+		for i := range m.Tensors {
+			if m.Tensors[i].Name == "rwkv.blocks.0.att.key.weight" {
+				m.Tensors[i].Data[5] = c.value
+			}
+		}
+		f, err := weights.OpenBytes("tiny", m.Safetensors())
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc, err := vlm.Describe(f, config(t), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(t.TempDir(), "x.gguf")
+		if err := vlm.Convert(out, f, desc, c.typ, nil); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(out); (err == nil) != c.ok {
+			t.Errorf("%s: file: %v", name, err)
+		}
+	}
+	f, err := weights.OpenBytes("tiny", m.Safetensors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := vlm.Describe(f, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := vlm.Convert(filepath.Join(t.TempDir(), "x.gguf"), f, c, quant.F32, nil); !errors.Is(err, vlm.ErrConfig) {
+		t.Errorf("without the number of heads: %v", err)
+	}
+}
+
+// Damaged model files are refused or opened, never worse.
+func TestModelMutations(t *testing.T) {
+	data, err := os.ReadFile(convertTiny(t, smallest, quant.F16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := min(len(data), 20000) // where names, shapes and keys are
+	rng := rand.New(rand.NewPCG(9, 9))
+	for range 1000 {
+		b := slices.Clone(data)
+		for range 1 + rng.IntN(4) {
+			b[rng.IntN(head)] = byte(rng.Uint32())
+		}
+		if rng.IntN(4) == 0 {
+			b = b[:rng.IntN(len(b))]
+		}
+		m, err := vlm.OpenBytes("mutant", b, &vlm.Options{Threads: 1})
+		if err != nil {
+			continue
+		}
+		if s, err := m.NewStream(); err == nil && m.Config().Towers[0].ImageSize <= 256 {
+			if err := s.See(t.Context(), picture(1)); err == nil {
+				_, _ = s.Answer(t.Context(), "what?", short)
+			}
+		}
+		m.Close()
+	}
+}
+
+func TestPlanIsClose(t *testing.T) {
+	path := convertTiny(t, base, quant.F16)
+	m, err := vlm.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := m.Config().Plan(f, 2, 3)
+	s := stream(t, m)
+	see(t, s, 1, 2, 3)
+	if got := int64(s.StateSize()); got != p.Snapshot {
+		t.Errorf("plan says a snapshot has %d bytes, it has %d", p.Snapshot, got)
+	}
+	if got := int64(4 * len(s.ImageState())); got != p.ImageState {
+		t.Errorf("plan says the image state has %d bytes, it has %d", p.ImageState, got)
+	}
+	if p.Total <= p.File+2*p.Stream {
+		t.Errorf("plan %+v", p)
+	}
+}

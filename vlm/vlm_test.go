@@ -1,0 +1,394 @@
+package vlm_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// vocabulary has one token per printable byte, and the stop token.
+func vocabulary() (text []byte, stop int) {
+	var b strings.Builder
+	id := 1
+	for c := 32; c < 127; c++ {
+		q := string(rune(c))
+		if c == '\'' || c == '\\' {
+			q = `\` + q
+		}
+		fmt.Fprintf(&b, "%d '%s' 1\n", id, q)
+		id++
+	}
+	fmt.Fprintf(&b, "%d '\\n' 1\n%d '\\n\\n' 2\n", id, id+1)
+	return []byte(b.String()), id + 1
+}
+
+var base = tinymodel.Spec{Seed: 5, Vocab: 120, Image: 32, Patch: 8, GatedProjector: true}
+
+func config(t testing.TB) []byte {
+	t.Helper()
+	_, stop := vocabulary()
+	c, err := json.Marshal(map[string]any{
+		"image.decoder_tokens":     4,
+		"image.encoder_tokens":     9,
+		"image.views":              2,
+		"vision.siglip.head_count": 2,
+		"prompt.stop":              stop,
+		"prompt.caption":           "describe the room.",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func open(t testing.TB, s tinymodel.Spec, change func(*vlm.Options)) *vlm.Model {
+	t.Helper()
+	text, _ := vocabulary()
+	o := &vlm.Options{Config: config(t), Vocab: text, Threads: 1}
+	if change != nil {
+		change(o)
+	}
+	m, err := vlm.OpenBytes("tiny", tinymodel.New(s).Safetensors(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func stream(t testing.TB, m *vlm.Model) *vlm.Stream {
+	t.Helper()
+	s, err := m.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// picture is smooth noise.
+func picture(seed uint64) image.Image {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	m := image.NewRGBA(image.Rect(0, 0, 40, 30))
+	r, g, b := rng.IntN(256), rng.IntN(256), rng.IntN(256)
+	for y := range 30 {
+		for x := range 40 {
+			m.SetRGBA(x, y, color.RGBA{uint8(r + 3*x), uint8(g + 5*y), uint8(b + x*y/4), 255})
+		}
+	}
+	return m
+}
+
+func see(t testing.TB, s *vlm.Stream, seeds ...uint64) {
+	t.Helper()
+	var views []image.Image
+	for _, p := range seeds {
+		views = append(views, picture(p))
+	}
+	if err := s.See(context.Background(), views...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var short = &vlm.GenOptions{MaxTokens: 12}
+
+func ask(t testing.TB, s *vlm.Stream, q string) string {
+	t.Helper()
+	a, err := s.Answer(context.Background(), q, short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestThreadsDoNotMatter(t *testing.T) {
+	var want string
+	var state []byte
+	for _, n := range []int{1, 2, 5} {
+		s := stream(t, open(t, base, func(o *vlm.Options) { o.Threads = n }))
+		see(t, s, 1, 2)
+		see(t, s, 3, 4)
+		got := ask(t, s, "what moved?")
+		if n == 1 {
+			want, state = got, s.State()
+		}
+		if got != want || !slices.Equal(s.State(), state) {
+			t.Errorf("%d threads: %q, want %q", n, got, want)
+		}
+	}
+	if want == "" {
+		t.Error("no answer to compare")
+	}
+}
+
+func TestStateAnswersAndGoesOn(t *testing.T) {
+	for _, variant := range []string{"hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross", "vanilla"} {
+		t.Run(variant, func(t *testing.T) {
+			spec := base
+			spec.Variant = variant
+			a := stream(t, open(t, spec, nil))
+			see(t, a, 1, 2)
+			see(t, a, 3, 4)
+			saved := a.State()
+			if len(saved) != a.StateSize() {
+				t.Errorf("state of %d bytes, said %d", len(saved), a.StateSize())
+			}
+
+			b := stream(t, open(t, spec, nil)) // the model opened anew: after a restart
+			if err := b.SetState(saved); err != nil {
+				t.Fatal(err)
+			}
+			if b.Frames() != 2 || b.Views() != 2 {
+				t.Errorf("%d frame sets of %d views", b.Frames(), b.Views())
+			}
+			if !slices.Equal(b.State(), saved) {
+				t.Error("state of the restored stream differs")
+			}
+			if x, y := ask(t, a, "what is it?"), ask(t, b, "what is it?"); x != y {
+				t.Errorf("answers %q and %q", x, y)
+			}
+			see(t, a, 5, 6)
+			see(t, b, 5, 6)
+			if !slices.Equal(a.State(), b.State()) {
+				t.Error("memories differ after another frame set")
+			}
+			if x, y := ask(t, a, "and now?"), ask(t, b, "and now?"); x != y {
+				t.Errorf("later answers %q and %q", x, y)
+			}
+			a.Reset()
+			if !slices.Equal(a.State(), stream(t, open(t, spec, nil)).State()) {
+				t.Error("a reset stream is not as new")
+			}
+		})
+	}
+}
+
+func TestQuestionsDoNotDisturb(t *testing.T) {
+	m := open(t, base, nil)
+	quiet, asked := stream(t, m), stream(t, m)
+	for i := range uint64(4) {
+		see(t, quiet, i, i+10)
+		see(t, asked, i, i+10)
+		for _, q := range []string{"how many?", "what left?", "describe the room."} {
+			ask(t, asked, q)
+		}
+		for range asked.Generate(context.Background(), "stop early", nil) {
+			break
+		}
+		if x, y := ask(t, quiet, "describe the room."), ask(t, asked, "describe the room."); x != y {
+			t.Errorf("captions %q and %q", x, y)
+		}
+		if !slices.Equal(quiet.State(), asked.State()) {
+			t.Fatal("a question changed the memory")
+		}
+	}
+}
+
+func TestAnswersTogether(t *testing.T) {
+	for _, o := range []*vlm.GenOptions{short, {MaxTokens: 9, Temperature: 1.5, TopP: 0.9, Seed: 3}} {
+		s := stream(t, open(t, base, nil))
+		see(t, s, 1)
+		var questions []string
+		for i := range 11 {
+			questions = append(questions, strings.Repeat("what? ", i%4)+fmt.Sprint(i))
+		}
+		got, err := s.Answers(context.Background(), questions, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, q := range questions {
+			one := *o
+			one.Seed += uint64(i)
+			want, err := s.Answer(context.Background(), q, &one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got[i] != want {
+				t.Errorf("question %d: %q together, %q alone", i, got[i], want)
+			}
+		}
+	}
+}
+
+// A vanilla model's memory is exact: frame sets one by one equal all pictures
+// in one prompt.
+func TestVanillaCarriesTheDecoder(t *testing.T) {
+	spec := base
+	spec.Variant = "vanilla"
+	m := open(t, spec, nil)
+	a, b := stream(t, m), stream(t, m)
+	see(t, a, 1)
+	see(t, a, 2, 3)
+	see(t, b, 1, 2, 3)
+	if x, y := ask(t, a, "what?"), ask(t, b, "what?"); x != y {
+		t.Errorf("answers %q and %q", x, y)
+	}
+}
+
+// Exact keeps all image tokens; the memory is the same.
+func TestExact(t *testing.T) {
+	all := stream(t, open(t, base, func(o *vlm.Options) { o.Exact = true }))
+	newest := stream(t, open(t, base, nil))
+	see(t, all, 1, 2)
+	see(t, newest, 1, 2)
+	if x, y := ask(t, all, "what?"), ask(t, newest, "what?"); x != y {
+		t.Errorf("first frame set: answers %q and %q", x, y)
+	}
+	see(t, all, 3, 4)
+	see(t, newest, 3, 4)
+	if !slices.Equal(all.ImageState(), newest.ImageState()) {
+		t.Error("image states differ")
+	}
+	if all.Views() != 4 || newest.Views() != 2 {
+		t.Errorf("%d and %d pictures in the prompt", all.Views(), newest.Views())
+	}
+	if err := newest.SetState(all.State()); !errors.Is(err, vlm.ErrOtherModel) {
+		t.Errorf("a state with all tokens: %v", err)
+	}
+	again := stream(t, all.Model())
+	if err := again.SetState(all.State()); err != nil {
+		t.Fatal(err)
+	}
+	if x, y := ask(t, all, "what?"), ask(t, again, "what?"); x != y {
+		t.Errorf("restored: answers %q and %q", x, y)
+	}
+}
+
+func TestCaption(t *testing.T) {
+	m := open(t, base, nil)
+	a, b := stream(t, m), stream(t, m)
+	got, err := a.Caption(context.Background(), picture(1), picture(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	see(t, b, 1, 2)
+	want, err := b.Answer(context.Background(), "describe the room.", nil)
+	if err != nil || got != want {
+		t.Errorf("caption %q, want %q (%v)", got, want, err)
+	}
+	if again, err := a.Caption(context.Background()); err != nil || again != want {
+		t.Errorf("caption again %q, want %q (%v)", again, want, err)
+	}
+	if v, e := a.Times(); v <= 0 || e <= 0 {
+		t.Errorf("times %v, %v", v, e)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s := stream(t, open(t, base, nil))
+	see(t, s, 1, 2)
+	before := s.State()
+	pieces := 0
+	var last error
+	for _, err := range s.Generate(ctx, "what?", &vlm.GenOptions{MaxTokens: 1000, Temperature: 50}) {
+		if last = err; err == nil {
+			if pieces++; pieces == 2 {
+				cancel()
+			}
+		}
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("generation ended with %v after %d pieces", last, pieces)
+	}
+	if err := s.See(ctx, picture(3)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Equal(s.State(), before) {
+		t.Error("a cancelled frame set changed the memory")
+	}
+	if _, err := s.Answer(ctx, "what?", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	// What was cancelled half way must not be taken for complete.
+	fresh := stream(t, s.Model())
+	if err := fresh.SetState(before); err != nil {
+		t.Fatal(err)
+	}
+	if x, y := ask(t, s, "what?"), ask(t, fresh, "what?"); x != y {
+		t.Errorf("answers %q and %q", x, y)
+	}
+}
+
+func TestSeeRefuses(t *testing.T) {
+	s := stream(t, open(t, base, nil))
+	see(t, s, 1)
+	before := s.State()
+	for name, views := range map[string][]image.Image{
+		"no pictures":   {},
+		"nil":           {picture(1), nil},
+		"empty picture": {image.NewRGBA(image.Rect(0, 0, 0, 5))},
+		"too many":      make([]image.Image, vlm.MaxViews+1),
+	} {
+		if err := s.See(context.Background(), views...); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if !slices.Equal(s.State(), before) {
+		t.Error("a refused frame set changed the memory")
+	}
+	if err := func() error { _, err := s.Answer(context.Background(), "Ελλάδα", nil); return err }(); err == nil {
+		t.Error("a question outside the vocabulary was accepted")
+	}
+}
+
+func TestOverflowKeepsTheMemory(t *testing.T) {
+	m := tinymodel.New(base)
+	for i := range m.Tensors {
+		if m.Tensors[i].Name == "state_encoder.blocks.1.att.key.weight" {
+			for j := range m.Tensors[i].Data {
+				m.Tensors[i].Data[j] *= 3e38
+			}
+		}
+	}
+	text, _ := vocabulary()
+	model, err := vlm.OpenBytes("huge", m.Safetensors(), &vlm.Options{Config: config(t), Vocab: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	s := stream(t, model)
+	before := s.State()
+	if err := s.See(context.Background(), picture(1)); !errors.Is(err, vlm.ErrNotFinite) {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Equal(s.State(), before) || s.Frames() != 0 || s.Magnitude() != 0 {
+		t.Error("the memory is not what it was")
+	}
+}
+
+func TestFollow(t *testing.T) {
+	s := stream(t, open(t, base, nil))
+	see(t, s, 1)
+	var a, b [][]float32
+	keep := func(to *[][]float32) func([]float32) {
+		return func(l []float32) { *to = append(*to, slices.Clone(l)) }
+	}
+	tokens, err := s.Follow(context.Background(), "what?", nil, 7, keep(&a))
+	if err != nil || len(tokens) == 0 || len(tokens) != len(a) {
+		t.Fatalf("%d tokens, %d logits, %v", len(tokens), len(a), err)
+	}
+	again, err := s.Follow(context.Background(), "what?", tokens, 0, keep(&b))
+	if err != nil || !slices.Equal(tokens, again) {
+		t.Fatalf("tokens %v, %v, %v", tokens, again, err)
+	}
+	for i := range a {
+		if !slices.Equal(a[i], b[i]) {
+			t.Errorf("logits %d differ", i)
+		}
+	}
+}
