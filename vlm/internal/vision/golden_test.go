@@ -1,15 +1,13 @@
 package vision
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/weights"
 )
 
 // vectors is a set of reference vectors, made with the authors' own code (timm
@@ -18,34 +16,24 @@ import (
 type vectors map[string]vector
 
 type vector struct {
-	Shape   []int  `json:"shape"`
-	Offsets [2]int `json:"data_offsets"`
-	f       []float32
+	Shape []int
+	f     []float32
 }
 
 func load(t testing.TB, name string) vectors {
 	t.Helper()
-	b, err := os.ReadFile("testdata/" + name + ".safetensors")
+	file, err := weights.Open("testdata/" + name + ".safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := binary.LittleEndian.Uint64(b)
-	var head map[string]json.RawMessage
-	if err := json.Unmarshal(b[8:8+n], &head); err != nil {
-		t.Fatal(err)
-	}
-	delete(head, "__metadata__")
+	defer file.Close()
 	m := vectors{}
-	for k, raw := range head {
-		var v vector
-		if err := json.Unmarshal(raw, &v); err != nil {
+	for _, x := range file.Tensors() {
+		v := vector{x.Shape, make([]float32, x.Len())}
+		if err := x.Float32(v.f); err != nil {
 			t.Fatal(err)
 		}
-		data := b[8+n:][v.Offsets[0]:v.Offsets[1]]
-		for ; len(data) >= 4; data = data[4:] {
-			v.f = append(v.f, math.Float32frombits(binary.LittleEndian.Uint32(data)))
-		}
-		m[k] = v
+		m[x.Name] = v
 	}
 	return m
 }

@@ -135,7 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 	good := Config{Heads: 2, FeatureBlock: -1}
 	for what, f := range map[string]func(vectors, *Config){
 		"[]":                     func(m vectors, c *Config) { delete(m, "w."+sigLIPPrefix+"patch_embed.proj.weight") },
-		"pos_embed":              func(m vectors, c *Config) { m["w."+sigLIPPrefix+"pos_embed"] = vector{[]int{7}, [2]int{}, randoms(7)} },
+		"pos_embed":              func(m vectors, c *Config) { m["w."+sigLIPPrefix+"pos_embed"] = vector{[]int{7}, randoms(7)} },
 		"0 heads for width 32":   func(m vectors, c *Config) { c.Heads = 0 },
 		"3 heads for width 32":   func(m vectors, c *Config) { c.Heads = 3 },
 		"block 2 of 2":           func(m vectors, c *Config) { c.FeatureBlock = 2 },
