@@ -65,7 +65,7 @@ func printReport(w io.Writer, rep *verify.Report) {
 		fmt.Fprintf(w, "skipped %s: %s\n", s.Config, s.Why)
 	}
 	for _, s := range rep.Unchecked {
-		fmt.Fprintf(w, "not checked %s: %s\n", s.Config, s.Why)
+		fmt.Fprintf(w, "not checked %s %s: %s\n", s.Config, s.Tensor, s.Why)
 	}
 	fmt.Fprintf(w, "%d tensors, %d out of bounds, largest error %.2g of its bound, backend %s\n", len(rep.Rows), bad, worst, rep.Backend)
 }

@@ -40,13 +40,21 @@ type Skip struct {
 	Why    string `json:"why"`
 }
 
+// Unknown is a reference tensor of a compared configuration that was not
+// compared.
+type Unknown struct {
+	Config string `json:"config"`
+	Tensor string `json:"tensor"`
+	Why    string `json:"why"`
+}
+
 // Report is the result of a run.
 type Report struct {
-	Rows      []Row  `json:"rows"`
-	Skipped   []Skip `json:"skipped"`
-	Unchecked []Skip `json:"unchecked"` // tensors of a compared configuration that this version does not know
-	Backend   string `json:"backend"`
-	OK        bool   `json:"ok"` // there are rows, and all are within their bounds
+	Rows      []Row     `json:"rows"`
+	Skipped   []Skip    `json:"skipped"`
+	Unchecked []Unknown `json:"unchecked"`
+	Backend   string    `json:"backend"`
+	OK        bool      `json:"ok"` // there are rows, and all are within their bounds
 }
 
 // Options change how a run computes. The zero value is good.
@@ -89,7 +97,7 @@ func Run(ctx context.Context, path string, o *Options) (*Report, error) {
 	defer pool.Close()
 	r := &run{
 		ctx: ctx, dir: filepath.Dir(path), pool: pool,
-		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Skip{}, Backend: vlm.Backend()},
+		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Unknown{}, Backend: vlm.Backend()},
 	}
 	if err := r.all(&ix); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -254,13 +262,13 @@ func (g *golden) close(why map[string]string) {
 		if g.used[t.Name] {
 			continue
 		}
-		reason := "not checked: this version knows no such tensor"
+		reason := "this version knows no such tensor"
 		for prefix, text := range why {
 			if strings.HasPrefix(t.Name, prefix) {
 				reason = text
 			}
 		}
-		g.r.report.Unchecked = append(g.r.report.Unchecked, Skip{g.config + " " + t.Name, reason})
+		g.r.report.Unchecked = append(g.r.report.Unchecked, Unknown{g.config, t.Name, reason})
 	}
 	g.f.Close()
 }

@@ -334,7 +334,7 @@ func (r *run) towers(name string, g *golden, m *model, c lmConfig, why map[strin
 		}
 		if !slices.Contains(runnable, kind) {
 			missing = append(missing, strings.ToUpper(kind))
-			why["tower."+kind+"."] = "not checked: this version has no " + strings.ToUpper(kind) + " tower"
+			why["tower."+kind+"."] = "this version has no " + strings.ToUpper(kind) + " tower"
 			continue
 		}
 		vc, err := spec.config()
