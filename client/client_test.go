@@ -1,0 +1,405 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/visualrwkv/edged/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a server whose questions say what to do. A watch gets the events 1 to
+// count as fast as it goes.
+type house struct{ count int }
+
+func (h house) Welcome(_ context.Context, hello *wire.Hello) (*wire.Welcome, error) {
+	if hello.Client == "stranger" {
+		return nil, wire.Errorf(wire.CodeRequest, "not for strangers")
+	}
+	return &wire.Welcome{Server: "house", Model: "m", Scenes: []string{"yard"}}, nil
+}
+
+func (h house) Status(context.Context) (*wire.Status, error) {
+	return &wire.Status{Model: "m"}, nil
+}
+
+func (h house) Scenes(context.Context) (*wire.Scenes, error) {
+	return &wire.Scenes{Scenes: []wire.SceneInfo{{Name: "yard", Views: []string{"left", "right"}}}}, nil
+}
+
+func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) error) error {
+	if w.Scene == "nowhere" {
+		return wire.Errorf(wire.CodeScene, "no scene %q", w.Scene)
+	}
+	for i := range h.count {
+		if err := emit(&wire.Event{Seq: uint64(i + 1), Event: wire.EventCaption, Scene: "yard", Text: fmt.Sprint("caption ", i+1)}); err != nil {
+			return err
+		}
+	}
+	switch w.Scene {
+	case "finite":
+		return nil
+	case "burst": // and, when the client has had time, one more
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return emit(&wire.Event{Seq: uint64(h.count + 1)})
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (h house) Ask(ctx context.Context, a *wire.Ask, piece func(string) error) (*wire.Answer, error) {
+	if a.Question == "wait" {
+		if err := piece("..."); err != nil {
+			return nil, err
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	for _, w := range strings.SplitAfter(a.Question, " ") {
+		if err := piece(w); err != nil {
+			return nil, err
+		}
+	}
+	return &wire.Answer{Text: a.Question, Scene: a.Scene}, nil
+}
+
+// serve serves h at a socket until the test ends or stop is called.
+func serve(t *testing.T, h wire.Handler, o *wire.ServeOptions) (path string, stop func()) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path = filepath.Join(dir, "s")
+	ctx, cancel := context.WithCancel(context.Background())
+	ln, err := wire.Listen(ctx, path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- wire.Serve(ctx, ln, h, o) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return path, stop
+}
+
+func dial(t *testing.T, path string) *Client {
+	t.Helper()
+	c, err := Dial(context.Background(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ask returns the joined pieces and the answer.
+func ask(ctx context.Context, c *Client, question string) (text string, answer *wire.Answer, err error) {
+	for part, err := range c.Ask(ctx, &wire.Ask{Question: question}) {
+		if err != nil {
+			return text, nil, err
+		}
+		text += part.Text
+		answer = part.Answer
+	}
+	return text, answer, nil
+}
+
+func TestClient(t *testing.T) {
+	ctx := context.Background()
+	path, _ := serve(t, house{count: 3}, nil)
+	c := dial(t, path)
+	if s := c.Server(); s.Server != "house" || s.Protocol != wire.Protocol {
+		t.Errorf("%+v", s)
+	}
+	if s, err := c.Status(ctx); err != nil || s.Model != "m" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err := c.Scenes(ctx); err != nil || len(s) != 1 || len(s[0].Views) != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	text, a, err := ask(ctx, c, "what left the room?")
+	if err != nil || a == nil || a.Text != "what left the room?" || text != a.Text {
+		t.Errorf("%q, %+v, %v", text, a, err)
+	}
+
+	seq := uint64(0)
+	for e, err := range c.Watch(ctx, &wire.Watch{Scene: "finite"}) {
+		if err != nil || e.Seq != seq+1 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		seq = e.Seq
+	}
+	if seq != 3 {
+		t.Errorf("%d events", seq)
+	}
+	for e, err := range c.Watch(ctx, &wire.Watch{Scene: "nowhere"}) {
+		if e != nil || wire.Code(err) != wire.CodeScene {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	// Leaving a loop cancels: many watches do not use up the requests in flight.
+	for range 20 {
+		for _, err := range c.Watch(ctx, nil) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if len(c.calls) != 0 {
+		t.Errorf("%d calls are kept", len(c.calls))
+	}
+}
+
+func TestContext(t *testing.T) {
+	path, _ := serve(t, house{}, nil)
+	c := dial(t, path)
+	for range 20 {
+		ctx, cancel := context.WithCancel(context.Background())
+		text := ""
+		for part, err := range c.Ask(ctx, &wire.Ask{Question: "wait"}) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) || text != "..." {
+					t.Errorf("%q, %v", text, err)
+				}
+				continue
+			}
+			text += part.Text
+			cancel()
+		}
+		cancel()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := c.Status(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, err := c.Status(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerEnds(t *testing.T) {
+	path, stop := serve(t, house{count: 1}, nil)
+	c := dial(t, path)
+	var got error
+	for _, err := range c.Watch(context.Background(), nil) {
+		if got = err; err == nil {
+			go stop()
+		}
+	}
+	if wire.Code(got) != wire.CodeClosing {
+		t.Errorf("watch: %v", got)
+	}
+	stop()
+	<-c.done
+	if _, err := c.Status(context.Background()); wire.Code(err) != wire.CodeClosing {
+		t.Errorf("status: %v", err)
+	}
+}
+
+func TestClose(t *testing.T) {
+	path, _ := serve(t, house{}, nil)
+	c := dial(t, path)
+	ended := make(chan error)
+	go func() {
+		_, _, err := ask(context.Background(), c, "wait")
+		ended <- err
+	}()
+	time.Sleep(10 * time.Millisecond)
+	c.Close()
+	c.Close()
+	if err := <-ended; !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	if _, err := c.Scenes(context.Background()); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestDialErrors(t *testing.T) {
+	ctx := context.Background()
+	path, _ := serve(t, house{}, &wire.ServeOptions{MaxClients: 1})
+	if _, err := Dial(ctx, path, &Options{Name: "stranger"}); wire.Code(err) != wire.CodeRequest {
+		t.Errorf("stranger: %v", err)
+	}
+	if _, err := Dial(ctx, path+"x", nil); err == nil || !strings.Contains(err.Error(), "is it running?") {
+		t.Errorf("no server: %v", err)
+	}
+	var c *Client
+	var err error
+	for c, err = Dial(ctx, path, nil); err != nil; c, err = Dial(ctx, path, nil) {
+		time.Sleep(time.Millisecond) // the stranger's place is not free yet
+	}
+	defer c.Close()
+	if _, err := Dial(ctx, path, nil); wire.Code(err) != wire.CodeBusy {
+		t.Errorf("no room: %v", err)
+	}
+}
+
+// TestBadServers: what a server of another kind sends is an error, and nothing
+// hangs.
+func TestBadServers(t *testing.T) {
+	frame := func(id uint64, m wire.Message) string {
+		b, err := wire.Append(nil, id, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	welcome := frame(1, &wire.Welcome{Protocol: 1})
+	for _, c := range []struct {
+		bytes, want string
+	}{
+		{"", "server closed the connection"},
+		{"HTTP/1.1 400", "bad frame: length"},
+		{"\x00\x00\x00\x01\xc1", "bad frame: byte 0"},
+		{frame(1, new(wire.End)), "end as the reply to hello"},
+		{welcome + frame(2, new(wire.End)), "end as the reply to get_status"},
+		{welcome + frame(9, new(wire.End)), "server closed the connection"}, // nobody's
+		{welcome + frame(2, new(wire.Ask)), "server closed the connection"}, // no reply, passed over
+	} {
+		near, far := net.Pipe()
+		go func() {
+			go io.Copy(io.Discard, far)
+			time.Sleep(5 * time.Millisecond)
+			if rest, ok := strings.CutPrefix(c.bytes, welcome); ok {
+				io.WriteString(far, welcome)
+				time.Sleep(5 * time.Millisecond)
+				c.bytes = rest
+			}
+			io.WriteString(far, c.bytes)
+			time.Sleep(5 * time.Millisecond)
+			far.Close()
+		}()
+		cl, err := New(context.Background(), near, &Options{Timeout: time.Second})
+		if err == nil {
+			_, err = cl.Status(context.Background())
+			cl.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.bytes, err, c.want)
+		}
+	}
+
+	near, far := net.Pipe()
+	defer far.Close()
+	go io.Copy(io.Discard, far)
+	if _, err := New(context.Background(), near, &Options{Timeout: 5 * time.Millisecond}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("silent server: %v", err)
+	}
+}
+
+// TestSlowLoop: a watch whose loop is slow loses events and is told how many, while
+// other requests on the connection go on.
+func TestSlowLoop(t *testing.T) {
+	const n = 5000
+	path, _ := serve(t, house{count: n}, nil)
+	c := dial(t, path)
+	seen, dropped := int64(0), int64(0)
+	last := uint64(0)
+	for e, err := range c.Watch(context.Background(), &wire.Watch{Scene: "burst"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Seq != last+1+uint64(e.Dropped) {
+			t.Fatalf("event %d after %d with %d dropped", e.Seq, last, e.Dropped)
+		}
+		if seen == 0 {
+			time.Sleep(20 * time.Millisecond)
+			if _, a, err := ask(context.Background(), c, "a question meanwhile"); err != nil || a == nil {
+				t.Errorf("%+v, %v", a, err)
+			}
+		}
+		seen, dropped, last = seen+1, dropped+e.Dropped, e.Seq
+	}
+	if dropped == 0 || seen+dropped != n+1 {
+		t.Errorf("%d seen, %d dropped", seen, dropped)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ln := wire.NewMemory()
+	done := make(chan error)
+	go func() { done <- wire.Serve(ctx, ln, house{}, nil) }()
+	nc, err := ln.Dial(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(ctx, nc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _, err := ask(ctx, c, "over memory"); err != nil || text != "over memory" {
+		t.Errorf("%q, %v", text, err)
+	}
+	c.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMany: several goroutines share one connection, nothing is lost or mixed.
+func TestMany(t *testing.T) {
+	path, _ := serve(t, house{}, nil)
+	c := dial(t, path)
+	var all sync.WaitGroup
+	for k := range 8 {
+		all.Go(func() {
+			for i := range 100 {
+				q := fmt.Sprintf("question %d of %d", i, k)
+				if text, a, err := ask(context.Background(), c, q); err != nil || text != q || a.Text != q {
+					t.Errorf("%q, %+v, %v", text, a, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func BenchmarkAsk(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ln, err := wire.Listen(ctx, filepath.Join(b.TempDir(), "s"), 0o600)
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- wire.Serve(ctx, ln, house{}, nil) }()
+	c, err := Dial(ctx, ln.Addr().String(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := ask(ctx, c, "what left the room?"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c.Close()
+	cancel()
+	<-done
+}
