@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -541,4 +543,59 @@ func TestServeMany(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestServeMutations sends 1,000 damaged conversations: the server answers each
+// with frames of the protocol or closes, and goes on.
+func TestServeMutations(t *testing.T) {
+	_, ln := open(t, &ServeOptions{ReadTimeout: 20 * time.Millisecond, IdleTimeout: 20 * time.Millisecond})
+	requests, _ := samples()
+	var talk []byte
+	for i, m := range requests {
+		var err error
+		if talk, err = Append(talk, uint64(i+1), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(7, 8))
+	var all sync.WaitGroup
+	for range 8 {
+		seed := rng.Uint64()
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, 9))
+			for range 125 {
+				nc, err := ln.Dial(context.Background())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c := NewConn(nc, nil)
+				written := make(chan struct{})
+				go func() {
+					defer close(written)
+					nc.Write(mutate(rng, talk))
+					time.Sleep(time.Millisecond)
+					nc.Close()
+				}()
+				for {
+					payload, err := c.Read(time.Second)
+					if err != nil {
+						if errors.Is(err, ErrFormat) || errors.Is(err, os.ErrDeadlineExceeded) {
+							t.Error(err)
+						}
+						break
+					}
+					if _, _, err := ParseReply(payload); err != nil {
+						t.Errorf("%q: %v", payload, err)
+					}
+				}
+				<-written
+				c.Close()
+			}
+		})
+	}
+	all.Wait()
+	p := greet(t, ln)
+	p.send(2, new(GetStatus))
+	p.want(2, &Status{Model: "m"})
 }
