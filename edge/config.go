@@ -10,7 +10,8 @@ import (
 )
 
 // Config describes a daemon that watches one scene. Model and Views must be
-// set; the daemon closes the views' sources, the model stays the caller's.
+// set. Once New has succeeded, Close closes the sources of the views; the model
+// stays the caller's.
 type Config struct {
 	Scene string // name; empty means "room"
 	Model Model

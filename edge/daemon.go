@@ -115,6 +115,11 @@ func (d *Daemon) Close() error {
 				errs = append(errs, fmt.Errorf("stopping %s: %w", d.parts[i].name, err))
 			}
 		}
+		for _, v := range d.scene.views { // also those that were never started
+			if err := v.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("closing view %s: %w", v.Name, err))
+			}
+		}
 	})
 	return errors.Join(errs...)
 }

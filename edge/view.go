@@ -15,7 +15,7 @@ import (
 type view struct {
 	camera.View
 	box  *Mailbox[camera.Frame]
-	done chan struct{}
+	done chan struct{} // nil before start
 
 	mu     sync.Mutex
 	status wire.ViewStatus
@@ -23,13 +23,14 @@ type view struct {
 
 func newView(v camera.View, lockStep bool) *view {
 	return &view{
-		View: v, done: make(chan struct{}),
+		View:   v,
 		box:    NewMailbox(lockStep, camera.Frame.Release),
 		status: wire.ViewStatus{Name: v.Name, State: wire.ViewWaiting},
 	}
 }
 
 func (v *view) start(ctx context.Context) error {
+	v.done = make(chan struct{})
 	go func() {
 		defer close(v.done)
 		v.box.Close(v.capture(ctx))
@@ -90,5 +91,5 @@ func (v *view) stop() error {
 	if f, ok := v.box.Take(); ok {
 		f.Release()
 	}
-	return v.Close()
+	return nil
 }

@@ -1,0 +1,421 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// watchAll collects the captions of a daemon over its own client until it stops.
+func watchAll(t *testing.T, d *Daemon) (captions func() []string) {
+	t.Helper()
+	c, err := d.Client(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for e, err := range c.Watch(t.Context(), nil) {
+			if err != nil {
+				if wire.Code(err) != wire.CodeClosing {
+					t.Errorf("watch: %v", err)
+				}
+				return
+			}
+			if e.Event == wire.EventCaption {
+				texts = append(texts, e.Text)
+			}
+		}
+	}()
+	return func() []string {
+		<-done
+		c.Close()
+		return texts
+	}
+}
+
+// run watches two films of n frames in lock step and returns the captions that
+// a watcher got. meanwhile runs beside it.
+func run(t *testing.T, m *fakeModel, n uint64, meanwhile func(d *Daemon)) []string {
+	t.Helper()
+	a, b := newFilm(n), newFilm(n)
+	a.gate = make(chan struct{})
+	d, err := New(Config{Model: m, Views: views(a, b), LockStep: true, Gate: Gate{Pixels: -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	captions := watchAll(t, d)
+	waitFor(t, func() bool { // until the watcher is there
+		d.hub.mu.Lock()
+		defer d.hub.mu.Unlock()
+		return len(d.hub.watchers) == 1
+	})
+	close(a.gate)
+	if meanwhile != nil {
+		meanwhile(d)
+	}
+	<-d.Done()
+	if err := d.Err(); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := d.Stats(); s.Frames != n || s.Skipped != 0 || s.Captions != n {
+		t.Errorf("stats %+v, want %d frames and captions", s, n)
+	}
+	a.check(t)
+	b.check(t)
+	return captions()
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited too long")
+		}
+	}
+}
+
+func TestLockStepUsesEveryFrame(t *testing.T) {
+	if got := run(t, &fakeModel{}, 20, nil); len(got) != 20 {
+		t.Errorf("%d captions, want 20", len(got))
+	}
+}
+
+// TestQuestionsDoNotDisturb is the promise of the package: captions are the same
+// bytes whatever is asked meanwhile.
+func TestQuestionsDoNotDisturb(t *testing.T) {
+	quiet := run(t, &fakeModel{}, 60, nil)
+	answers := 0
+	asked := run(t, &fakeModel{see: pause}, 60, func(d *Daemon) {
+		var askers sync.WaitGroup
+		var mu sync.Mutex
+		for range 4 {
+			askers.Go(func() {
+				c, err := d.Client(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				for {
+					select {
+					case <-d.Done():
+						return
+					default:
+					}
+					for p, err := range c.Ask(t.Context(), &wire.Ask{Question: "what left?"}) {
+						if wire.Code(err) == wire.CodeNotReady {
+							break
+						}
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						if p.Answer != nil {
+							if !strings.HasPrefix(p.Answer.Text, "what left? ") || p.Answer.Frame == 0 || p.Answer.Tokens != 3 {
+								t.Errorf("answer %+v", p.Answer)
+							}
+							mu.Lock()
+							answers++
+							mu.Unlock()
+						}
+					}
+				}
+			})
+		}
+		askers.Wait()
+	})
+	if strings.Join(quiet, "\n") != strings.Join(asked, "\n") {
+		t.Errorf("captions with questions differ:\n%v\n%v", quiet, asked)
+	}
+	if answers < 20 {
+		t.Errorf("only %d answers: too few to say anything", answers)
+	}
+}
+
+func pause(context.Context) error {
+	time.Sleep(time.Millisecond)
+	return nil
+}
+
+// TestSameAnswerFromSnapshot asks about one frame set while nothing moves.
+func TestSameAnswerFromSnapshot(t *testing.T) {
+	f := newFilm(3)
+	d, err := New(Config{Model: &fakeModel{}, Views: views(f), LockStep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-d.Done()
+	caption := d.scene.report().Caption
+	a, err := d.Ask(t.Context(), &wire.Ask{Question: " q "}, func(string) error { return nil })
+	if err != nil || a.Text != "q "+caption || a.Frame != 3 || a.Scene != "room" {
+		t.Errorf("answer %+v, %v; caption %s", a, err, caption)
+	}
+	for name, ask := range map[string]*wire.Ask{
+		wire.CodeRequest: {Question: "\n"},
+		wire.CodeScene:   {Question: "q", Scene: "cellar"},
+	} {
+		if _, err := d.Ask(t.Context(), ask, nil); wire.Code(err) != name {
+			t.Errorf("%+v: %v, want %s", ask, err, name)
+		}
+	}
+	st, err := d.Status(t.Context())
+	if err != nil || st.Scenes[0].Frames != 3 || st.Scenes[0].Views[0].State != wire.ViewLost || st.StateBytes != 32 {
+		t.Errorf("status %+v, %v", st, err)
+	}
+	d.Close()
+	if _, err := d.Ask(t.Context(), &wire.Ask{Question: "q"}, nil); wire.Code(err) != wire.CodeClosing {
+		t.Errorf("after close: %v", err)
+	}
+	f.check(t)
+}
+
+func TestNewestWins(t *testing.T) {
+	f := newFilm(200)
+	f.gate = make(chan struct{})
+	stuck, resume := make(chan struct{}), make(chan struct{})
+	first := true
+	m := &fakeModel{see: func(ctx context.Context) error {
+		if first {
+			first = false
+			close(stuck)
+			<-resume
+		}
+		return nil
+	}}
+	d, err := New(Config{Model: m, Views: views(f)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The model is stuck; the camera is not.
+	f.gate <- struct{}{}
+	<-stuck
+	close(f.gate)
+	waitFor(t, func() bool { return d.scene.report().Views[0].Frames == 200 })
+	close(resume)
+	<-d.Done()
+	d.Close()
+	s := d.Stats()
+	if s.Frames+s.Skipped != 200 || s.Frames != 2 {
+		t.Errorf("stats %+v, want 200 frames used or skipped", s)
+	}
+	f.check(t)
+}
+
+func TestNotReadyBusyAndClosing(t *testing.T) {
+	f := newFilm(5)
+	f.gate = make(chan struct{}, 5)
+	thinking := make(chan struct{}, 16)
+	m := &fakeModel{think: func(ctx context.Context) error {
+		thinking <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	d, err := New(Config{Model: m, Views: views(f), Questions: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context) error {
+		_, err := d.Ask(ctx, &wire.Ask{Question: "q"}, func(string) error { return nil })
+		return err
+	}
+	if err := ask(t.Context()); wire.Code(err) != wire.CodeClosing {
+		t.Errorf("before start: %v", err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(t.Context()); wire.Code(err) != wire.CodeNotReady {
+		t.Errorf("before the first frame: %v", err)
+	}
+	f.gate <- struct{}{}
+	waitFor(t, func() bool { return d.Stats().Frames == 1 })
+
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := make(chan error, 3)
+	go func() { errs <- ask(ctx) }()
+	<-thinking
+	for range 2 {
+		go func() { errs <- ask(t.Context()) }()
+	}
+	waitFor(t, func() bool { return d.answers.waiting.Load() == 3 })
+	if err := ask(t.Context()); wire.Code(err) != wire.CodeBusy {
+		t.Errorf("fourth question: %v", err)
+	}
+	cancel()
+	if err := <-errs; !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled question: %v", err)
+	}
+	<-thinking
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := <-errs; wire.Code(err) != wire.CodeClosing {
+			t.Errorf("question when the daemon stopped: %v", err)
+		}
+	}
+	f.check(t)
+}
+
+func TestSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	f := newFilm(2)
+	d, err := New(Config{Model: &fakeModel{}, Views: views(f), Socket: path, Version: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-d.Done()
+	c, err := client.Dial(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Server(); w.Server != "edged" || w.Model != "fake" || w.Version != "v1" || len(w.Scenes) != 1 {
+		t.Errorf("welcome %+v", w)
+	}
+	scenes, err := c.Scenes(t.Context())
+	if err != nil || len(scenes) != 1 || scenes[0].Views[0] != "view0" {
+		t.Errorf("scenes %+v, %v", scenes, err)
+	}
+
+	// A second daemon at the same path is refused and leaves nothing running.
+	g := newFilm(2)
+	other, err := New(Config{Model: &fakeModel{}, Views: views(g), Socket: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(t.Context()); !errors.Is(err, wire.ErrInUse) {
+		t.Errorf("second daemon: %v", err)
+	}
+	if g.next != 0 {
+		t.Error("its sources were read")
+	}
+	g.check(t)
+	c.Close()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("socket left behind: %v", err)
+	}
+	f.check(t)
+}
+
+func TestRunEndsWithContext(t *testing.T) {
+	f := newFilm(1 << 40)
+	ctx, cancel := context.WithCancel(t.Context())
+	d, err := New(Config{Model: &fakeModel{}, Views: views(f), Observe: func(s *Step) {
+		if s.Set.Number == 10 {
+			cancel()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+	f.check(t)
+}
+
+func TestFailures(t *testing.T) {
+	broken := errors.New("broken")
+	t.Run("source", func(t *testing.T) {
+		f := newFilm(2)
+		f.fail = broken
+		d, err := New(Config{Model: &fakeModel{}, Views: views(f), LockStep: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Run(t.Context()); !errors.Is(err, broken) || !strings.Contains(err.Error(), "view0") {
+			t.Errorf("error %v", err)
+		}
+		f.check(t)
+	})
+	t.Run("model", func(t *testing.T) {
+		f := newFilm(2)
+		d, err := New(Config{Model: &fakeModel{see: func(context.Context) error { return broken }}, Views: views(f), LockStep: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Run(t.Context()); !errors.Is(err, broken) || !strings.Contains(err.Error(), "frame set 1") {
+			t.Errorf("error %v", err)
+		}
+		f.check(t)
+	})
+	t.Run("config", func(t *testing.T) {
+		if _, err := New(Config{Views: views(newFilm(1))}); err == nil {
+			t.Error("no model: accepted")
+		}
+		if _, err := New(Config{Model: &fakeModel{}}); err == nil {
+			t.Error("no views: accepted")
+		}
+	})
+}
+
+// TestSlowWatcher connects a client that never reads: nobody waits for it.
+func TestSlowWatcher(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	f := newFilm(3000)
+	f.gate = make(chan struct{})
+	d, err := New(Config{Model: &fakeModel{}, Views: views(f), Socket: path, LockStep: true, Gate: Gate{Pixels: -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	var b []byte
+	for id, m := range []wire.Message{&wire.Hello{Protocol: wire.Protocol}, &wire.Watch{}} {
+		if b, err = wire.Append(b, uint64(id+1), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := nc.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	close(f.gate)
+	select {
+	case <-d.Done():
+	case <-time.After(20 * time.Second):
+		t.Error("the daemon waits for a client that does not read")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	f.check(t)
+}

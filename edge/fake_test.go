@@ -1,0 +1,164 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"iter"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/visualrwkv/edged/camera"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeModel remembers a hash of everything it has seen, and says it.
+type fakeModel struct {
+	see   func(ctx context.Context) error // called in See; may wait
+	think func(ctx context.Context) error // called before each piece of an answer
+}
+
+func (m *fakeModel) Name() string { return "fake" }
+
+func (m *fakeModel) NewStream() (Stream, error) { return &fakeStream{m: m}, nil }
+
+type fakeStream struct {
+	m      *fakeModel
+	memory [sha256.Size]byte
+}
+
+func (s *fakeStream) See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error) {
+	if s.m.see != nil {
+		if err := s.m.see(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	h := sha256.New()
+	h.Write(s.memory[:])
+	for _, v := range views {
+		h.Write(v.(*image.RGBA).Pix)
+	}
+	h.Sum(s.memory[:0])
+	return time.Millisecond, time.Millisecond, nil
+}
+
+func (s *fakeStream) say(ctx context.Context, text string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, piece := range []string{" ", text[:len(text)/2], text[len(text)/2:]} {
+			if s.m.think != nil {
+				if err := s.m.think(ctx); err != nil {
+					yield("", err)
+					return
+				}
+			}
+			if !yield(piece, ctx.Err()) || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *fakeStream) Caption(ctx context.Context) iter.Seq2[string, error] {
+	return (&fakeStream{m: &fakeModel{}}).say(ctx, fmt.Sprintf("%x", s.memory[:8]))
+}
+
+func (s *fakeStream) Answer(ctx context.Context, question string) iter.Seq2[string, error] {
+	return s.say(ctx, fmt.Sprintf("%s %x", question, s.memory[:8]))
+}
+
+func (s *fakeStream) ImageState() []float32 {
+	f := make([]float32, 4)
+	for i := range f {
+		f[i] = float32(s.memory[i])
+	}
+	return f
+}
+
+func (s *fakeStream) Snapshot() []byte { return bytes.Clone(s.memory[:]) }
+
+func (s *fakeStream) Restore(b []byte) error {
+	if len(b) != len(s.memory) {
+		return errors.New("bad snapshot")
+	}
+	copy(s.memory[:], b)
+	return nil
+}
+
+// film is a source of n small pictures; the pixel value is the picture's number.
+type film struct {
+	n     uint64
+	every time.Duration // of the frame times
+	start time.Time
+	gate  chan struct{} // when set, one frame per token
+	fail  error         // at the end instead of io.EOF
+
+	next     uint64
+	out      atomic.Int64 // frames not yet released
+	closed   atomic.Int64
+	released atomic.Int64
+}
+
+func newFilm(n uint64) *film { return &film{n: n, every: time.Second, start: time.Unix(1000, 0)} }
+
+func (f *film) Next(ctx context.Context) (camera.Frame, error) {
+	if f.gate != nil {
+		select {
+		case <-ctx.Done():
+			return camera.Frame{}, ctx.Err()
+		case <-f.gate:
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return camera.Frame{}, err
+	}
+	if f.next >= f.n {
+		if f.fail != nil {
+			return camera.Frame{}, f.fail
+		}
+		return camera.Frame{}, io.EOF
+	}
+	n := f.next
+	f.next++
+	img := image.NewRGBA(image.Rect(0, 0, 32, 24))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(n * 40)
+	}
+	f.out.Add(1)
+	return camera.NewFrame(img, f.start.Add(time.Duration(n)*f.every), n, func() {
+		f.out.Add(-1)
+		f.released.Add(1)
+		clear(img.Pix) // whoever still looks sees it
+	}), nil
+}
+
+func (f *film) Close() error {
+	f.closed.Add(1)
+	return nil
+}
+
+// check fails unless all frames came back and the source was closed once.
+func (f *film) check(t *testing.T) {
+	t.Helper()
+	if n := f.out.Load(); n != 0 {
+		t.Errorf("%d frames were never released, or twice", n)
+	}
+	if n := f.closed.Load(); n != 1 {
+		t.Errorf("source closed %d times", n)
+	}
+}
+
+func views(films ...*film) []camera.View {
+	var all []camera.View
+	for i, f := range films {
+		all = append(all, camera.View{Name: fmt.Sprintf("view%d", i), Source: f})
+	}
+	return all
+}
