@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/visualrwkv/edged/weights"
+)
+
+// smallModel is a model of the reference vectors, without a tower, in the two
+// halves of an export and whole.
+var (
+	smallHalves = []string{"../../weights/testdata/hm21_small_rwkv.fp16.pth", "../../weights/testdata/hm21_small_visual.fp16.pth"}
+	smallWhole  = "../../weights/testdata/hm21_small.bf16.pth"
+)
+
+// tool runs a subcommand in process.
+func tool(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(args, stdio{strings.NewReader(""), &out, &err})
+	return code, out.String(), err.String()
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestConvertCommand(t *testing.T) {
+	dir := t.TempDir()
+	config := writeFile(t, "c.json", `{"image.decoder_tokens": 4, "image.encoder_tokens": 9, "prompt.stop": 3, "general.name": "small"}`)
+	vocab := writeFile(t, "v.txt", "1 'a' 1\n2 ' b' 2\n3 '\\n\\n' 2\n")
+	for _, typ := range []string{"f32", "f16", "bf16", "q8_0", "q4_0", "int8", "int4"} {
+		out := filepath.Join(dir, typ+".gguf")
+		args := append([]string{"convert"}, smallHalves...)
+		args = append(args, "-o", out, "-type", typ, "-config", config, "-vocab", vocab)
+		if code, _, stderr := tool(t, args...); code != exitOK || stderr != "" {
+			t.Fatalf("%s: exit %d: %s", typ, code, stderr)
+		}
+		f, err := weights.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, _ := f.Meta().Str("general.name"); name != "small" {
+			t.Errorf("%s: name %q", typ, name)
+		}
+		if n, _ := f.Meta().Uint32("visualrwkv.image.encoder_tokens"); n != 9 {
+			t.Errorf("%s: %d encoder tokens", typ, n)
+		}
+		if words, _ := f.Meta().Strs("tokenizer.ggml.tokens"); len(words) != 4 || words[3] != `\x0a\x0a` {
+			t.Errorf("%s: tokens %q", typ, words)
+		}
+		f.Close()
+	}
+	small := filepath.Join(dir, "again.gguf")
+	if code, _, stderr := tool(t, "quantize", filepath.Join(dir, "f16.gguf"), "-type", "int4", "-o", small); code != exitOK || stderr != "" {
+		t.Fatalf("quantize: exit %d: %s", code, stderr)
+	}
+	a, _ := os.ReadFile(small)
+	b, _ := os.ReadFile(filepath.Join(dir, "int4.gguf"))
+	if !bytes.Equal(a, b) {
+		t.Error("quantizing the f16 file differs from converting its source")
+	}
+	if _, _, stderr := tool(t, "quantize", small, "-type", "q8_0", "-o", filepath.Join(dir, "x.gguf")); !strings.Contains(stderr, "quantised already") {
+		t.Errorf("no warning: %q", stderr)
+	}
+}
+
+func TestFileCommandsRefuse(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out.gguf")
+	junk := writeFile(t, "junk.pth", "not a model")
+	bad := writeFile(t, "bad.json", `{"image.decoder_tokns": 4}`)
+	for _, c := range []struct {
+		code int
+		args []string
+	}{
+		{exitUsage, []string{"convert"}},
+		{exitUsage, []string{"convert", smallWhole}},
+		{exitUsage, []string{"convert", smallWhole, "-o", out, "-type", "q5_k"}},
+		{exitInput, []string{"convert", junk, "-o", out}},
+		{exitInput, []string{"convert", smallWhole, "-o", out, "-config", bad}},
+		{exitInput, []string{"convert", smallWhole, "-o", out, "-vocab", junk}},
+		{exitInput, []string{"convert", smallWhole, smallWhole, "-o", out}},
+		{exitInput, []string{"convert", smallHalves[1], "-o", out}},
+		{exitFailed, []string{"convert", smallWhole, "-o", filepath.Join(out, "no", "folder.gguf")}},
+		{exitUsage, []string{"quantize", smallWhole, "-o", out}},
+		{exitUsage, []string{"quantize", smallWhole, "-o", out, "-type", "f16"}},
+		{exitInput, []string{"quantize", smallWhole, "-o", out, "-type", "int8"}},
+		{exitUsage, []string{"inspect"}},
+		{exitInput, []string{"inspect", junk}},
+		{exitUsage, []string{"plan", smallWhole, "-scenes", "0"}},
+		{exitInput, []string{"plan", smallHalves[1]}},
+		{exitInput, []string{"plan", junk}},
+		{exitUsage, []string{"verify"}},
+		{exitUsage, []string{"verify", "-nonsense", "x"}},
+		{exitInput, []string{"verify", junk}},
+		{exitInput, []string{"verify", "none.json"}},
+	} {
+		code, stdout, stderr := tool(t, c.args...)
+		if code != c.code || stderr == "" || stdout != "" {
+			t.Errorf("%v: exit %d, want %d; %q; %q", c.args, code, c.code, stdout, stderr)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a refused conversion left a file")
+	}
+	for _, name := range []string{"convert", "quantize", "inspect", "plan", "verify"} {
+		if code, stdout, _ := tool(t, name, "-h"); code != exitOK || !strings.Contains(stdout, "usage: edged "+name) {
+			t.Errorf("%s -h: exit %d, %q", name, code, stdout)
+		}
+	}
+}
+
+func TestInspectAndPlan(t *testing.T) {
+	code, stdout, _ := tool(t, "inspect", smallWhole, "-json")
+	var r inspection
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK {
+		t.Fatalf("exit %d: %v", code, err)
+	}
+	if r.Format != "pth" || r.Config == nil || r.Config.Variant != "hybrid" || r.Config.Blocks != 2 || r.Runs || !strings.Contains(r.Why, "tower") || len(r.Tensors) == 0 {
+		t.Errorf("inspection %+v", r)
+	}
+	if code, stdout, _ = tool(t, "inspect", smallHalves[1]); code != exitOK || !strings.Contains(stdout, "state_encoder.blocks.0.att.key.weight") {
+		t.Errorf("half a model: exit %d, %s", code, stdout)
+	}
+
+	code, stdout, _ = tool(t, "plan", "-scenes", "3", smallWhole, "-views", "2", "-json")
+	var p map[string]int64
+	if err := json.Unmarshal([]byte(stdout), &p); err != nil || code != exitOK {
+		t.Fatalf("exit %d: %v", code, err)
+	}
+	// One encoder block of one head of 64: the state and one shift.
+	if p["memory"] != 4*(64*64+64) || p["image_state"] != 4*64*64 || p["scenes"] != 3 || p["views"] != 2 || p["total"] <= p["file"] {
+		t.Errorf("plan %v", p)
+	}
+	if code, stdout, _ = tool(t, "plan", smallWhole); code != exitOK || !strings.Contains(stdout, "image state") {
+		t.Errorf("exit %d, %s", code, stdout)
+	}
+}
+
+func TestVerifyCommand(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range append([]string{
+		smallWhole, "../../vlm/verify/testdata/index.json",
+		"../../vlm/verify/testdata/hm21_small.fp32.pth", "../../vlm/verify/testdata/hm21_small.golden.safetensors",
+	}, smallHalves...) {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f)), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := filepath.Join(dir, "index.json")
+	code, stdout, stderr := tool(t, "verify", index)
+	if code != exitOK || !strings.Contains(stdout, "0 out of bounds") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	code, stdout, _ = tool(t, "verify", index, "-json")
+	var r struct {
+		Rows []struct {
+			Config, Tensor string
+			Error, Bound   float64
+			OK             bool
+		}
+		Skipped []struct{ Config, Why string }
+		Backend string
+		OK      bool
+	}
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK || !r.OK || len(r.Rows) < 60 || r.Backend == "" || r.Skipped == nil {
+		t.Errorf("exit %d, %v: %.200s", code, err, stdout)
+	}
+}
+
+func TestRefResult(t *testing.T) {
+	var r refResult
+	r.add([]float32{0, float32(math.Log(3))}, []float32{5, 5})
+	want := 0.25*math.Log(0.25/0.5) + 0.75*math.Log(0.75/0.5)
+	if math.Abs(r.KLMean-want) > 1e-7 || r.KLMax != r.KLMean {
+		t.Errorf("divergence %v, want %v", r.KLMean, want)
+	}
+	if r.Top1 != 0 || r.Tokens != 1 {
+		t.Errorf("%+v", r)
+	}
+	r.add([]float32{1, 2, 3}, []float32{1, 2, 3})
+	if r.Top1 != 1 || math.Abs(r.KLMean-want) > 1e-7 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A model compared with itself, where the binary has one.
+func TestEvalRef(t *testing.T) {
+	if _, err := embedded.ReadFile("model/" + embeddedNames[0] + ".gguf"); err != nil {
+		t.Skipf("no model in this build: %v", err)
+	}
+	var out, errs bytes.Buffer
+	if code := evalRef(t.Context(), embeddedNames[0], embeddedNames[0], "", true, &out, &errs); code != exitOK {
+		t.Fatalf("exit %d: %s", code, errs.String())
+	}
+	var r refResult
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.KLMean != 0 || r.KLMax != 0 || r.Top1 != 1 || r.Tokens == 0 {
+		t.Errorf("%+v", r)
+	}
+}
