@@ -16,7 +16,7 @@ import (
 )
 
 // convertTiny writes a GGUF file of a tiny model.
-func convertTiny(t *testing.T, s tinymodel.Spec, typ quant.Type) string {
+func convertTiny(t testing.TB, s tinymodel.Spec, typ quant.Type) string {
 	t.Helper()
 	f, err := weights.OpenBytes("tiny", tinymodel.New(s).Safetensors())
 	if err != nil {
