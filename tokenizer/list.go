@@ -41,11 +41,9 @@ func FromTokens(tokens []string) (*Vocabulary, error) {
 	return b.vocabulary()
 }
 
-// Tokens returns the vocabulary as the list that [FromTokens] reads, with [Size]
-// entries. Printable ASCII but for the backslash stands for itself, every other
-// byte is written \xNN.
-//
-// [Size]: Vocabulary.Size
+// Tokens returns the vocabulary as the list that [FromTokens] reads, with
+// [Vocabulary.Size] entries. Printable ASCII but for the backslash stands for
+// itself, every other byte is written \xNN.
 func (v *Vocabulary) Tokens() []string {
 	list := make([]string, v.Size())
 	list[End] = endToken
