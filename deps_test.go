@@ -1,0 +1,148 @@
+package edged_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/visualrwkv/edged/"
+
+// imports is what each package may import directly besides the standard library;
+// third parties are written in full. Read upward it is a ladder: kernels, quant,
+// blocks, vlm, edge, cmd. A package that is not here fails the test: adding one
+// is a decision about the design.
+var imports = map[string]string{
+	"kernels/portable":        "",
+	"kernels":                 "kernels/portable golang.org/x/sys/cpu",
+	"quant":                   "kernels",
+	"weights/internal/pickle": "",
+	"weights":                 "weights/internal/pickle golang.org/x/sys/unix",
+	"tokenizer":               "",
+	"vlm/preprocess":          "",
+	"vlm/internal/rwkv6":      "quant kernels",
+	"vlm/internal/vision":     "quant kernels vlm/preprocess",
+	"vlm/internal/encoder":    "vlm/internal/rwkv6 quant kernels",
+	"vlm/internal/decoder":    "vlm/internal/rwkv6 quant kernels",
+	"vlm/internal/prompt":     "tokenizer",
+	"vlm/internal/tensors":    "quant weights",
+	"vlm":                     "vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
+	"vlm/verify":              "vlm vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
+	"wire":                    "github.com/vmihailenco/msgpack/v5",
+	"client":                  "wire",
+	"camera":                  "",
+	"camera/sim":              "camera",
+	"edge":                    "camera vlm wire client",
+	"cmd/edged":               "camera camera/sim client edge quant tokenizer vlm vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
+	"train/simgen":            "camera/sim vlm/preprocess",
+	"internal/guard":          "golang.org/x/sys/unix",
+	"vlm/internal/tinymodel":  "quant",
+}
+
+// testOnly are packages that nothing but tests may import.
+var testOnly = []string{"internal/guard", "vlm/internal/tinymodel"}
+
+// reasons explain the absences that carry the design.
+var reasons = map[[2]string]string{
+	{"camera", "vlm"}:   "cameras and models share image.Image and nothing else",
+	{"edge", "quant"}:   "the daemon does not know number formats",
+	{"edge", "kernels"}: "the daemon does not know number formats",
+	{"vlm/internal/encoder", "vlm/internal/decoder"}: "encoder and decoder meet in the image state only",
+	{"vlm/internal/decoder", "vlm/internal/encoder"}: "encoder and decoder meet in the image state only",
+}
+
+type goPackage struct {
+	ImportPath, Doc string
+	GoFiles         []string
+	Imports         []string
+}
+
+func list(t *testing.T, goarch string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Doc,GoFiles,Imports", "./...")
+	cmd.Env = append(os.Environ(), "GOARCH="+goarch, "GOOS=linux", "CGO_ENABLED=0")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var all []goPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 {
+			all = append(all, p)
+		}
+	}
+}
+
+func needGo(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the go command is needed to list packages: ", err)
+	}
+}
+
+func TestImports(t *testing.T) {
+	needGo(t)
+	for _, goarch := range []string{"amd64", "arm64"} {
+		for _, p := range list(t, goarch) {
+			name := strings.TrimPrefix(p.ImportPath, module)
+			row, ok := imports[name]
+			if !ok {
+				t.Errorf("%s has no row in the table of imports", name)
+				continue
+			}
+			for _, i := range p.Imports {
+				ours := strings.HasPrefix(i, module)
+				if !ours && !strings.Contains(strings.SplitN(i, "/", 2)[0], ".") {
+					continue // standard library
+				}
+				i = strings.TrimPrefix(i, module)
+				if slices.Contains(testOnly, i) {
+					t.Errorf("%s imports %s, which is for tests", name, i)
+				} else if !allowed(row, i) {
+					t.Errorf("%s (%s) may not import %s %s", name, goarch, i, reasons[[2]string{name, i}])
+				}
+			}
+		}
+	}
+}
+
+func allowed(row, path string) bool {
+	for a := range strings.FieldsSeq(row) {
+		if prefix, all := strings.CutSuffix(a, "*"); a == path || all && strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestTableIsKept fails on rows for packages that are no more.
+func TestTableIsKept(t *testing.T) {
+	for name := range imports {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("row for %s: %v", name, err)
+		}
+	}
+}
+
+func TestPackagesHaveDocs(t *testing.T) {
+	needGo(t)
+	for _, p := range list(t, "amd64") {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
