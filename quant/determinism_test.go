@@ -1,0 +1,152 @@
+package quant
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/visualrwkv/edged/kernels"
+)
+
+// TestMulDeterministic checks that each row of a product has one value: alone or
+// among many vectors, with any number of workers, aligned or not.
+func TestMulDeterministic(t *testing.T) {
+	for _, b := range kernels.Backends() {
+		t.Run(b, func(t *testing.T) {
+			defer func(was string) { _ = kernels.Select(was) }(kernels.Backend())
+			if err := kernels.Select(b); err != nil {
+				t.Fatal(err)
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			for _, typ := range types {
+				for _, sh := range [][3]int{{7, 64, 5}, {97, 320, 29}, {300, 1056, 14}} {
+					checkDeterministic(t, r, typ, sh[0], sh[1], sh[2])
+				}
+			}
+		})
+	}
+}
+
+func checkDeterministic(t *testing.T, r *rand.Rand, typ Type, rows, cols, n int) {
+	m := randomMatrix(t, r, typ, rows, cols)
+	shifted := append(make([]byte, 1, 1+len(m.Bytes())), m.Bytes()...)[1:]
+	unaligned, err := NewMatrix(typ, rows, cols, shifted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := randoms(r, n*cols)
+	want := make([]float32, n*rows)
+	alone := NewScratch(nil)
+	for i := range n {
+		m.Mul(alone, want[i*rows:][:rows], x[i*cols:][:cols], 1)
+	}
+	got := make([]float32, n*rows)
+	check := func(what string, n int) {
+		t.Helper()
+		for i, v := range got[:n*rows] {
+			if math.Float32bits(v) != math.Float32bits(want[i]) {
+				t.Fatalf("%v %dx%d n=%d, %s: value %d is %v, alone %v", typ, rows, cols, n, what, i, v, want[i])
+			}
+		}
+		clear(got)
+	}
+	for k := 1; k <= n; k++ {
+		m.Mul(alone, got[:k*rows], x[:k*cols], k)
+		check("no pool", k)
+	}
+	unaligned.Mul(alone, got, x, n)
+	check("unaligned", n)
+	for workers := 1; workers <= 4; workers++ {
+		p := NewPool(workers)
+		m.Mul(NewScratch(p), got, x, n)
+		p.Close()
+		check(fmt.Sprintf("%d workers", workers), n)
+	}
+}
+
+func TestMulEdges(t *testing.T) {
+	s := NewScratch(nil)
+	if s.Pool() != nil {
+		t.Error("a pool from nowhere")
+	}
+	empty := FromF32(0, 4, nil)
+	empty.Mul(s, nil, make([]float32, 8), 2)
+	dst := []float32{1, 1, 1, 1}
+	narrow := FromF32(2, 0, nil)
+	if narrow.Mul(s, dst, nil, 2); dst[0] != 0 || dst[3] != 0 {
+		t.Errorf("sums of nothing are %v", dst)
+	}
+	m := FromF32(2, 2, []float32{1, 2, 3, 4})
+	panics(t, func() { m.Mul(s, dst, dst, 0) })
+	panics(t, func() { m.Mul(s, dst[:3], dst, 2) })
+	panics(t, func() { m.Mul(s, make([]float32, 4), dst[:3], 2) })
+}
+
+// TestMulNaN: a bad activation must show, and only where it belongs.
+func TestMulNaN(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, typ := range types {
+		m := randomMatrix(t, r, typ, 5, 96)
+		x := randoms(r, 2*96)
+		x[96+40] = float32(math.Inf(1))
+		dst := make([]float32, 10)
+		m.Mul(NewScratch(nil), dst, x, 2)
+		for i, v := range dst {
+			if finite := v-v == 0; finite != (i < 5) {
+				t.Errorf("%v: value %d is %v", typ, i, v)
+			}
+		}
+	}
+}
+
+func TestMulDoesNotAllocate(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	p := NewPool(2)
+	defer p.Close()
+	for _, typ := range types {
+		m := randomMatrix(t, r, typ, 256, 256)
+		x, dst := randoms(r, 5*256), make([]float32, 5*256)
+		s := NewScratch(p)
+		m.Mul(s, dst, x, 5)
+		for _, n := range []int{1, 5} {
+			if a := testing.AllocsPerRun(20, func() { m.Mul(s, dst[:n*256], x[:n*256], n) }); a != 0 {
+				t.Errorf("%v, n=%d: %v allocations", typ, n, a)
+			}
+		}
+	}
+}
+
+// TestGCBesideMul: the collector stops every goroutine, and a kernel that it cannot
+// stop would hold it up for ever.
+func TestGCBesideMul(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	p := NewPool(2)
+	defer p.Close()
+	m := randomMatrix(t, r, Q8_0, 1024, 1024)
+	var stop atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s := NewScratch(p)
+		x, dst := randoms(r, 32*1024), make([]float32, 32*1024)
+		for !stop.Load() {
+			m.Mul(s, dst, x, 32)
+		}
+	}()
+	var worst time.Duration
+	for range 5 {
+		start := time.Now()
+		runtime.GC()
+		worst = max(worst, time.Since(start))
+	}
+	stop.Store(true)
+	<-done
+	// A strip takes 0.1 ms; the rest is what a busy machine takes.
+	if worst > 5*time.Second {
+		t.Errorf("runtime.GC took %v", worst)
+	}
+}
