@@ -66,9 +66,9 @@ func TestConnReadEnds(t *testing.T) {
 
 // TestConnReadAllocation: a length alone allocates little.
 func TestConnReadAllocation(t *testing.T) {
-	c, far := pair(t, nil)
-	go func() { far.Write([]byte{0, 0x10, 0, 0, 1, 2, 3}); far.Close() }()
-	grew := allocated(func() {
+	grew := allocated(64<<10, func() {
+		c, far := pair(t, nil)
+		go func() { far.Write([]byte{0, 0x10, 0, 0, 1, 2, 3}); far.Close() }()
 		if _, err := c.Read(time.Second); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Error(err)
 		}
