@@ -52,14 +52,20 @@ var hostile = []struct{ name, payload, want string }{
 func TestHostile(t *testing.T) {
 	for _, c := range hostile {
 		p := []byte(c.payload)
-		start := time.Now()
 		var err error
-		grew := allocated(4096, func() { _, err = Check(p) })
+		fastest := time.Hour
+		grew := allocated(4096, func() {
+			for range 3 { // the machine may be busy with something else
+				start := time.Now()
+				_, err = Check(p)
+				fastest = min(fastest, time.Since(start))
+			}
+		})
 		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
-		if d := time.Since(start); grew > 4096 || d > 100*time.Millisecond {
-			t.Errorf("%s: %d bytes allocated, %v", c.name, grew, d)
+		if grew > 4096 || fastest > time.Millisecond {
+			t.Errorf("%s: %d bytes allocated, %v", c.name, grew, fastest)
 		}
 		if _, _, err := ParseReply(p); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: reply: %v", c.name, err)
