@@ -155,7 +155,10 @@ func (p *page) draw(s *screen) {
 	s.clear()
 	s.text(1, 0, p.title, 0, bold)
 	y := rowsAbove + p.drawViews(s, rowsAbove) + 1
-	last := s.h - 3 // the row below which only figures and hint stand
+	last := s.h - 3 // below it stand figures and hint, and a note above them
+	if p.note != "" {
+		last--
+	}
 	if p.frame == 0 {
 		s.text(1, y, "looking ...", 0, dim)
 	}
@@ -229,9 +232,14 @@ func (p *page) drawCaption(s *screen, y, last int, c *verdict, newest bool) int 
 		s.text(len(number)+2, y, line, 0, marks)
 		y++
 	}
-	if newest && c.known && !c.exact && y <= last {
-		s.text(len(number)+2, y, "in truth: "+c.truth, amber, dim)
-		y++
+	if newest && c.known && !c.exact {
+		for _, line := range wrap("in truth: "+c.truth, s.w-len(number)-4) {
+			if y > last {
+				return y
+			}
+			s.text(len(number)+2, y, line, amber, dim)
+			y++
+		}
 	}
 	if newest {
 		y++
@@ -240,12 +248,11 @@ func (p *page) drawCaption(s *screen, y, last int, c *verdict, newest bool) int 
 }
 
 func (p *page) figures() string {
-	f := fmt.Sprintf("frame set %d · vision %.1f, encoder %.1f, caption %.1f ms · memory of what was seen %s",
-		p.frame, p.vision, p.encode, p.decode, size(p.state))
+	f := fmt.Sprintf("#%d", p.frame)
 	if e, slots := p.tally.fractions(); e != nil {
-		f += fmt.Sprintf(" · true captions %.0f %%, slots %.0f %%", 100**e, 100**slots)
+		f += fmt.Sprintf(" · true %.0f %%, slots %.0f %%", 100**e, 100**slots)
 	}
-	return f
+	return f + fmt.Sprintf(" · vision %.0f, encoder %.0f, text %.0f ms · memory %s", p.vision, p.encode, p.decode, size(p.state))
 }
 
 // wrap breaks text at spaces into lines of at most n columns.

@@ -52,10 +52,20 @@ func (s *screen) clear() {
 	}
 }
 
+// set draws one cell. Where it covers half of a wide character, the other half
+// goes blank.
 func (s *screen) set(x, y int, c cell) {
-	if x >= 0 && y >= 0 && x < s.w && y < s.h {
-		s.cells[y*s.w+x] = c
+	if x < 0 || y < 0 || x >= s.w || y >= s.h {
+		return
 	}
+	i := y*s.w + x
+	if c.ch != 0 && s.cells[i].ch == 0 && x > 0 {
+		s.cells[i-1] = blank
+	}
+	if width(s.cells[i].ch) == 2 && x+1 < s.w {
+		s.cells[i+1] = blank
+	}
+	s.cells[i] = c
 }
 
 // text writes one line at (x, y), cut at the right border, and returns the

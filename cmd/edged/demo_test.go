@@ -1,0 +1,279 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/visualrwkv/edged/camera/sim"
+)
+
+type demoCaption struct {
+	Type, Scene, Text string
+	Truth             *string
+	Frame             uint64
+	Views             []string
+	MS                map[string]float64
+}
+
+// parseDemo splits the output of "demo -json".
+func parseDemo(t *testing.T, out string) (captions []demoCaption, s summary) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	for i, l := range lines {
+		if i == len(lines)-1 {
+			if err := json.Unmarshal([]byte(l), &s); err != nil || s.Type != "summary" {
+				t.Fatalf("last line %q: %v", l, err)
+			}
+			break
+		}
+		var c demoCaption
+		if err := json.Unmarshal([]byte(l), &c); err != nil || c.Type != "caption" {
+			t.Fatalf("line %q: %v", l, err)
+		}
+		captions = append(captions, c)
+	}
+	return captions, s
+}
+
+func texts(captions []demoCaption) string {
+	var b strings.Builder
+	for _, c := range captions {
+		fmt.Fprintf(&b, "%d %s\n", c.Frame, c.Text)
+	}
+	return b.String()
+}
+
+func TestDemoJSON(t *testing.T) {
+	args := append([]string{"demo", "-frames", "6", "-seed", "5", "-json", "-socket", testSocket(t)}, testModel(t)...)
+	code, out, stderr := runCommand(t, args...)
+	if code != exitOK || stderr != "" {
+		t.Fatalf("code %d, stderr %q", code, stderr)
+	}
+	captions, s := parseDemo(t, out)
+	if s.Frames != 6 || s.Captions != uint64(len(captions)) || s.Captions < 1 || s.Skipped != 0 || s.StateBytes <= 0 {
+		t.Errorf("summary %+v, %d captions", s, len(captions))
+	}
+	exact, right, total := 0, 0, 0
+	for _, c := range captions {
+		if c.Scene != "room" || !slices.Equal(c.Views, []string{"front", "side"}) || c.Truth == nil || len(c.MS) != 3 {
+			t.Fatalf("caption %+v", c)
+		}
+		r, n, ok := sim.Score(c.Text, *c.Truth)
+		right, total = right+r, total+n
+		if ok {
+			exact++
+		}
+	}
+	if e, sl := float64(exact)/float64(len(captions)), float64(right)/float64(total); *s.Exact != e || *s.Slots != sl {
+		t.Errorf("exact %g, slots %g; from the lines %g, %g", *s.Exact, *s.Slots, e, sl)
+	}
+	_, again, _ := runCommand(t, args...)
+	if other, _ := parseDemo(t, again); texts(other) != texts(captions) {
+		t.Errorf("second run differs:\n%s\n%s", texts(captions), texts(other))
+	}
+	code, out, _ = runCommand(t, append(args, "-quiet")...)
+	if quiet, q := parseDemo(t, out); code != exitOK || len(quiet) != 0 || q.Captions != s.Captions {
+		t.Errorf("-quiet: code %d, %s", code, out)
+	}
+}
+
+// TestDemoAsked compares a run with questions with one without.
+func TestDemoAsked(t *testing.T) {
+	socket := testSocket(t)
+	args := append([]string{"demo", "-frames", "12", "-json", "-socket", socket}, testModel(t)...)
+	_, out, _ := runCommand(t, args...)
+	quiet, _ := parseDemo(t, out)
+
+	done := make(chan struct{})
+	var askers sync.WaitGroup
+	var mu sync.Mutex
+	var answered []jsonAnswer
+	askers.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if _, err := os.Stat(socket); err != nil {
+				time.Sleep(time.Millisecond)
+				continue
+			}
+			code, out, stderr := runCommand(t, "ask", "-json", "-socket", socket, "what left the room?")
+			var a jsonAnswer
+			if code == exitOK && json.Unmarshal([]byte(out), &a) == nil {
+				mu.Lock()
+				answered = append(answered, a)
+				mu.Unlock()
+			} else if code != exitFailed || stderr == "" {
+				t.Errorf("ask: code %d, %q, %q", code, out, stderr)
+			}
+		}
+	})
+	var watched string
+	askers.Go(func() {
+		for {
+			if _, err := os.Stat(socket); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_, watched, _ = runCommand(t, "watch", "-json", "-socket", socket)
+	})
+	code, out, stderr := runCommand(t, args...)
+	close(done)
+	askers.Wait()
+	if code != exitOK || stderr != "" {
+		t.Errorf("code %d, stderr %q", code, stderr)
+	}
+	asked, _ := parseDemo(t, out)
+	if texts(asked) != texts(quiet) {
+		t.Errorf("captions differ when questions are asked:\n%s\n%s", texts(quiet), texts(asked))
+	}
+	if len(answered) == 0 {
+		t.Error("no question was answered")
+	}
+	for _, a := range answered {
+		if a.Type != "answer" || a.Scene != "room" || a.Frame < 1 || a.Question != "what left the room?" {
+			t.Errorf("answer %+v", a)
+		}
+	}
+	if !strings.Contains(watched, `"type":"caption"`) || !strings.Contains(watched, `"state":"stopped"`) {
+		t.Errorf("watch: %q", watched)
+	}
+}
+
+// writeFilm writes n frame sets of a simulated room as pictures.
+func writeFilm(t *testing.T, dir string, n int) {
+	t.Helper()
+	r := newRoom(3, 2, 0, false)
+	for _, v := range r.views() {
+		if err := os.Mkdir(filepath.Join(dir, v.Name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			f, err := v.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := os.Create(filepath.Join(dir, v.Name, fmt.Sprintf("%d.png", i+1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := png.Encode(w, f.Image); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			f.Release()
+		}
+	}
+}
+
+func TestDemoFolder(t *testing.T) {
+	dir := t.TempDir()
+	writeFilm(t, dir, 5)
+	if err := os.Truncate(filepath.Join(dir, "side", "3.png"), 500); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"demo", "-source", dir, "-every", "1ms", "-json", "-socket", testSocket(t)}, testModel(t)...)
+	code, out, stderr := runCommand(t, args...)
+	if code != exitOK || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "3.png") {
+		t.Errorf("code %d, stderr %q", code, stderr)
+	}
+	captions, s := parseDemo(t, out)
+	if s.Frames != 4 || s.BadPictures != 1 || s.Exact != nil || s.Slots != nil {
+		t.Errorf("summary %s", out)
+	}
+	for _, c := range captions {
+		if c.Truth != nil || c.Scene != filepath.Base(dir) {
+			t.Errorf("caption %+v", c)
+		}
+	}
+}
+
+func TestDemoText(t *testing.T) {
+	socket := testSocket(t)
+	code, out, stderr := runCommand(t, append([]string{"demo", "-frames", "2", "-socket", socket}, testModel(t)...)...)
+	if code != exitOK || stderr != "" {
+		t.Errorf("code %d, stderr %q", code, stderr)
+	}
+	for _, want := range []string{"watching front and side", "ask -socket " + socket, "    1  ", "2 frame sets, "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(socket); err == nil {
+		t.Error("socket left behind")
+	}
+	code, out, _ = runCommand(t, append([]string{"demo", "-frames", "2", "-quiet", "-socket", socket}, testModel(t)...)...)
+	if code != exitOK || strings.Count(out, "\n") != 1 {
+		t.Errorf("-quiet: code %d, %q", code, out)
+	}
+}
+
+func TestRoomIsDeterministic(t *testing.T) {
+	// Whatever the order in which the views are asked, and with live views that
+	// skip: instant n looks the same.
+	a, b := newRoom(7, 2, 0, false), newRoom(7, 2, 0, false)
+	av, bv := a.views(), b.views()
+	pixels := map[[2]uint64]string{}
+	for i := range uint64(10) {
+		for k, v := range av {
+			f, err := v.Next(t.Context())
+			if err != nil || f.Seq != i {
+				t.Fatal(f.Seq, err)
+			}
+			pixels[[2]uint64{i, uint64(k)}] = string(f.Image.(*image.RGBA).Pix)
+			f.Release()
+		}
+	}
+	for k, v := range bv {
+		for i := range uint64(10) {
+			f, err := v.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pixels[[2]uint64{i, uint64(k)}] != string(f.Image.(*image.RGBA).Pix) {
+				t.Fatalf("instant %d, view %d looks different", i, k)
+			}
+			f.Release()
+		}
+	}
+	for i := range uint64(10) {
+		x, ok := a.truth(i)
+		y, _ := b.truth(i)
+		if !ok || x != y || x == "" {
+			t.Errorf("truth of %d: %q and %q", i, x, y)
+		}
+	}
+	for range keepInstants + 5 {
+		f, _ := av[0].Next(t.Context())
+		f.Release()
+	}
+	if _, ok := a.truth(0); ok || len(a.past) != keepInstants {
+		t.Errorf("%d instants kept", len(a.past))
+	}
+}
+
+func TestRoomLive(t *testing.T) {
+	r := newRoom(1, 1, 10*time.Millisecond, true)
+	v := r.views()[0]
+	f, _ := v.Next(t.Context())
+	time.Sleep(55 * time.Millisecond)
+	g, err := v.Next(t.Context())
+	if err != nil || g.Seq < f.Seq+4 {
+		t.Errorf("after a pause the view went on with %d: %v", g.Seq, err)
+	}
+	if d := time.Until(g.Time); d > 0 || d < -50*time.Millisecond {
+		t.Errorf("picture of %v", d)
+	}
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// asMain makes the test binary behave as edged, for tests that need a process.
+const asMain = "EDGED_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// testModel returns the flags for a model that can caption: none when one is
+// embedded, else the one named by EDGED_TEST_MODEL.
+func testModel(t *testing.T) []string {
+	t.Helper()
+	if _, err := embedded.Open("model/" + embeddedNames[0] + ".gguf"); err == nil {
+		return nil
+	}
+	if path := os.Getenv("EDGED_TEST_MODEL"); path != "" {
+		return []string{"-model", path}
+	}
+	t.Skip("no embedded model, and EDGED_TEST_MODEL is not set")
+	return nil
+}
+
+// command runs edged in process.
+func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(args, stdio{strings.NewReader(""), &out, &err})
+	return code, out.String(), err.String()
+}
+
+func testSocket(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "e") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
+}
+
+func TestUsage(t *testing.T) {
+	tests := []struct {
+		args string
+		code int
+		out  string // part of stdout, or of stderr when the code is not 0
+	}{
+		{"", exitUsage, "usage: edged COMMAND"},
+		{"help", exitOK, "demo "},
+		{"-h", exitOK, "watch "},
+		{"version", exitOK, "edged "},
+		{"paint", exitUsage, `no command "paint"`},
+		{"help demo", exitOK, "usage: edged demo"},
+		{"demo -h", exitOK, "-frames"},
+		{"demo -nonsense", exitUsage, "nonsense"},
+		{"demo room", exitUsage, `unexpected argument "room"`},
+		{"demo -views 5", exitUsage, "1 to 4"},
+		{"demo -frames 0", exitUsage, "-frames"},
+		{"demo -plugin x.wasm", exitUsage, "runs no plugins"},
+		{"demo -source . -seed 3", exitUsage, "with -source"},
+		{"demo -source /nowhere", exitInput, "/nowhere"},
+		{"demo -model /nowhere.gguf", exitInput, "/nowhere.gguf: no such file"},
+		{"ask -h", exitOK, "usage: edged ask"},
+		{"ask", exitUsage, "no question"},
+		{"ask -at yesterday what?", exitFailed, "-at and -diff"},
+		{"ask -socket /nowhere/s what?", exitFailed, "/nowhere/s"},
+		{"watch x", exitUsage, "unexpected argument"},
+		{"watch -socket /nowhere/s", exitFailed, "is it running?"},
+		{"eval", exitUsage, "either -sim or -ref"},
+		{"eval -sim -ref x", exitUsage, "either -sim or -ref"},
+		{"eval -sim -clips -1", exitUsage, "negative"},
+		{"eval -sim -views 3", exitUsage, "1 or 2"},
+		{"eval -sim -model /nowhere", exitInput, "no such file"},
+	}
+	for _, tt := range tests {
+		code, out, err := runCommand(t, strings.Fields(tt.args)...)
+		text := out
+		if tt.code != exitOK {
+			text = err
+			if out != "" {
+				t.Errorf("edged %s: on stdout %q", tt.args, out)
+			}
+		}
+		if code != tt.code || !strings.Contains(text, tt.out) {
+			t.Errorf("edged %s: code %d, want %d; %q, want %q in it", tt.args, code, tt.code, text, tt.out)
+		}
+	}
+	for _, c := range commands {
+		if code, out, _ := runCommand(t, c.name, "-h"); code != exitOK || !strings.Contains(out, "usage: edged "+c.name) {
+			t.Errorf("edged %s -h: code %d, %q", c.name, code, out)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pty opens a pseudo terminal of the given size.
+func pty(t *testing.T, cols, rows int) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no pseudo terminals here: ", err)
+	}
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Skip("cannot unlock the pseudo terminal: ", err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("cannot open the pseudo terminal: ", err)
+	}
+	t.Cleanup(func() { slave.Close() })
+	resizeTo(t, master, cols, rows)
+	return master, slave
+}
+
+func resizeTo(t *testing.T, master *os.File, cols, rows int) {
+	t.Helper()
+	ws := &unix.Winsize{Col: uint16(cols), Row: uint16(rows)}
+	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, ws); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// session is edged at a terminal.
+type session struct {
+	*exec.Cmd
+	master *os.File
+	mu     sync.Mutex
+	vt     *vt
+	raw    bytes.Buffer
+	done   chan struct{} // the terminal was read to its end
+}
+
+func startSession(t *testing.T, env []string, args ...string) (*session, *os.File) {
+	t.Helper()
+	master, slave := pty(t, 80, 24)
+	s := &session{Cmd: exec.Command(os.Args[0], args...), master: master, vt: newVT(t, 80, 24), done: make(chan struct{})}
+	s.Stdin, s.Stdout, s.Stderr = slave, slave, slave
+	s.Env = append(append(os.Environ(), asMain+"=1", "TERM=xterm-256color", "COLORTERM=truecolor", "NO_COLOR=", "LC_ALL=C.UTF-8"), env...)
+	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Process.Kill() })
+	go func() {
+		defer close(s.done)
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			s.mu.Lock()
+			s.raw.Write(buf[:n])
+			s.vt.Write(buf[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s, slave
+}
+
+// until waits for a text on the screen.
+func (s *session) until(t *testing.T, what string) string {
+	t.Helper()
+	var screen string
+	s.when(t, what, func() bool {
+		screen = s.vt.String()
+		return strings.Contains(screen, what)
+	})
+	return screen
+}
+
+// when waits for a condition of the terminal.
+func (s *session) when(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		s.mu.Lock()
+		yes, screen := ok(), s.vt.String()
+		s.mu.Unlock()
+		if yes {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("waited too long for %s:\n%s", what, screen)
+		}
+	}
+}
+
+// end waits for the process, and for the last of its output.
+func (s *session) end(t *testing.T, slave *os.File) (code int) {
+	t.Helper()
+	err := s.Wait()
+	slave.Close() // now nobody holds it, and reading the master ends
+	select {
+	case <-s.done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the terminal never ended")
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+func TestTerminalDemo(t *testing.T) {
+	socket := testSocket(t)
+	args := append([]string{"demo", "-every", "20ms", "-socket", socket}, testModel(t)...)
+	s, slave := startSession(t, nil, args...)
+	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen := s.until(t, "#3 ")
+	for _, want := range []string{"a simulated room, seed 1", " front", " side", "▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀", "ask -socket " + socket} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("%q is not on the screen:\n%s", want, screen)
+		}
+	}
+	during, _ := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	s.mu.Lock()
+	if !s.vt.alternate || !s.vt.hidden || during.Lflag&unix.ECHO != 0 {
+		t.Errorf("while running: alternate screen %v, hidden cursor %v, echo %v", s.vt.alternate, s.vt.hidden, during.Lflag&unix.ECHO != 0)
+	}
+	s.mu.Unlock()
+
+	if code, out, stderr := runCommand(t, "ask", "-socket", socket, "how many objects are there?"); code != exitOK || out == "" {
+		t.Errorf("ask: code %d, %q, %q", code, out, stderr)
+	}
+
+	// A smaller window: everything is drawn anew, within it.
+	resizeTo(t, s.master, 60, 20)
+	s.when(t, "everything within the smaller window", func() bool {
+		lines := strings.Split(s.vt.String(), "\n")
+		for y, l := range lines {
+			if len([]rune(l)) > 60 || y >= 20 && l != "" {
+				return false
+			}
+		}
+		return strings.HasPrefix(lines[19], " ask in another terminal") && strings.HasPrefix(lines[rowsAbove], " ▀▀▀▀▀▀")
+	})
+
+	if _, err := s.master.WriteString("typed\x1a\x03"); err != nil { // Ctrl-Z does nothing, Ctrl-C ends
+		t.Fatal(err)
+	}
+	after := before
+	if code := func() int {
+		err := s.Wait()
+		after, _ = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return exit.ExitCode()
+		}
+		return 0
+	}(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	slave.Close()
+	<-s.done
+	if *after != *before {
+		t.Errorf("line discipline changed from %+v to %+v", before, after)
+	}
+	if s.vt.alternate || s.vt.hidden {
+		t.Error("the terminal was not given back")
+	}
+	if out := s.vt.normal.String(); !strings.Contains(out, "frame sets, ") || strings.Contains(out, "typed") {
+		t.Errorf("left on the normal screen: %q", out)
+	}
+	if _, err := os.Lstat(socket); err == nil {
+		t.Error("socket left behind")
+	}
+}
+
+func TestTerminalWithoutColors(t *testing.T) {
+	for _, env := range []string{"NO_COLOR=1", "TERM=dumb"} {
+		args := append([]string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}, testModel(t)...)
+		s, slave := startSession(t, []string{env}, args...)
+		if code := s.end(t, slave); code != exitOK {
+			t.Errorf("%s: code %d", env, code)
+		}
+		if out := s.raw.String(); strings.Contains(out, "\x1b") || !strings.Contains(out, "2 frame sets") {
+			t.Errorf("%s: %q", env, out)
+		}
+	}
+}
+
+func TestTerminal256(t *testing.T) {
+	args := append([]string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}, testModel(t)...)
+	s, slave := startSession(t, []string{"COLORTERM="}, args...)
+	if code := s.end(t, slave); code != exitOK {
+		t.Errorf("code %d", code)
+	}
+	if out := s.raw.String(); !strings.Contains(out, "\x1b[38;5;") || strings.Contains(out, "\x1b[38;2;") {
+		t.Error("not the 256 colours of xterm")
+	}
+}
+
+// TestClosedPipe is "edged demo -json | head -1".
+func TestClosedPipe(t *testing.T) {
+	socket := testSocket(t)
+	cmd := exec.Command(os.Args[0], append([]string{"demo", "-json", "-every", "1ms", "-socket", socket}, testModel(t)...)...)
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	if _, err := io.ReadFull(out, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v, %s", err, &stderr)
+	}
+	if _, err := os.Lstat(socket); err == nil {
+		t.Error("socket left behind")
+	}
+}
