@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
@@ -277,7 +278,7 @@ func (m *Model) Close() error {
 func (m *Model) Config() Config { return m.config }
 
 // Backend names the kernels in use on this machine.
-func Backend() string { return "portable" }
+func Backend() string { return kernels.Backend() }
 
 // Info are facts about an open model, for people and logs.
 type Info struct {
