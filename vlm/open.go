@@ -239,12 +239,14 @@ func (c Config) Runnable() error {
 	return nil
 }
 
-// fingerprint identifies a model for the states that belong to it: all of its
-// configuration, the list of tensors, and samples of their values. Reading
+// fingerprint identifies a model for the states that belong to it: what of its
+// configuration a memory depends on, the list of tensors, and samples of their
+// values. Reading
 // gigabytes at every start would buy little over that.
 func fingerprint(c Config, f *weights.File) (sum [sha256.Size]byte) {
 	h := sha256.New()
-	c.Name, c.Tokens = "", nil
+	// What only words a question or ends an answer leaves a memory valid.
+	c.Name, c.Tokens, c.Caption, c.Lowercase, c.Stop, c.Views = "", nil, "", false, 0, 0
 	type plain Config // without its String
 	fmt.Fprintf(h, "%+v\n", plain(c))
 	const sample = 64

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -389,6 +390,45 @@ func TestFollow(t *testing.T) {
 	for i := range a {
 		if !slices.Equal(a[i], b[i]) {
 			t.Errorf("logits %d differ", i)
+		}
+	}
+}
+
+// Streams of one model must not disturb each other.
+func TestConcurrentStreams(t *testing.T) {
+	m := open(t, base, func(o *vlm.Options) { o.Threads = 3 })
+	const n = 4
+	watch := func(i uint64) (string, []byte, error) {
+		s, err := m.NewStream()
+		if err != nil {
+			return "", nil, err
+		}
+		for f := range uint64(3) {
+			if err := s.See(context.Background(), picture(i), picture(i+f)); err != nil {
+				return "", nil, err
+			}
+		}
+		a, err := s.Answer(context.Background(), "what moved?", short)
+		return a, s.State(), err
+	}
+	type result struct {
+		text  string
+		state []byte
+		err   error
+	}
+	var got [n]result
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { got[i].text, got[i].state, got[i].err = watch(uint64(i)) })
+	}
+	group.Wait()
+	for i := range n {
+		text, state, err := watch(uint64(i))
+		if err != nil || got[i].err != nil {
+			t.Fatal(err, got[i].err)
+		}
+		if got[i].text != text || !slices.Equal(got[i].state, state) {
+			t.Errorf("stream %d: %q beside others, %q alone", i, got[i].text, text)
 		}
 	}
 }
