@@ -28,7 +28,7 @@ class Config:
     encoder_depth: int = 3
     decoder_depth: int = 3
     vocab: int = 256
-    encoder_tokens: int = 64  # per view, a square
+    encoder_tokens: int = 16  # per view, a square
     decoder_tokens: int = 16  # per view, a square
 
     @property
@@ -177,6 +177,22 @@ class Projector(nn.Module):
 # ---- language model ----
 
 
+def decay_ramp(slowest):
+    """Initial decays (before exp(-exp(.))) of the channels of a head; more of them forget soon than late."""
+    return -0.7 - (-0.7 - slowest) * torch.linspace(0, 1, fused.HEAD) ** 1.3
+
+
+def key_scale(decay):
+    """How strongly a channel writes at first, and its share of the learning rate.
+
+    A channel that remembers n tokens sums n writes, and most tokens of a picture
+    show the same background. Unscaled, old background outweighs everything else
+    in the state by orders of magnitude and the group norm after the read leaves
+    nothing of the rest.
+    """
+    return (8 * torch.exp(decay)).clamp(max=1)
+
+
 class TimeMix(nn.Module):
     """RWKV-6 time mixing; hybrid: blended with a read of the image state."""
 
@@ -190,8 +206,14 @@ class TimeMix(nn.Module):
             setattr(self, "time_maa_" + name, nn.Parameter(1 - ramp**power if layer else 1 - ramp))
         self.time_maa_w1 = _normal(c, 5 * m, std=0.02)
         self.time_maa_w2 = _normal(5, m, c, std=0.05)
-        # Per head from nearly no forgetting (10^4 tokens) to about one token.
-        decay = torch.linspace(-10, -0.5, fused.HEAD).repeat(cfg.heads)
+        # The decoder forgets within 3 to 400 tokens. The encoder remembers the newest frame
+        # sets, and with an eighth of its channels thousands of tokens: with more of
+        # those the sum of all history drowns the present before anything is learnt.
+        decay = torch.linspace(-6, -1, fused.HEAD)
+        if not hybrid:
+            slow = fused.HEAD // 8
+            decay = torch.cat([torch.linspace(-9, -7, slow), torch.linspace(-6, -2, fused.HEAD - slow)])
+        decay = decay.repeat(cfg.heads)
         self.time_decay = nn.Parameter(decay.view(1, 1, c))
         self.time_decay_w1 = _normal(c, d, std=0.02)
         self.time_decay_w2 = _normal(d, c, std=0.05)
@@ -202,6 +224,9 @@ class TimeMix(nn.Module):
         self.gate = _linear(c, c, 1)
         self.output = _linear(c, c, 0.5)
         self.ln_x = nn.GroupNorm(cfg.heads, c, eps=fused.GROUP_NORM_EPS)
+        self.register_buffer("key_rate", key_scale(decay)[:, None], persistent=False)
+        with torch.no_grad():
+            self.key.weight.mul_(self.key_rate)
         self.hybrid = hybrid
         if hybrid:
             self.time_mem_w1 = _normal(c, 2 * m, std=0.02)

@@ -76,6 +76,7 @@ class Flat:
                 view.copy_(p.flatten())
                 p.data = view.view(p.shape)
         self.ema.copy_(self.value)
+        self.key_rates = {n.replace("key_rate", "key.weight"): b for n, b in module.named_buffers() if n.endswith("key_rate")}
         self.decays = torch.cat([torch.full((n,), float(len(s) == 2 and "time_" not in name))
                                  for name, n, s in zip(self.names, self.sizes, self.shapes)])
 
@@ -84,16 +85,19 @@ class Flat:
         for p, g in zip(module.parameters(), self.grads[rank].split(self.sizes)):
             p.grad = g.view(p.shape)
 
-    def rates(self, stage):
-        """Learning rate factor per element: stage 1 trains tower, projector and heads; later the tower at half rate."""
+    def rates(self, stage, tower):
+        """Learning rate factor per element: stage 1 trains tower, projector and heads; later the tower at its own rate."""
         factors = []
         for name, n in zip(self.names, self.sizes):
             vision = name.startswith("model.vit.")
             if stage == 1:
                 f = 1.0 if vision or name.startswith(("heads.", "model.proj.")) else 0.0
             else:
-                f = 0.5 if vision else 1.0
-            factors.append(torch.full((n,), f))
+                f = tower if vision else 1.0
+            factor = torch.full((n,), f)
+            if name in self.key_rates:
+                factor = (factor.view(len(self.key_rates[name]), -1) * self.key_rates[name]).flatten()
+            factors.append(factor)
         return torch.cat(factors)
 
     def state_dict(self, vector):
@@ -152,17 +156,22 @@ def rate(o, clock):
     return peak * scale
 
 
+def share_of_short(o, clock):
+    """Share of streams that live briefly: all of them at first, so that the state is learnt before its upkeep."""
+    return 1.0 if clock.stage == 1 or clock.seconds < o.short * 60 else 0.5
+
+
 class Source:
     """Segments for one worker: two generators (two views, one view) with persistent encoder memory."""
 
-    def __init__(self, o, cfg, rank, generation):
-        self.o, self.sims, self.memory, self.pending, self.count = o, {}, {}, {}, {}
+    def __init__(self, o, cfg, rank, generation, short):
+        self.o, self.sims, self.memory, self.pending, self.short = o, {}, {}, {}, short
         self.random = {k: random.Random(f"{o.seed} {generation} {k}") for k in (1, 2)}
         for k in (1, 2):
             seed = 1000 * generation + 10 * o.seed + rank
             streams = o.streams * (2 if k == 1 else 1)
             self.sims[k] = data.Simulator([o.simgen], seed, "train", streams, k, cfg.image_size, cfg.grid,
-                                          ["-questions", str(o.questions)])
+                                          ["-questions", str(o.questions), *o.gen.split()])
             self.memory[k] = None
 
     def _ask(self, k, stage):
@@ -188,8 +197,10 @@ class Source:
 def forward(whole, vocab, source, segment, k, stage):
     """-> loss, parts {name: float}."""
     model, cfg = whole.model, whole.model.cfg
-    features = model.see(segment.images.flatten(0, 2))
-    parts = losses.patch_losses(whole.heads, segment, features)
+    frozen = stage == 2 and source.o.tower == 0
+    with torch.set_grad_enabled(not frozen):
+        features = model.see(segment.images.flatten(0, 2))
+    parts = {} if frozen else losses.patch_losses(whole.heads, segment, features)
     b, t = segment.B, segment.T
     tokens = model.encoder_tokens(features).reshape(b, t * k * cfg.encoder_tokens, cfg.width)
     if stage == 1:
@@ -251,7 +262,7 @@ def worker(rank, o, cfg, whole, flat, shared, barrier, counts):
     flat.bind(whole, rank)
     vocab = data.Vocabulary(o.vocab)
     clock = Clock(**shared["clock"])
-    source = Source(o, cfg, rank, clock.updates)
+    source = Source(o, cfg, rank, clock.updates, share_of_short(o, clock))
     validation = held_out(o, cfg, rank)
     if rank == 0:
         log = open(o.out / "log.jsonl", "a")
@@ -259,7 +270,7 @@ def worker(rank, o, cfg, whole, flat, shared, barrier, counts):
     else:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN if rank else signal.default_int_handler)
-    factors = flat.rates(clock.stage)
+    factors = flat.rates(clock.stage, o.tower)
     meter, lap = Meter(), time.monotonic()
     last = logged = lap
     saved = clock.total
@@ -285,6 +296,9 @@ def worker(rank, o, cfg, whole, flat, shared, barrier, counts):
                    "minutes": round(clock.total / 60, 2)})
 
     while True:
+        if source.short != share_of_short(o, clock):
+            source.close()
+            source = Source(o, cfg, rank, clock.updates, share_of_short(o, clock))
         k, segment = source.next(clock.stage, clock.steps)
         flat.grads[rank].zero_()
         loss, parts = forward(whole, vocab, source, segment, k, clock.stage)
@@ -323,7 +337,7 @@ def worker(rank, o, cfg, whole, flat, shared, barrier, counts):
         if clock.stage == 1 and clock.seconds >= o.stage1 * 60:
             clock.stage, clock.steps, clock.seconds = 2, 0, 0.0
             evaluated = clock.total
-            factors = flat.rates(2)
+            factors = flat.rates(2, o.tower)
             part = flat.part(rank)
             flat.m[part].zero_()
             flat.v[part].zero_()
@@ -358,12 +372,15 @@ def options():
     p.add_argument("-stage1", type=float, default=8, help="minutes of stage 1")
     p.add_argument("-budget", type=float, default=120, help="minutes of stage 2")
     p.add_argument("-cooldown", type=float, default=30, help="last minutes of stage 2, with falling learning rate")
+    p.add_argument("-short", type=float, default=12, help="first minutes of stage 2, with short streams only")
     p.add_argument("-streams", type=int, default=4, help="streams per worker (twice as many with one view)")
     p.add_argument("-frames", type=lambda s: [int(x) for x in s.split(",")], default=[2, 3, 4, 4, 5, 5],
                    help="frame sets per segment, drawn from this list")
     p.add_argument("-questions", type=int, default=3, help="questions per frame set")
+    p.add_argument("-gen", default="", help="further options of the generator, such as '-short 1 -life 2'")
     p.add_argument("-lr1", type=float, default=2e-3)
     p.add_argument("-lr2", type=float, default=1.3e-3)
+    p.add_argument("-tower", type=float, default=0.5, help="rate of the tower in stage 2 relative to the rest; 0 freezes it")
     p.add_argument("-decay", type=float, default=0.02)
     p.add_argument("-clip", type=float, default=1.0)
     p.add_argument("-seed", type=int, default=1)

@@ -18,7 +18,7 @@ type options struct {
 	streams, views     int
 	size, grid         int
 	questions, longest int
-	short              float64
+	short, life        float64
 }
 
 // segment describes what the pictures show.
@@ -124,7 +124,7 @@ func (g *generator) seed(b int, purpose string, n uint64) uint64 {
 // briefly, so that beginnings are common, the others for long.
 func (g *generator) lifetime(s *stream, b int) int {
 	if float64(b) < g.o.short*float64(g.o.streams) {
-		return 2 + int(-7*math.Log(1-s.rng.Float64()))
+		return 1 + int(-g.o.life*math.Log(1-s.rng.Float64()))
 	}
 	return g.o.longest/4 + s.rng.IntN(1+g.o.longest*3/4)
 }

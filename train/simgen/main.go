@@ -43,7 +43,8 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	fs.IntVar(&o.grid, "grid", 8, "patches along a side (G)")
 	fs.IntVar(&o.questions, "questions", 4, "questions per frame set")
 	fs.IntVar(&o.longest, "long", 400, "frame sets that the longest streams live")
-	fs.Float64Var(&o.short, "short", 0.5, "share of streams that live for about 8 frame sets")
+	fs.Float64Var(&o.short, "short", 0.5, "share of streams that live briefly")
+	fs.Float64Var(&o.life, "life", 8, "frame sets that those live, on average")
 	vocab := fs.Bool("vocab", false, "print the vocabulary file and end")
 	if err := fs.Parse(args); err != nil {
 		return err
