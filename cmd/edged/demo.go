@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -89,6 +91,7 @@ type demo struct {
 	tally   tally
 	ended   atomic.Pointer[error] // the first failed write; the run ends with it
 	cancel  context.CancelFunc
+	begun   chan struct{} // closed when out has begun
 }
 
 // display shows a run to people or programs. Its methods are called one after
@@ -105,9 +108,10 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "edged demo: %v\n", err)
 		return code
 	}
+	defer keepSmall()()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &demo{demoFlags: o, cancel: cancel}
+	d := &demo{demoFlags: o, cancel: cancel, begun: make(chan struct{})}
 	d.out = chooseDisplay(o, stdout, stderr)
 	_, watched := d.out.(*terminalView)
 
@@ -135,13 +139,14 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(exitInput, err)
 	}
-	if err := d.out.begin(d, path); err != nil {
-		d.out.end(nil)
+	if err := daemon.Start(ctx); err != nil {
 		return fail(exitFailed, err)
 	}
-	if err := daemon.Start(ctx); err != nil {
+	err = d.out.begin(d, path) // now that its socket answers
+	close(d.begun)
+	if err != nil {
 		d.out.end(nil)
-		return fail(exitFailed, err)
+		return fail(exitFailed, errors.Join(err, daemon.Close()))
 	}
 	select {
 	case <-ctx.Done():
@@ -161,6 +166,17 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 		return fail(exitFailed, err)
 	}
 	return exitOK
+}
+
+// keepSmall makes the collector keep the heap close to what is in use, which is
+// little and does not grow: weights are no part of it. The default would let it
+// double over hours before the first collection. undo is for tests.
+func keepSmall() (undo func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	old := debug.SetGCPercent(20)
+	return func() { debug.SetGCPercent(old) }
 }
 
 // open makes the views.
@@ -204,6 +220,7 @@ func (d *demo) config(socket string) edge.Config {
 
 // observe scores and shows one frame set.
 func (d *demo) observe(s *edge.Step) {
+	<-d.begun
 	var c *verdict
 	if s.New {
 		c = &verdict{frame: s.Set.Number, text: s.Text, ms: s.MS}

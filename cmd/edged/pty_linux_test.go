@@ -250,3 +250,28 @@ func TestClosedPipe(t *testing.T) {
 		t.Error("socket left behind")
 	}
 }
+
+// TestTerminalFolder plays pictures to their end: the last one stays, and
+// questions are answered, until Ctrl-C.
+func TestTerminalFolder(t *testing.T) {
+	dir, socket := t.TempDir(), testSocket(t)
+	writeFilm(t, dir, 3)
+	args := append([]string{"demo", "-source", dir, "-every", "1ms", "-socket", socket}, testModel(t)...)
+	s, slave := startSession(t, nil, args...)
+	screen := s.until(t, "that was the last picture")
+	if !strings.Contains(screen, "▀▀▀▀") || strings.Contains(screen, "slots") {
+		t.Errorf("screen:\n%s", screen)
+	}
+	if code, out, stderr := runCommand(t, "ask", "-socket", socket, "how many objects are there?"); code != exitOK || out == "" {
+		t.Errorf("ask: code %d, %q, %q", code, out, stderr)
+	}
+	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.end(t, slave); code != exitOK || s.vt.alternate {
+		t.Errorf("code %d", code)
+	}
+	if out := s.vt.normal.String(); !strings.HasPrefix(out, "3 frame sets") {
+		t.Errorf("normal screen: %q", out)
+	}
+}

@@ -30,24 +30,43 @@ func socketPath(flag string) string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("edged-%d", os.Getuid()), "edged.sock")
 }
 
-// demoSocket is the path for a demo to listen at, its folder made. The usual path
-// makes "edged ask" from another terminal just work; where a daemon answers at it
-// already, the demo takes a path of its own. A path that was given is used as it
-// is. undo removes the folder if it was made here.
+// demoSocket is the path for a demo to listen at, its folder made; undo removes
+// the folder if it was made here. A path that was given, by flag or environment,
+// is used as it is. Otherwise the usual path makes "edged ask" from another
+// terminal just work; where a daemon answers at it already, or its folder cannot
+// be had, the demo takes a path of its own.
 func demoSocket(flag string) (path string, undo func(), err error) {
 	path = socketPath(flag)
-	if flag == "" && os.Getenv("EDGED_SOCKET") == "" && answers(path) {
+	if flag != "" || os.Getenv("EDGED_SOCKET") != "" {
+		undo, err = makeFolder(path)
+		return path, undo, err
+	}
+	return freeSocket(path)
+}
+
+func freeSocket(usual string) (path string, undo func(), err error) {
+	path = usual
+	if answers(path) {
 		path = strings.TrimSuffix(path, ".sock") + fmt.Sprintf("-demo-%d.sock", os.Getpid())
 	}
+	if undo, err = makeFolder(path); err == nil {
+		return path, undo, nil
+	}
+	dir, err := os.MkdirTemp("", "edged-demo-")
+	return filepath.Join(dir, "edged.sock"), func() { os.Remove(dir) }, err
+}
+
+// makeFolder makes the folder of a socket, one level deep.
+func makeFolder(path string) (undo func(), err error) {
 	dir := filepath.Dir(path)
 	undo = func() {}
 	switch err := os.Mkdir(dir, 0o700); {
 	case err == nil:
 		undo = func() { os.Remove(dir) }
 	case !os.IsExist(err):
-		return "", undo, fmt.Errorf("folder of the socket: %w", err)
+		return undo, fmt.Errorf("folder of the socket: %w", err)
 	}
-	return path, undo, checkOwner(dir)
+	return undo, checkOwner(dir)
 }
 
 // answers reports whether somebody listens at path.
@@ -83,7 +102,7 @@ func askHint(path string) string {
 	} else if strings.Contains(os.Args[0], "/") {
 		command = os.Args[0] + " ask"
 	}
-	if path != socketPath("") {
+	if path != socketPath("") { // not where ask looks
 		command += " -socket " + path
 	}
 	return command + ` "what left the room?"`

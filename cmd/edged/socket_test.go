@@ -1,0 +1,77 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSocketPath(t *testing.T) {
+	t.Setenv("EDGED_SOCKET", "/env/s")
+	if p := socketPath("/flag/s"); p != "/flag/s" {
+		t.Error(p)
+	}
+	if p := socketPath(""); p != "/env/s" {
+		t.Error(p)
+	}
+	os.Unsetenv("EDGED_SOCKET")
+	p := socketPath("")
+	if os.Getuid() == 0 && p != "/run/edged/edged.sock" || !filepath.IsAbs(p) {
+		t.Error(p)
+	}
+}
+
+func TestFreeSocket(t *testing.T) {
+	dir := filepath.Dir(testSocket(t))
+	usual := filepath.Join(dir, "own", "edged.sock")
+	path, undo, err := freeSocket(usual)
+	if err != nil || path != usual {
+		t.Fatal(path, err)
+	}
+	ln, err := net.Listen("unix", usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, undoOther, err := freeSocket(usual)
+	if err != nil || other == usual || filepath.Dir(other) != filepath.Dir(usual) {
+		t.Error(other, err)
+	}
+	undoOther()
+	if hint := askHint(other); !strings.Contains(hint, "-socket "+other) {
+		t.Error(hint)
+	}
+	ln.Close()
+	undo()
+	if _, err := os.Stat(filepath.Dir(usual)); err == nil {
+		t.Error("folder left behind")
+	}
+
+	// A folder that cannot be made: a path of its own, whose folder goes again.
+	path, undo, err = freeSocket(filepath.Join(dir, "no", "such", "edged.sock"))
+	if err != nil || strings.HasPrefix(path, dir) {
+		t.Error(path, err)
+	}
+	undo()
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Error("folder left behind")
+	}
+}
+
+func TestSocketFolderOfAnother(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "edged-1")
+	t.Setenv("TMPDIR", filepath.Dir(dir))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOwner(dir); err != nil {
+		t.Errorf("own folder: %v", err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOwner(dir); err == nil {
+		t.Error("a folder that all may write to is accepted")
+	}
+}
