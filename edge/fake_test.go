@@ -26,7 +26,8 @@ type fakeModel struct {
 	think func(ctx context.Context) error // called before each piece of an answer
 }
 
-func (m *fakeModel) Name() string { return "fake" }
+func (m *fakeModel) Name() string    { return "fake" }
+func (m *fakeModel) Backend() string { return "none" }
 
 func (m *fakeModel) NewStream() (Stream, error) { return &fakeStream{m: m}, nil }
 

@@ -18,7 +18,7 @@ func (d *Daemon) Welcome(context.Context, *wire.Hello) (*wire.Welcome, error) {
 // Status implements [wire.Handler].
 func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 	return &wire.Status{
-		Version: d.cfg.Version, Model: d.cfg.Model.Name(),
+		Version: d.cfg.Version, Model: d.cfg.Model.Name(), Backend: d.cfg.Model.Backend(),
 		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
 		RSSBytes: ResidentBytes(), StateBytes: d.Stats().Memory,
 		Asking: d.answers.waiting.Load(), Scenes: []wire.SceneStatus{d.scene.report()},

@@ -9,7 +9,8 @@ import (
 
 // Model is what the daemon needs of a model. [VLM] makes one of a *vlm.Model.
 type Model interface {
-	Name() string // for people, from the model file
+	Name() string    // for people, from the model file
+	Backend() string // the kernels in use
 	NewStream() (Stream, error)
 }
 

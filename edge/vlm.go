@@ -14,7 +14,8 @@ func VLM(m *vlm.Model) Model { return vlmModel{m} }
 
 type vlmModel struct{ m *vlm.Model }
 
-func (m vlmModel) Name() string { return m.m.Info().Name }
+func (m vlmModel) Name() string    { return m.m.Info().Name }
+func (m vlmModel) Backend() string { return m.m.Info().Backend }
 
 func (m vlmModel) NewStream() (Stream, error) {
 	s, err := m.m.NewStream()
@@ -30,21 +31,12 @@ type vlmStream struct {
 }
 
 func (s *vlmStream) See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error) {
-	start := time.Now()
 	err = s.s.See(ctx, views...)
-	vision = time.Since(start)
-	if t, ok := any(s.s).(interface{ EncodeTime() time.Duration }); ok {
-		encode = t.EncodeTime()
-	}
-	return vision - encode, encode, err
+	vision, encode = s.s.Times()
+	return vision, encode, err
 }
 
-func (s *vlmStream) ImageState() []float32 {
-	if t, ok := any(s.s).(interface{ ImageState() []float32 }); ok {
-		return t.ImageState()
-	}
-	return nil
-}
+func (s *vlmStream) ImageState() []float32 { return s.s.ImageState() }
 
 func (s *vlmStream) Caption(ctx context.Context) iter.Seq2[string, error] {
 	return s.s.Generate(ctx, s.caption, nil)

@@ -227,7 +227,7 @@ func TestTerminal256(t *testing.T) {
 // TestClosedPipe is "edged demo -json | head -1".
 func TestClosedPipe(t *testing.T) {
 	socket := testSocket(t)
-	cmd := exec.Command(os.Args[0], append([]string{"demo", "-json", "-every", "1ms", "-socket", socket}, testModel(t)...)...)
+	cmd := exec.Command(os.Args[0], append([]string{"demo", "-json", "-frames", "1000", "-socket", socket}, testModel(t)...)...)
 	cmd.Env = append(os.Environ(), asMain+"=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
