@@ -34,6 +34,7 @@ func manyTensors(offset, shape, stride, again string) []byte {
 // TestBombs opens files that are built to make a reader allocate: as many of
 // the cheapest things as are allowed, and floods of single opcodes.
 func TestBombs(t *testing.T) {
+	m := meter(exactMeter)
 	const ones = "(K\x01K\x01K\x01K\x01K\x01" // five of six dimensions
 	entries := []zipFile{{"m/data.pkl", dictOf(pickled{})}, {"m/data/0", string(make([]byte, 24))}}
 	for i := range maxEntries - len(entries) {
@@ -79,12 +80,12 @@ func TestBombs(t *testing.T) {
 		{"gguf texts", true, ggufBytes(magic, uint32(3), uint64(0), uint64(1), "k", uint32(9), uint32(8), uint64(1<<18), make([]byte, 8<<18))},
 		{"gguf lists", true, ggufBytes(magic, uint32(3), uint64(0), uint64(1), "k", uint32(9), uint32(9), uint64(1<<18), make([]byte, 12<<18))},
 	} {
-		if ok := attack(t, c.what, c.data); ok != c.valid {
+		if ok := m.attack(t, c.what, c.data); ok != c.valid {
 			t.Errorf("%s: accepted is %v", c.what, ok)
 		}
 	}
 	index := `{"weight_map":{` + many(maxTensors-1, func(i int) string { return fmt.Sprintf(`"%x":"s",`, i) }) + `"z":"s"}}`
-	if !attackIndex(t, "index", []byte(index)) {
+	if !m.attackIndex(t, "index", []byte(index)) {
 		t.Error("the largest index is refused")
 	}
 }

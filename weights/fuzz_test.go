@@ -26,7 +26,7 @@ func FuzzSafetensors(f *testing.F) {
 
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte(indexSample))
-	f.Fuzz(func(t *testing.T, data []byte) { attackIndex(t, "input", data) })
+	f.Fuzz(func(t *testing.T, data []byte) { meter(quickMeter).attackIndex(t, "input", data) })
 }
 
 func FuzzGGUF(f *testing.F) {
@@ -34,4 +34,4 @@ func FuzzGGUF(f *testing.F) {
 	f.Fuzz(fuzz)
 }
 
-func fuzz(t *testing.T, data []byte) { attack(t, "input", data) }
+func fuzz(t *testing.T, data []byte) { meter(quickMeter).attack(t, "input", data) }

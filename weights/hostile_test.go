@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 )
@@ -15,13 +16,30 @@ import (
 // allocLimit is what opening a file may allocate.
 func allocLimit(size int) uint64 { return 4*uint64(size) + 1<<20 }
 
-// allocated returns the bytes that f allocates. Not for parallel tests.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+// meter returns the bytes allocated so far by the whole process: a test that
+// uses one cannot run in parallel with others.
+type meter func() uint64
+
+// exactMeter stops the world, which takes milliseconds on a busy machine.
+func exactMeter() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// quickMeter misses the newest objects of each size, some 100 KB in all. With
+// it fuzzing runs a thousand times as many inputs.
+func quickMeter() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// used returns the bytes that f allocates.
+func (m meter) used(f func()) uint64 {
+	before := m()
 	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
+	return m() - before
 }
 
 // exercise reads everything that an open file offers and checks that it is
@@ -75,11 +93,11 @@ func exercise(t testing.TB, f *File, size int) {
 
 // attack opens data, which must be refused clearly or be consistent, within
 // the bounds of memory.
-func attack(t testing.TB, what string, data []byte) (ok bool) {
+func (m meter) attack(t testing.TB, what string, data []byte) (ok bool) {
 	t.Helper()
 	var f *File
 	var err error
-	used := allocated(func() { f, err = OpenBytes("f", data) })
+	used := m.used(func() { f, err = OpenBytes("f", data) })
 	if used > allocLimit(len(data)) {
 		t.Fatalf("%s: %d bytes allocated for a file of %d", what, used, len(data))
 	}
@@ -94,10 +112,10 @@ func attack(t testing.TB, what string, data []byte) (ok bool) {
 }
 
 // attackIndex is attack on the index of a sharded set.
-func attackIndex(t testing.TB, what string, data []byte) bool {
+func (m meter) attackIndex(t testing.TB, what string, data []byte) bool {
 	t.Helper()
 	var err error
-	used := allocated(func() { _, err = parseIndex("f", data) })
+	used := m.used(func() { _, err = parseIndex("f", data) })
 	if used > allocLimit(len(data)) {
 		t.Fatalf("%s: %d bytes allocated for an index of %d", what, used, len(data))
 	}
@@ -168,6 +186,7 @@ const indexSample = `{"metadata":{"total_size":12},"weight_map":{"a.weight":"one
 
 // TestMutations damages files of each format a thousand times.
 func TestMutations(t *testing.T) {
+	m := meter(exactMeter)
 	for _, format := range []struct {
 		name   string
 		seeds  [][]byte
@@ -175,12 +194,12 @@ func TestMutations(t *testing.T) {
 	}{
 		{"pth", [][]byte{readTestdata(t, "flat.pth"), readTestdata(t, "strided.pth"), readTestdata(t, "module.pth"), readTestdata(t, "long1.pth"),
 			buildZip(zipOptions{zip64: true}, zipFile{"m/data.pkl", dictOf(pickled{})}, zipFile{"m/data/0", string(make([]byte, 24))}),
-			readTestdata(t, filepath.Base(restHalf))}, attack},
+			readTestdata(t, filepath.Base(restHalf))}, m.attack},
 		{"pickle", [][]byte{pickleOf(t, "flat.pth"), pickleOf(t, "strided.pth"), []byte(dictOf(pickled{numel: "K\x78"}))},
-			func(t testing.TB, what string, b []byte) bool { return attack(t, what, archive(b)) }},
-		{"safetensors", [][]byte{safetensorsSample()}, attack},
-		{"index", [][]byte{[]byte(indexSample)}, attackIndex},
-		{"gguf", [][]byte{readTestdata(t, "ggml.gguf")}, attack},
+			func(t testing.TB, what string, b []byte) bool { return m.attack(t, what, archive(b)) }},
+		{"safetensors", [][]byte{safetensorsSample()}, m.attack},
+		{"index", [][]byte{[]byte(indexSample)}, m.attackIndex},
+		{"gguf", [][]byte{readTestdata(t, "ggml.gguf")}, m.attack},
 	} {
 		t.Run(format.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
