@@ -76,6 +76,9 @@ func TestDemoJSON(t *testing.T) {
 	if e, sl := float64(exact)/float64(len(captions)), float64(right)/float64(total); *s.Exact != e || *s.Slots != sl {
 		t.Errorf("exact %g, slots %g; from the lines %g, %g", *s.Exact, *s.Slots, e, sl)
 	}
+	if testing.Short() {
+		return
+	}
 	_, again, _ := runCommand(t, args...)
 	if other, _ := parseDemo(t, again); texts(other) != texts(captions) {
 		t.Errorf("second run differs:\n%s\n%s", texts(captions), texts(other))
@@ -88,6 +91,9 @@ func TestDemoJSON(t *testing.T) {
 
 // TestDemoAsked compares a run with questions with one without.
 func TestDemoAsked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many frame sets, twice")
+	}
 	socket := testSocket(t)
 	args := append([]string{"demo", "-frames", "12", "-json", "-socket", socket}, testModel(t)...)
 	_, out, _ := runCommand(t, args...)
@@ -269,11 +275,12 @@ func TestRoomLive(t *testing.T) {
 	v := r.views()[0]
 	f, _ := v.Next(t.Context())
 	time.Sleep(55 * time.Millisecond)
+	asked := time.Now()
 	g, err := v.Next(t.Context())
 	if err != nil || g.Seq < f.Seq+4 {
 		t.Errorf("after a pause the view went on with %d: %v", g.Seq, err)
 	}
-	if d := time.Until(g.Time); d > 0 || d < -50*time.Millisecond {
-		t.Errorf("picture of %v", d)
+	if g.Time.Before(asked.Add(-10*time.Millisecond)) || g.Time.After(time.Now()) {
+		t.Errorf("asked at %v, picture of %v", asked, g.Time)
 	}
 }

@@ -49,6 +49,15 @@ func resizeTo(t *testing.T, master *os.File, cols, rows int) {
 	}
 }
 
+// needProcess skips short runs: those are made under emulators that cannot start
+// the test binary again.
+func needProcess(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a process")
+	}
+}
+
 // session is edged at a terminal.
 type session struct {
 	*exec.Cmd
@@ -61,6 +70,7 @@ type session struct {
 
 func startSession(t *testing.T, env []string, args ...string) (*session, *os.File) {
 	t.Helper()
+	needProcess(t)
 	master, slave := pty(t, 80, 24)
 	s := &session{Cmd: exec.Command(os.Args[0], args...), master: master, vt: newVT(t, 80, 24), done: make(chan struct{})}
 	s.Stdin, s.Stdout, s.Stderr = slave, slave, slave
@@ -226,6 +236,7 @@ func TestTerminal256(t *testing.T) {
 
 // TestClosedPipe is "edged demo -json | head -1".
 func TestClosedPipe(t *testing.T) {
+	needProcess(t)
 	socket := testSocket(t)
 	cmd := exec.Command(os.Args[0], append([]string{"demo", "-json", "-frames", "1000", "-socket", socket}, testModel(t)...)...)
 	cmd.Env = append(os.Environ(), asMain+"=1")
