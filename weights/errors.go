@@ -40,7 +40,7 @@ func (e *formatError) Error() string {
 func (e *formatError) Unwrap() error { return ErrFormat }
 
 // maxQuote bounds what an error repeats of a name from a file.
-const maxQuote = 120
+const maxQuote = 64
 
 func quote(s string) string {
 	if len(s) > maxQuote {

@@ -102,7 +102,7 @@ func (m meter) attack(t testing.TB, what string, data []byte) (ok bool) {
 		t.Fatalf("%s: %d bytes allocated for a file of %d", what, used, len(data))
 	}
 	if err != nil {
-		if !errors.Is(err, ErrFormat) || !strings.HasPrefix(err.Error(), "f: ") || len(err.Error()) > 500 {
+		if !errors.Is(err, ErrFormat) || !strings.HasPrefix(err.Error(), "f: ") || len(err.Error()) > 700 {
 			t.Fatalf("%s: unclear error %v", what, err)
 		}
 		return false

@@ -112,5 +112,5 @@ func global(data []byte, off int) (index, length int, err error) {
 			return i, 1 + len(module) + 1 + len(name) + 1, nil
 		}
 	}
-	return 0, 0, errorf(off, "global %q is not allowed", string(module)+"."+string(name))
+	return 0, 0, errorf(off, "global %.64q is not allowed", string(module)+"."+string(name))
 }
