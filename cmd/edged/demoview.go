@@ -17,7 +17,6 @@ type terminalView struct {
 	mu     sync.Mutex
 	screen screen
 	page   page
-	err    error
 
 	winch chan os.Signal
 	stop  func()
