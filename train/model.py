@@ -402,15 +402,19 @@ class Heads(nn.Module):
 
     def __init__(self, cfg):
         super().__init__()
-        joint = (self.SHAPES - 1) * (self.COLOURS - 1) + 1
-        self.sizes = [self.SHAPES, self.COLOURS, joint, 2]
+        self.joint = (self.SHAPES - 1) * (self.COLOURS - 1) + 1
+        self.sizes = [self.SHAPES, self.COLOURS, self.joint, 2]
         self.patch = Linear(cfg.vit_width, sum(self.sizes))
-        self.cell = Linear(cfg.width, 2)
+        self.cell = Linear(cfg.width, self.joint + 2)
         self.motion = Linear(cfg.width, self.MOTIONS + 4)
 
     def patches(self, features):
         """Logits of shape, colour, joint class, and the position."""
         return self.patch(features).split(self.sizes, -1)
+
+    def cells(self, tokens):
+        """Logits of the joint class, and the position."""
+        return self.cell(tokens).split([self.joint, 2], -1)
 
     def motions(self, hidden):
         """Motion logits, previous position, displacement."""

@@ -44,8 +44,8 @@ EMA = 0.999
 WORKERS = 2
 TEXT_WEIGHT = 1.0
 PATCH_WEIGHTS = {"shape": 0.1, "colour": 0.1, "joint": 0.2, "place": 0.4}
-CELL_WEIGHTS = {"cell": 0.4, "motion": 0.2, "before": 0.4, "moved": 0.8}
-STAGE1_WEIGHTS = {"shape": 1, "colour": 1, "joint": 1, "place": 2, "cell": 2}
+CELL_WEIGHTS = {"cell_what": 0.2, "cell": 0.4, "motion": 0.2, "before": 0.4, "moved": 0.8}
+STAGE1_WEIGHTS = {"shape": 1, "colour": 1, "joint": 1, "place": 2, "cell_what": 1, "cell": 2}
 
 
 class Whole(torch.nn.Module):
@@ -104,7 +104,13 @@ class Flat:
         return {n: v.view(s).clone() for n, v, s in zip(self.names, vector.split(self.sizes), self.shapes)}
 
     def load(self, vector, state):
-        vector.copy_(torch.cat([state[n].flatten() for n in self.names]))
+        """Auxiliary heads that the checkpoint has in another size, or not at all, keep their values."""
+        for name, view, shape in zip(self.names, vector.split(self.sizes), self.shapes):
+            saved = state.get(name) if name.startswith("heads.") else state[name]
+            if saved is not None and saved.shape == shape:
+                view.copy_(saved.flatten())
+            elif not name.startswith("heads."):
+                raise ValueError(f"checkpoint has {name} as {tuple(saved.shape)}, want {tuple(shape)}")
 
     def part(self, rank):
         edge = [self.size * i // WORKERS for i in range(WORKERS + 1)]
@@ -271,8 +277,8 @@ def worker(rank, o, cfg, whole, flat, shared, barrier, counts):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN if rank else signal.default_int_handler)
     factors = flat.rates(clock.stage, o.tower)
-    meter, lap = Meter(), time.monotonic()
-    last = logged = lap
+    meter = Meter()
+    last = logged = time.monotonic()
     saved = clock.total
     evaluated = clock.total
     logged_updates, logged_sets = clock.updates, clock.sets
