@@ -179,11 +179,7 @@ func refPictures(source string, views int) ([][]image.Image, error) {
 			continue
 		}
 		path := filepath.Join(source, e.Name())
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		img, err := preprocess.Decode(data, nil)
+		img, err := preprocess.DecodeFile(path, nil)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
