@@ -59,7 +59,8 @@ def patch_losses(heads, segment, features):
 
 
 def cell_losses(heads, segment, tokens, hidden, grid):
-    """Class and position from the encoder's input tokens; motion from hidden (None: left out).
+    """Class and position from the encoder's input tokens; from hidden (None: left out) the motion,
+    and what each cell showed in the frame set before, without which departures are hardly learnt.
 
     With the position alone the projector would keep nothing else: trained so, it
     put 97 % of its variance into three directions and colour was gone.
@@ -75,6 +76,13 @@ def cell_losses(heads, segment, tokens, hidden, grid):
     out = {"cell_what": F.cross_entropy(what, joint), "cell": _position(at, _pick(segment.axes, cells)[on])}
     if hidden is None:
         return out
+    if t > 1:
+        was = _joint(_pick(segment.shape, cells), _pick(segment.colour, cells)).view(b, t, -1)[:, :-1].flatten()
+        logits = heads.past(hidden.reshape(b, t, -1, hidden.shape[-1])[:, 1:].flatten(0, 2))
+        weight = torch.where(was > 0, 1.0, BACKGROUND)
+        out["past"] = (F.cross_entropy(logits, was, reduction="none") * weight).sum() / weight.sum()
+        with torch.no_grad():
+            out["past_right"] = (logits.argmax(-1) == was)[was > 0].float().mean()
     on = ((cells > 0) & segment.seen[:, :, None, None]).flatten()
     if not on.any():
         return out
@@ -101,6 +109,8 @@ def text_losses(batch, logits):
         right = (wrong == 0).float()
     per = {}
     for i, kind in enumerate(batch.kinds):
+        if kind in ("left", "entered", "moved") and not batch.truth[i].startswith("nothing"):
+            kind += " something"
         per.setdefault(kind, []).append(i)
     parts = {kind: (loss[i].mean().item(), right[i].mean().item()) for kind, i in per.items()}
     return each.mean(), parts

@@ -407,6 +407,7 @@ class Heads(nn.Module):
         self.patch = Linear(cfg.vit_width, sum(self.sizes))
         self.cell = Linear(cfg.width, self.joint + 2)
         self.motion = Linear(cfg.width, self.MOTIONS + 4)
+        self.past = Linear(cfg.width, self.joint)
 
     def patches(self, features):
         """Logits of shape, colour, joint class, and the position."""

@@ -44,7 +44,7 @@ EMA = 0.999
 WORKERS = 2
 TEXT_WEIGHT = 1.0
 PATCH_WEIGHTS = {"shape": 0.1, "colour": 0.1, "joint": 0.2, "place": 0.4}
-CELL_WEIGHTS = {"cell_what": 0.2, "cell": 0.4, "motion": 0.2, "before": 0.4, "moved": 0.8}
+CELL_WEIGHTS = {"cell_what": 0.2, "cell": 0.4, "motion": 0.2, "past": 0.3, "before": 0.4, "moved": 0.8}
 STAGE1_WEIGHTS = {"shape": 1, "colour": 1, "joint": 1, "place": 2, "cell_what": 1, "cell": 2}
 
 
