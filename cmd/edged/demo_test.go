@@ -53,7 +53,7 @@ func texts(captions []demoCaption) string {
 }
 
 func TestDemoJSON(t *testing.T) {
-	args := append([]string{"demo", "-frames", "6", "-seed", "5", "-json", "-socket", testSocket(t)}, testModel(t)...)
+	args := []string{"demo", "-frames", "6", "-seed", "5", "-json", "-socket", testSocket(t)}
 	code, out, stderr := runCommand(t, args...)
 	if code != exitOK || stderr != "" {
 		t.Fatalf("code %d, stderr %q", code, stderr)
@@ -95,7 +95,7 @@ func TestDemoAsked(t *testing.T) {
 		t.Skip("many frame sets, twice")
 	}
 	socket := testSocket(t)
-	args := append([]string{"demo", "-frames", "12", "-json", "-socket", socket}, testModel(t)...)
+	args := []string{"demo", "-frames", "12", "-json", "-socket", socket}
 	_, out, _ := runCommand(t, args...)
 	quiet, _ := parseDemo(t, out)
 
@@ -190,7 +190,7 @@ func TestDemoFolder(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "side", "3.png"), 500); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"demo", "-source", dir, "-every", "1ms", "-json", "-socket", testSocket(t)}, testModel(t)...)
+	args := []string{"demo", "-source", dir, "-every", "1ms", "-json", "-socket", testSocket(t)}
 	code, out, stderr := runCommand(t, args...)
 	if code != exitOK || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "3.png") {
 		t.Errorf("code %d, stderr %q", code, stderr)
@@ -208,7 +208,7 @@ func TestDemoFolder(t *testing.T) {
 
 func TestDemoText(t *testing.T) {
 	socket := testSocket(t)
-	code, out, stderr := runCommand(t, append([]string{"demo", "-frames", "2", "-socket", socket}, testModel(t)...)...)
+	code, out, stderr := runCommand(t, "demo", "-frames", "2", "-socket", socket)
 	if code != exitOK || stderr != "" {
 		t.Errorf("code %d, stderr %q", code, stderr)
 	}
@@ -220,7 +220,7 @@ func TestDemoText(t *testing.T) {
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("socket left behind")
 	}
-	code, out, _ = runCommand(t, append([]string{"demo", "-frames", "2", "-quiet", "-socket", socket}, testModel(t)...)...)
+	code, out, _ = runCommand(t, "demo", "-frames", "2", "-quiet", "-socket", socket)
 	if code != exitOK || strings.Count(out, "\n") != 1 {
 		t.Errorf("-quiet: code %d, %q", code, out)
 	}

@@ -20,20 +20,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// testModel returns the flags for a model that can caption: none when one is
-// embedded, else the one named by EDGED_TEST_MODEL.
-func testModel(t *testing.T) []string {
-	t.Helper()
-	if _, err := embedded.Open("model/" + embeddedNames[0] + ".gguf"); err == nil {
-		return nil
-	}
-	if path := os.Getenv("EDGED_TEST_MODEL"); path != "" {
-		return []string{"-model", path}
-	}
-	t.Skip("no embedded model, and EDGED_TEST_MODEL is not set")
-	return nil
-}
-
 // command runs edged in process.
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()

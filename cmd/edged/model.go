@@ -1,7 +1,7 @@
 package main
 
 import (
-	"embed"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,33 +10,30 @@ import (
 	"github.com/visualrwkv/edged/vlm"
 )
 
-//go:embed model
-var embedded embed.FS
+// The models stay where the binary is mapped: as byte slices they cost no heap.
+var (
+	//go:embed model/demo-int8.gguf
+	demoInt8 []byte
+	//go:embed model/demo-int4.gguf
+	demoInt4 []byte
+)
 
-// embeddedNames are the models inside the binary; -model takes these names
-// besides paths. The first is the default.
-var embeddedNames = []string{"demo-int8", "demo-int4"}
+// embedded are the models inside the binary; -model takes these names besides
+// paths. The first is the default.
+var embedded = []struct {
+	name string
+	data []byte
+}{{"demo-int8", demoInt8}, {"demo-int4", demoInt4}}
 
 const modelHelp = "model `file`, or demo-int8 or demo-int4, which are in the binary"
 
 // openModel opens a file, or a model of the binary when name is one of theirs
 // or empty.
 func openModel(name string, o *vlm.Options) (*vlm.Model, error) {
-	if name == "" {
-		name = embeddedNames[0]
-	}
-	for _, e := range embeddedNames {
-		if name != e {
-			continue
+	for _, e := range embedded {
+		if name == e.name || name == "" {
+			return vlm.OpenBytes(e.name, e.data, o)
 		}
-		data, err := embedded.ReadFile("model/" + e + ".gguf")
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("this binary was built without the model %s: give one with -model", e)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return vlm.OpenBytes(e, data, o)
 	}
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file", name)

@@ -145,7 +145,7 @@ func (s *session) end(t *testing.T, slave *os.File) (code int) {
 
 func TestTerminalDemo(t *testing.T) {
 	socket := testSocket(t)
-	args := append([]string{"demo", "-every", "20ms", "-socket", socket}, testModel(t)...)
+	args := []string{"demo", "-every", "20ms", "-socket", socket}
 	s, slave := startSession(t, nil, args...)
 	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 	if err != nil {
@@ -212,7 +212,7 @@ func TestTerminalDemo(t *testing.T) {
 
 func TestTerminalWithoutColors(t *testing.T) {
 	for _, env := range []string{"NO_COLOR=1", "TERM=dumb"} {
-		args := append([]string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}, testModel(t)...)
+		args := []string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}
 		s, slave := startSession(t, []string{env}, args...)
 		if code := s.end(t, slave); code != exitOK {
 			t.Errorf("%s: code %d", env, code)
@@ -224,7 +224,7 @@ func TestTerminalWithoutColors(t *testing.T) {
 }
 
 func TestTerminal256(t *testing.T) {
-	args := append([]string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}, testModel(t)...)
+	args := []string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}
 	s, slave := startSession(t, []string{"COLORTERM="}, args...)
 	if code := s.end(t, slave); code != exitOK {
 		t.Errorf("code %d", code)
@@ -238,7 +238,7 @@ func TestTerminal256(t *testing.T) {
 func TestClosedPipe(t *testing.T) {
 	needProcess(t)
 	socket := testSocket(t)
-	cmd := exec.Command(os.Args[0], append([]string{"demo", "-json", "-frames", "1000", "-socket", socket}, testModel(t)...)...)
+	cmd := exec.Command(os.Args[0], "demo", "-json", "-frames", "1000", "-socket", socket)
 	cmd.Env = append(os.Environ(), asMain+"=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -267,7 +267,7 @@ func TestClosedPipe(t *testing.T) {
 func TestTerminalFolder(t *testing.T) {
 	dir, socket := t.TempDir(), testSocket(t)
 	writeFilm(t, dir, 3)
-	args := append([]string{"demo", "-source", dir, "-every", "1ms", "-socket", socket}, testModel(t)...)
+	args := []string{"demo", "-source", dir, "-every", "1ms", "-socket", socket}
 	s, slave := startSession(t, nil, args...)
 	screen := s.until(t, "that was the last picture")
 	if !strings.Contains(screen, "▀▀▀▀") || strings.Contains(screen, "slots") {
