@@ -59,6 +59,8 @@ class Segment:
     reset bool [B]; seen [B,T]: an earlier frame set exists; texts[b][t]: list of
     (kind, question, answer), the caption first. shape, colour, motion [B,T,M+1]
     and axes, prev [B,T,K,M+1,2] describe object m+1, entry 0 the background.
+    left, came [B,T,2]: shape and colour of the newest departure and arrival,
+    counted from 1, zeros before the first.
     """
 
     def __init__(self, header, images, patches):
@@ -71,6 +73,7 @@ class Segment:
         m = 1 + max(len(i["objects"]) for row in header["items"] for i in row)
         shape, colour, motion = (np.zeros((b, t, m), np.int64) for _ in range(3))
         axes, prev = (np.zeros((b, t, k, m, 2), np.float32) for _ in range(2))
+        left, came = (np.zeros((b, t, 2), np.int64) for _ in range(2))
         self.texts = [[None] * t for _ in range(b)]
         for ti, row in enumerate(header["items"]):
             for bi, item in enumerate(row):
@@ -80,9 +83,12 @@ class Segment:
                     motion[bi, ti, oi] = o["motion"]
                     axes[bi, ti, :, oi] = o["axes"]
                     prev[bi, ti, :, oi] = o["prev"]
+                for to, event in ((left, item["left"]), (came, item["came"])):
+                    if event:
+                        to[bi, ti] = np.add(event, 1)
                 self.texts[bi][ti] = [("caption", CAPTION, item["caption"])] + [tuple(q) for q in item["questions"]]
-        self.shape, self.colour, self.motion, self.axes, self.prev = map(
-            torch.from_numpy, (shape, colour, motion, axes, prev))
+        self.shape, self.colour, self.motion, self.axes, self.prev, self.left, self.came = map(
+            torch.from_numpy, (shape, colour, motion, axes, prev, left, came))
 
 
 class Simulator:

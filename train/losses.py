@@ -98,6 +98,29 @@ def cell_losses(heads, segment, tokens, hidden, grid):
     return out
 
 
+def event_losses(heads, segment, hidden):
+    """What is in the room and was in the frame set before, and the newest departure and arrival,
+    from the mean of hidden [B, T*K*q^2, C] over the second half of each frame set.
+
+    Without these losses the encoder tells which shape left but forgets its colour.
+    """
+    b, t = segment.B, segment.T
+    per = hidden.view(b, t, -1, hidden.shape[-1])
+    now, before, left, came = heads.memories(per[:, :, per.shape[2] // 2 :].mean(2).flatten(0, 1))
+    present = torch.zeros(b, t, Heads.SHAPES, dtype=torch.long).scatter_(2, segment.shape, segment.colour)[:, :, 1:]
+    out = {"now": F.cross_entropy(now, present.flatten(0, 1))}
+    if t > 1:
+        later = before.view(b, t, *before.shape[1:])[:, 1:].flatten(0, 1)
+        out["then"] = F.cross_entropy(later, present[:, :-1].flatten(0, 1))
+    for name, logits, event in (("gone", left, segment.left), ("came", came, segment.came)):
+        wanted = _joint(event[..., 0], event[..., 1]).flatten()
+        out[name] = F.cross_entropy(logits, wanted)
+        some = wanted > 0
+        if some.any():
+            out[name + "_right"] = (logits.argmax(-1) == wanted)[some].float().mean()
+    return out
+
+
 def text_losses(batch, logits):
     """Mean cross-entropy of all answer tokens, and per kind of text its loss and exact answers (teacher forced)."""
     each = F.cross_entropy(logits, batch.target, reduction="none")

@@ -25,7 +25,7 @@ class Config:
     ffn: int = 448
     mix_lora: int = 16
     decay_lora: int = 32
-    encoder_depth: int = 3
+    encoder_depth: int = 4
     decoder_depth: int = 3
     vocab: int = 256
     encoder_tokens: int = 16  # per view, a square
@@ -318,6 +318,19 @@ class StateEncoder(nn.Module):
         return [(torch.zeros(streams, c.heads, fused.HEAD, fused.HEAD), torch.zeros(streams, c.width),
                  torch.zeros(streams, c.width)) for _ in self.blocks]
 
+    @torch.no_grad()
+    def centre(self, tokens, index):
+        """Makes what block index mixes average zero over tokens [B, L, C]. A channel that never
+        forgets then does not fill with the picture of the empty room."""
+        b, l, c = tokens.shape
+        layout = fused.Layout([l] * b)
+        x = self.blocks[0].ln0(tokens.reshape(b * l, c))
+        for block in self.blocks[:index]:
+            x = x + block.att(layout, block.ln1(x))[0]
+            x = x + block.ffn(layout, block.ln2(x))
+        norm = self.blocks[index].ln1
+        norm.bias -= norm(x).mean(0)
+
     def forward(self, tokens, memory, period):
         """tokens [B, L, C], L a multiple of period -> (image states [B, L/period, H,N,N] after every
         period tokens, hidden [B, L, C] of the block before the last, new memory)."""
@@ -408,6 +421,7 @@ class Heads(nn.Module):
         self.cell = Linear(cfg.width, self.joint + 2)
         self.motion = Linear(cfg.width, self.MOTIONS + 4)
         self.past = Linear(cfg.width, self.joint)
+        self.events = nn.Sequential(nn.LayerNorm(cfg.width), Linear(cfg.width, 2 * (self.SHAPES - 1) * self.COLOURS + 2 * self.joint))
 
     def patches(self, features):
         """Logits of shape, colour, joint class, and the position."""
@@ -420,3 +434,10 @@ class Heads(nn.Module):
     def motions(self, hidden):
         """Motion logits, previous position, displacement."""
         return self.motion(hidden).split([self.MOTIONS, 2, 2], -1)
+
+    def memories(self, summary):
+        """Of a frame set's summary [n, C]: logits of the colour of each shape now and in the frame
+        set before [n, colour, shape] (colour 0: absent), and of the newest departure and arrival."""
+        table = (self.SHAPES - 1) * self.COLOURS
+        now, before, left, came = self.events(summary).split([table, table, self.joint, self.joint], -1)
+        return now.view(-1, self.COLOURS, self.SHAPES - 1), before.view(-1, self.COLOURS, self.SHAPES - 1), left, came

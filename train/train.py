@@ -45,6 +45,7 @@ WORKERS = 2
 TEXT_WEIGHT = 1.0
 PATCH_WEIGHTS = {"shape": 0.1, "colour": 0.1, "joint": 0.2, "place": 0.4}
 CELL_WEIGHTS = {"cell_what": 0.2, "cell": 0.4, "motion": 0.2, "past": 0.3, "before": 0.4, "moved": 0.8}
+EVENT_WEIGHTS = {"now": 0.2, "then": 0.3, "gone": 0.3, "came": 0.2}
 STAGE1_WEIGHTS = {"shape": 1, "colour": 1, "joint": 1, "place": 2, "cell_what": 1, "cell": 2}
 
 
@@ -96,7 +97,7 @@ class Flat:
                 f = tower if vision else 1.0
             factor = torch.full((n,), f)
             if name in self.key_rates:
-                factor = (factor.view(len(self.key_rates[name]), -1) * self.key_rates[name]).flatten()
+                factor = (factor.view(len(self.key_rates[name]), -1) * self.key_rates[name].sqrt()).flatten()
             factors.append(factor)
         return torch.cat(factors)
 
@@ -216,12 +217,13 @@ def forward(whole, vocab, source, segment, k, stage):
     states, hidden, source.memory[k] = model.state_encoder(
         tokens, evaluate.restart(memory, segment.reset), k * cfg.encoder_tokens)
     parts.update(losses.cell_losses(whole.heads, segment, tokens, hidden, cfg.grid))
+    parts.update(losses.event_losses(whole.heads, segment, hidden))
     batch = data.Batch(vocab, segment, cfg.decoder_tokens)
     x = model.rwkv.embed(batch.ids, batch.at, model.image_tokens(features).flatten(0, 1))
     x, _ = model.rwkv(batch.layout, x, states.flatten(0, 1))
     text, kinds = losses.text_losses(batch, model.rwkv.head(x[batch.where]))
     loss = TEXT_WEIGHT * text
-    for name, w in {**PATCH_WEIGHTS, **CELL_WEIGHTS}.items():
+    for name, w in {**PATCH_WEIGHTS, **CELL_WEIGHTS, **EVENT_WEIGHTS}.items():
         if name in parts:
             loss = loss + w * parts[name]
     parts["text"] = text
@@ -370,6 +372,34 @@ def save(o, flat, clock, cfg, name):
     os.replace(part, o.out / name)
 
 
+def deepened(saved, fresh, depth, added):
+    """State of an encoder with blocks added before the last: theirs from fresh, their outputs made small."""
+    out = {n: t for n, t in saved.items() if not n.startswith("model.state_encoder.blocks.")}
+    for name, tensor in fresh.items():
+        head, _, rest = name.partition("model.state_encoder.blocks.")
+        if head or not rest:
+            continue
+        block, leaf = rest.split(".", 1)
+        block = int(block)
+        if block >= depth - 1 - added and block < depth - 1:
+            out[name] = tensor * (0.2 if leaf in ("att.output.weight", "ffn.value.weight") else 1)
+        else:
+            old = block if block < depth - 1 else block - added
+            out[name] = saved[f"model.state_encoder.blocks.{old}.{leaf}"]
+    return out
+
+
+def centre(o, model, index):
+    """Centres encoder block index on a few scenes."""
+    sim = data.Simulator([o.simgen], o.seed, "train", 16, 2, model.cfg.image_size, model.cfg.grid)
+    sim.request(4)
+    segment = sim.receive()
+    sim.close()
+    with torch.no_grad():
+        tokens = model.encoder_tokens(model.see(segment.images.flatten(0, 2)))
+    model.state_encoder.centre(tokens.reshape(segment.B, -1, model.cfg.width), index)
+
+
 def options():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("-simgen", required=True, help="generator built from train/simgen")
@@ -408,12 +438,20 @@ def main():
     saved = None
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location="cpu")
-        cfg, clock = Config(**saved["config"]), Clock(**saved["clock"])
+        depth = max(cfg.encoder_depth, saved["config"]["encoder_depth"])
+        cfg, clock = Config(**{**saved["config"], "encoder_depth": depth}), Clock(**saved["clock"])
     whole = Whole(cfg)
     flat = Flat(whole)
     if saved:
+        added = depth - saved["config"]["encoder_depth"]
+        for key in ("last", "ema", "m", "v") if added else ():
+            saved[key] = deepened(saved[key], flat.state_dict(flat.value if key in ("last", "ema") else flat.m), depth, added)
         for vector, key in ((flat.value, "last"), (flat.ema, "ema"), (flat.m, "m"), (flat.v, "v")):
             flat.load(vector, saved[key])
+        for index in range(depth - 1 - added, depth - 1):
+            centre(o, whole.model, index)
+        if added:
+            flat.ema.copy_(flat.value)
     shared = {"clock": dataclasses.asdict(clock)}
     for name in ("rate", "elapsed", "stop", "halt"):
         shared[name] = torch.zeros((), dtype=torch.float64).share_memory_()

@@ -14,7 +14,8 @@ type QA struct {
 }
 
 // Kinds lists the kinds of question that count in an evaluation. Ask also knows
-// "describe", whose answer is the caption.
+// "describe", whose answer is the caption, and "hidden", the colour of an object
+// that only one of two cameras sees.
 var Kinds = []string{"count", "colour", "exist", "camera", "motion", "moved", "where", "relation", "left", "entered", "changed"}
 
 var numbers = []string{"none", "one", "two", "three", "four"}
@@ -75,6 +76,13 @@ func (w *World) ask(rng *rand.Rand, kind string) (question, answer string, ok bo
 		return say("changed", "", ""), w.changes(), true
 	case "describe":
 		return say("describe", "", ""), w.Caption(), true
+	case "hidden":
+		for _, i := range rng.Perm(n) {
+			if len(w.cams) > 1 && w.seenBy(i) != 3 {
+				return say("colour", w.objs[i].Shape.String(), ""), w.objs[i].Color.String(), true
+			}
+		}
+		return "", "", false
 	}
 	// The rest asks about one object; now and then about one that is not there.
 	if kind != "camera" && kind != "relation" && rng.IntN(14) == 0 {

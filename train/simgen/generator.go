@@ -33,6 +33,8 @@ type segment struct {
 
 type item struct {
 	Objects   []object    `json:"objects"`
+	Left      []int       `json:"left"` // shape and colour of the newest departure; empty: none yet
+	Came      []int       `json:"came"` // and of the newest arrival
 	Caption   string      `json:"caption"`
 	Questions [][3]string `json:"questions"` // kind, question, answer
 }
@@ -46,8 +48,8 @@ type object struct {
 }
 
 // kinds is what questions are drawn from; what is hard or rare stands twice.
-var kinds = []string{"count", "colour", "exist", "camera", "camera", "motion", "motion", "moved", "moved",
-	"where", "relation", "relation", "left", "entered", "changed", "describe"}
+var kinds = []string{"count", "colour", "hidden", "exist", "exist", "camera", "camera", "motion", "motion", "moved", "moved",
+	"where", "relation", "relation", "left", "left", "entered", "entered", "changed", "changed", "describe"}
 
 // An empty room is drawn once for several worlds.
 const roomLife, roomShift = 4, 3
@@ -86,7 +88,7 @@ func newGenerator(o options) (*generator, error) {
 
 // pictureSizes are what cameras deliver; small ones are drawn more often because
 // they cost less.
-var pictureSizes = [][2]int{{128, 96}, {128, 96}, {128, 96}, {160, 120}, {160, 120}, {240, 180}}
+var pictureSizes = [][2]int{{128, 96}, {128, 96}, {128, 96}, {160, 120}, {160, 120}, {240, 180}, {320, 240}}
 
 // restart begins a new world in place of stream b.
 func (g *generator) restart(s *stream, b int) error {
@@ -205,7 +207,7 @@ func (g *generator) draw(s *stream, k int, picture, patches []byte) error {
 func (g *generator) describe(s *stream) item {
 	w := s.world
 	g.objs = w.Objects(g.objs[:0])
-	it := item{Caption: w.Caption(), Objects: []object{}}
+	it := item{Caption: w.Caption(), Objects: []object{}, Left: event(w.LastLeft()), Came: event(w.LastEntered())}
 	for i, o := range g.objs {
 		ob := object{Shape: o.Shape, Color: o.Color, Motion: w.Motion(i)}
 		p := w.Previous(i)
@@ -229,4 +231,11 @@ func (g *generator) describe(s *stream) item {
 		it.Questions = append(it.Questions, [3]string{q.Kind, q.Question, q.Answer})
 	}
 	return it
+}
+
+func event(e *sim.Event) []int {
+	if e == nil {
+		return []int{}
+	}
+	return []int{int(e.Object.Shape), int(e.Object.Color)}
 }
