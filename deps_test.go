@@ -20,7 +20,9 @@ const module = "github.com/visualrwkv/edged/"
 // is a decision about the design.
 var imports = map[string]string{
 	"kernels/portable":        "",
-	"kernels":                 "kernels/portable golang.org/x/sys/cpu",
+	"kernels/avx":             "",
+	"kernels/neon":            "",
+	"kernels":                 "kernels/portable kernels/avx kernels/neon golang.org/x/sys/cpu",
 	"quant":                   "kernels",
 	"weights/internal/pickle": "",
 	"weights":                 "weights/internal/pickle golang.org/x/sys/unix",

@@ -32,31 +32,41 @@ func checkDecode(op string, dst []float32, src []byte, unit, unitBytes int) {
 }
 
 // DecodeF32 reads little-endian float32 values of any alignment.
+//
+//go:noinline
 func DecodeF32(dst []float32, src []byte) {
 	checkDecode("DecodeF32", dst, src, 1, 4)
-	portable.DecodeF32(dst, src)
+	decodeF32(dst, src)
 }
 
 // DecodeF16 reads little-endian half-precision values.
+//
+//go:noinline
 func DecodeF16(dst []float32, src []byte) {
 	checkDecode("DecodeF16", dst, src, 1, 2)
-	portable.DecodeF16(dst, src)
+	decodeF16(dst, src)
 }
 
 // DecodeBF16 reads little-endian bfloat16 values.
+//
+//go:noinline
 func DecodeBF16(dst []float32, src []byte) {
 	checkDecode("DecodeBF16", dst, src, 1, 2)
-	portable.DecodeBF16(dst, src)
+	decodeBF16(dst, src)
 }
 
 // DecodeQ8 expands Q8_0 blocks; len(dst) is a multiple of 32.
+//
+//go:noinline
 func DecodeQ8(dst []float32, src []byte) {
 	checkDecode("DecodeQ8", dst, src, Block, Q8Bytes)
-	portable.DecodeQ8(dst, src)
+	decodeQ8(dst, src)
 }
 
 // DecodeQ4 expands Q4_0 blocks; len(dst) is a multiple of 32.
+//
+//go:noinline
 func DecodeQ4(dst []float32, src []byte) {
 	checkDecode("DecodeQ4", dst, src, Block, Q4Bytes)
-	portable.DecodeQ4(dst, src)
+	decodeQ4(dst, src)
 }

@@ -1,7 +1,7 @@
 // Package kernels is the seam between the model and the code that computes:
 // one exported function per operation, on plain slices, with the lengths
-// checked here once. Which implementation runs is decided by the CPU; today
-// that is package kernels/portable everywhere.
+// checked here once. Which implementation runs is decided by the CPU, or by the
+// environment variable EDGED_KERNELS; the oracle of all is kernels/portable.
 //
 // A length that does not match is a bug of the caller and panics. Unless said
 // otherwise dst may be the very slice of an input (same first element), but may
@@ -13,6 +13,8 @@
 // stop it; the exported functions are therefore ordinary Go functions with a
 // stack check, and are marked noinline so that they stay that.
 //
-// The build tag purego is reserved: with it only the portable implementation is
-// compiled.
+// An exported function calls the function of the same name in lower case, of which
+// each architecture has its own in impl_GOARCH.go: a switch on the level of the
+// implementation in use, and a direct call. With the build tag purego only the
+// portable implementation is compiled.
 package kernels

@@ -10,6 +10,7 @@ package kernels
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -39,8 +40,22 @@ func TestSelect(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	all := Backends()
+	if Backend() == "" || choose("abacus").name != all[0] || choose("portable").name != "portable" {
+		t.Errorf("%q in use of %q", Backend(), all)
+	}
 	if all[len(all)-1] != "portable" {
 		t.Errorf("backends %q do not end in portable", all)
+	}
+}
+
+// TestBackend lets a run insist on the implementation it is meant to test.
+func TestBackend(t *testing.T) {
+	want := os.Getenv("EDGED_TEST_BACKEND")
+	if want == "" {
+		t.Skip("EDGED_TEST_BACKEND does not ask for one of ", Backends())
+	}
+	if Backend() != want {
+		t.Errorf("%s is in use, want %s; there are %q", Backend(), want, Backends())
 	}
 }
 

@@ -1,10 +1,6 @@
 package kernels
 
-import (
-	"fmt"
-
-	"github.com/visualrwkv/edged/kernels/portable"
-)
+import "fmt"
 
 // WKV6Step advances the RWKV-6 recurrence by one token, in place:
 //
@@ -19,7 +15,7 @@ func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
 	n := heads * size
 	same("WKV6Step", n, len(y), len(r), len(k), len(v), len(w), len(u))
 	same("WKV6Step", n*size, len(state))
-	portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
+	wkv6Step(y, state, r, k, v, w, u, heads, size)
 }
 
 // WKV6 is WKV6Step for steps tokens, with the same bits. Token t of y, r, k, v and
@@ -38,7 +34,7 @@ func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	}
 	same("WKV6", heads*size, len(u))
 	same("WKV6", heads*size*size, len(state))
-	portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
+	wkv6(y, state, r, k, v, w, u, steps, stride, heads, size)
 }
 
 // StateRead sets p[j] = Σ_i q[i]*S[i,j] for each head: what hybrid and cross mixing
@@ -48,7 +44,7 @@ func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 func StateRead(p, state, q []float32, heads, size int) {
 	same("StateRead", heads*size, len(p), len(q))
 	same("StateRead", heads*size*size, len(state))
-	portable.StateRead(p, state, q, heads, size)
+	stateRead(p, state, q, heads, size)
 }
 
 // LowRank sets dst = x A for a small matrix stored [in, out], as low-rank weights
@@ -59,7 +55,7 @@ func LowRank(dst, x, a []float32, n, in, out int) {
 	same("LowRank", n*out, len(dst))
 	same("LowRank", n*in, len(x))
 	same("LowRank", in*out, len(a))
-	portable.LowRank(dst, x, a, n, in, out)
+	lowRank(dst, x, a, n, in, out)
 }
 
 // Attention computes softmax(scale*q Kᵀ) V of one head for a tile of queries. Row i
@@ -77,5 +73,5 @@ func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 	if len(dst) < (queries-1)*dstStride+dim || len(q) < needQ || min(len(k), len(v)) < needKV || len(scores) < queries*keys {
 		panic(fmt.Sprintf("kernels: Attention: dst %d, q %d, k %d, v %d, scores %d values for %d queries, %d keys", len(dst), len(q), len(k), len(v), len(scores), queries, keys))
 	}
-	portable.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+	attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
 }

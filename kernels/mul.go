@@ -47,7 +47,7 @@ func checkActs(op string, q []int8, scale []float32, sum []int32, cols, n int) {
 func MulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
 	checkMul("MulF32", dst, stride, w, rows, cols, n, 4*cols)
 	checkVectors("MulF32", x, cols, n)
-	portable.MulF32(dst, stride, w, x, rows, cols, n)
+	mulF32(dst, stride, w, x, rows, cols, n)
 }
 
 // MulF16 is MulF32 for half-precision weights.
@@ -56,7 +56,7 @@ func MulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int)
 func MulF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
 	checkMul("MulF16", dst, stride, w, rows, cols, n, 2*cols)
 	checkVectors("MulF16", x, cols, n)
-	portable.MulF16(dst, stride, w, x, rows, cols, n)
+	mulF16(dst, stride, w, x, rows, cols, n)
 }
 
 // MulBF16 is MulF32 for bfloat16 weights.
@@ -65,7 +65,7 @@ func MulF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int)
 func MulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
 	checkMul("MulBF16", dst, stride, w, rows, cols, n, 2*cols)
 	checkVectors("MulBF16", x, cols, n)
-	portable.MulBF16(dst, stride, w, x, rows, cols, n)
+	mulBF16(dst, stride, w, x, rows, cols, n)
 }
 
 // MulQ8 multiplies a strip of rows in Q8_0 with n vectors quantised by
@@ -76,7 +76,7 @@ func MulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int
 func MulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
 	checkMul("MulQ8", dst, stride, w, rows, cols, n, cols/Block*portable.Q8Bytes)
 	checkActs("MulQ8", q, scale, sum, cols, n)
-	portable.MulQ8(dst, stride, w, q, scale, sum, rows, cols, n)
+	mulQ8(dst, stride, w, q, scale, sum, rows, cols, n)
 }
 
 // MulQ4 is MulQ8 for rows in Q4_0.
@@ -85,7 +85,7 @@ func MulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum [
 func MulQ4(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
 	checkMul("MulQ4", dst, stride, w, rows, cols, n, cols/Block*portable.Q4Bytes)
 	checkActs("MulQ4", q, scale, sum, cols, n)
-	portable.MulQ4(dst, stride, w, q, scale, sum, rows, cols, n)
+	mulQ4(dst, stride, w, q, scale, sum, rows, cols, n)
 }
 
 // QuantizeActs converts activations to int8, 32 values to a scale: per block
@@ -96,5 +96,5 @@ func MulQ4(dst []float32, stride int, w []byte, q []int8, scale []float32, sum [
 //go:noinline
 func QuantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
 	checkActs("QuantizeActs", q, scale, sum, len(x), 1)
-	portable.QuantizeActs(q, scale, sum, x)
+	quantizeActs(q, scale, sum, x)
 }
