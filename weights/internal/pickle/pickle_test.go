@@ -199,36 +199,3 @@ func TestWrongKind(t *testing.T) {
 		}
 	}
 }
-
-// FuzzParse checks that any input is refused or gives values that can be read.
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{
-		proto + ordered + "q\x00(" + text("a") + "K\x01ub.",
-		proto + "}" + text("a") + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") +
-			"ctorch\nFloatStorage\n" + text("0") + text("cpu") + "K\x06tQK\x00K\x02K\x03\x86K\x03K\x01\x86\x89" + ordered + "tRs.",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		root, err := Parse(data)
-		if err != nil {
-			var pe *Error
-			if !errors.As(err, &pe) || pe.Offset < 0 || pe.Offset > len(data) {
-				t.Fatalf("error without a place: %v", err)
-			}
-			return
-		}
-		// One level is enough: dictionaries may hold themselves.
-		pairs := 0
-		for k, v := range root.Pairs() {
-			pairs++
-			_, _ = k.Str(), v.Global()
-			for i := range v.Args().Len() {
-				_, _ = v.Args().At(i).Int()
-			}
-		}
-		if root.Kind() == Dict && pairs != root.Len() {
-			t.Fatalf("%d pairs in a dict of %d", pairs, root.Len())
-		}
-	})
-}
