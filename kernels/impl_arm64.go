@@ -170,3 +170,19 @@ func decodeQ8(dst []float32, src []byte) {
 func decodeQ4(dst []float32, src []byte) {
 	portable.DecodeQ4(dst, src)
 }
+
+func quantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t int) {
+	portable.QuantizeTile(q, scale, sum, x, cols, t)
+}
+
+func mulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
+	portable.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+}
+
+func mulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
+	portable.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+}
+
+func unpackP4(dst []int8, w, wg []byte, rows, cols int) {
+	portable.UnpackP4(dst, w, wg, rows, cols)
+}
