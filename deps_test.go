@@ -44,11 +44,12 @@ var imports = map[string]string{
 	"cmd/edged":               "camera camera/sim client edge quant tokenizer vlm vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"train/simgen":            "camera/sim vlm/preprocess",
 	"internal/guard":          "golang.org/x/sys/unix",
+	"internal/hostile":        "",
 	"vlm/internal/tinymodel":  "quant",
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/guard", "vlm/internal/tinymodel"}
+var testOnly = []string{"internal/guard", "internal/hostile", "vlm/internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{

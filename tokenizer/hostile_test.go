@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 func TestParseErrors(t *testing.T) {
@@ -60,15 +62,19 @@ func TestSharedPrefixes(t *testing.T) {
 		p := strings.Repeat(string(rune('a'+i%26)), 10) + fmt.Sprint(i) + strings.Repeat("x", 500)
 		fmt.Fprintf(&text, "%d '%sy' %d\n%d '%sz' %d\n", 2*i+1, p, len(p)+1, 2*i+2, p, len(p)+1)
 	}
-	grew := allocated(func() {
+	budget := hostile.Budget(text.Len()) + uint64(text.Len()) // the []byte is a copy
+	grew := hostile.Allocated(budget, func() {
 		if _, err := Parse([]byte(text.String())); err == nil || !strings.Contains(err.Error(), "too long prefixes") {
 			t.Errorf("%v", err)
 		}
 	})
-	if bound := uint64(5*text.Len()) + 1<<20; grew > bound { // text.String copies nothing, the []byte once
+	if grew > budget {
 		t.Errorf("allocated %d bytes for %d", grew, text.Len())
 	}
 }
+
+// patches are what quotes, escapes and numbers are made of.
+var patches = []string{"0", "9", "'", "\"", "\\", "\\x", "\n", " ", "b'", "65536"}
 
 // TestMutations parses 1,000 damaged vocabularies: each is either a vocabulary that
 // encodes and decodes, or a clear error, for memory of at most 4 times the input
@@ -78,15 +84,51 @@ func TestMutations(t *testing.T) {
 	t.Run("full", func(t *testing.T) { testMutations(t, fullVocabulary(t), 40) })
 }
 
+// TestListMutations does the same with lists of escaped tokens, as GGUF files keep
+// them; a string costs its bytes and its header.
+func TestListMutations(t *testing.T) {
+	tokens := mustParse(t, subsetVocabulary(t)).Tokens()
+	// Ids without a token are most of a subset, and teach nothing.
+	tokens = slices.DeleteFunc(tokens, func(s string) bool { return s == "" })
+	lines := []byte(strings.Join(append(tokens, "", "", "last"), "\n"))
+	const rounds = 1000
+	rng := rand.New(rand.NewPCG(7, 8))
+	refused := 0
+	for range rounds {
+		list := strings.Split(string(hostile.Damage(rng, lines, patches...)), "\n")
+		size := 16 * len(list)
+		for _, s := range list {
+			size += len(s)
+		}
+		var v *Vocabulary
+		var err error
+		budget := hostile.Budget(size)
+		if grew := hostile.Allocated(budget, func() { v, err = FromTokens(list) }); grew > budget {
+			t.Fatalf("allocated %d bytes for %d", grew, size)
+		}
+		if err != nil {
+			refused++
+			if !errors.Is(err, ErrVocabulary) || len(err.Error()) > 300 {
+				t.Fatalf("unclear error %q", err)
+			}
+			continue
+		}
+		exercise(t, v, strings.Join(list[:min(len(list), 40)], ""))
+	}
+	if refused == 0 || refused == rounds {
+		t.Errorf("%d of %d refused", refused, rounds)
+	}
+}
+
 func testMutations(t *testing.T, data []byte, rounds int) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	refused := 0
 	for range rounds {
-		bad := mutate(rng, data)
+		bad := hostile.Damage(rng, data, patches...)
 		var v *Vocabulary
 		var err error
-		grew := allocated(func() { v, err = Parse(bad) })
-		if bound := uint64(4*len(bad)) + 1<<20; grew > bound {
+		budget := hostile.Budget(len(bad))
+		if grew := hostile.Allocated(budget, func() { v, err = Parse(bad) }); grew > budget {
 			t.Fatalf("allocated %d bytes for %d", grew, len(bad))
 		}
 		if err != nil {
@@ -99,42 +141,6 @@ func testMutations(t *testing.T, data []byte, rounds int) {
 		exercise(t, v, string(bad[:min(len(bad), 200)]))
 	}
 	t.Logf("%d of %d refused", refused, rounds)
-}
-
-// mutate returns a damaged copy: a flipped bit, a changed, lost or doubled stretch,
-// or a cut.
-func mutate(rng *rand.Rand, data []byte) []byte {
-	bad := append(make([]byte, 0, len(data)+64), data...)
-	for range 1 + rng.IntN(4) {
-		if len(bad) == 0 {
-			break
-		}
-		i := rng.IntN(len(bad))
-		j := min(i+1+rng.IntN(40), len(bad))
-		switch rng.IntN(6) {
-		case 0:
-			bad[i] ^= 1 << rng.IntN(8)
-		case 1:
-			bad[i] = byte(rng.IntN(256))
-		case 2:
-			bad[i] = "0123456789 '\"\\bxn\n"[rng.IntN(18)]
-		case 3:
-			bad = append(bad[:i], bad[j:]...)
-		case 4:
-			bad = append(bad[:j:j], bad[i:]...)
-		case 5:
-			bad = bad[:i]
-		}
-	}
-	return bad
-}
-
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
 }
 
 // exercise checks what holds for every vocabulary.

@@ -8,12 +8,16 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/hostile"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 // smallest keeps states short, so that mutations meet the header often.
 var smallest = tinymodel.Spec{Seed: 6, Vocab: 120, H: 1, N: 8, F: 16, L: 1, E: 1, Image: 32, Patch: 8, Width: 8, Heads: 2, MLP: 8}
+
+// sizes are what lengths and counts are damaged with.
+var sizes = []string{"\x00\x00\x00\x00", "\x01\x00\x00\x00", "\xff\x00\x00\x00", "\x00\x00\x01\x00", "\xff\xff\xff\x7f", "\xff\xff\xff\xff"}
 
 // seal recomputes the checksum, so that a mutation gets past it.
 func seal(b []byte) []byte {
@@ -22,27 +26,6 @@ func seal(b []byte) []byte {
 	}
 	sum := crc32.Checksum(b[:len(b)-4], crc32.MakeTable(crc32.Castagnoli))
 	binary.LittleEndian.PutUint32(b[len(b)-4:], sum)
-	return b
-}
-
-func mutate(rng *rand.Rand, b []byte) []byte {
-	b = slices.Clone(b)
-	for range 1 + rng.IntN(3) {
-		switch i := rng.IntN(len(b)); rng.IntN(5) {
-		case 0:
-			b[i] ^= 1 << rng.IntN(8)
-		case 1:
-			b[i] = 0xff
-		case 2:
-			b = b[:max(i, 1)]
-		case 3:
-			b = slices.Insert(b, i, byte(rng.Uint32()))
-		case 4:
-			if i = rng.IntN(72); i+4 <= len(b) { // a length or count
-				binary.LittleEndian.PutUint32(b[i:], rng.Uint32()>>rng.IntN(32))
-			}
-		}
-	}
 	return b
 }
 
@@ -56,7 +39,7 @@ func TestStateMutations(t *testing.T) {
 	see(t, victim, 3)
 	before := victim.State()
 	for i := range 1000 {
-		b := mutate(rng, good)
+		b := hostile.Damage(rng, good, sizes...)
 		if slices.Equal(b, good) {
 			continue
 		}
@@ -71,7 +54,7 @@ func TestStateMutations(t *testing.T) {
 	// With a right checksum whatever is accepted must be a state that works.
 	accepted := 0
 	for i := range 1000 {
-		b := seal(mutate(rng, good))
+		b := seal(hostile.Damage(rng, good, sizes...))
 		if err := victim.SetState(b); err != nil {
 			if !errors.Is(err, vlm.ErrState) && !errors.Is(err, vlm.ErrOtherModel) {
 				t.Fatalf("mutation %d: %v", i, err)

@@ -7,13 +7,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 // head is the beginning of a valid payload of one more pair than these two.
 const head = "\x83\xa4type\xa3ask\xa2id\x05"
 
-// hostile payloads, each with what its error says.
-var hostile = []struct{ name, payload, want string }{
+// bombs are codes that claim much.
+var bombs = []string{"\xc6\x7f\xff\xff\xff", "\xdb\xff\xff\xff\xff", "\xdd\x00\xff\xff\xff", "\xdf\x80\x00\x00\x00", "\x91\x91", "\x81\xa0", "\xcf"}
+
+// payloads are hostile, each with what its error says.
+var payloads = []struct{ name, payload, want string }{
 	{"empty", "", "byte 0: cut short"},
 	{"array bomb", "\xdd\xff\xff\xff\xff", "not a map"},
 	{"map bomb", "\xdf\xff\xff\xff\xff", "byte 0: 8589934590 values in 0 bytes"},
@@ -50,11 +55,11 @@ var hostile = []struct{ name, payload, want string }{
 }
 
 func TestHostile(t *testing.T) {
-	for _, c := range hostile {
+	for _, c := range payloads {
 		p := []byte(c.payload)
 		var err error
 		fastest := time.Hour
-		grew := allocated(4096, func() {
+		grew := hostile.Allocated(4096, func() {
 			for range 3 { // the machine may be busy with something else
 				start := time.Now()
 				_, err = Check(p)
@@ -107,12 +112,12 @@ func costliest() [][]byte {
 func TestAllocation(t *testing.T) {
 	for _, p := range costliest() {
 		var err error
-		bound := uint64(4*len(p)) + 1<<20
-		grew := allocated(bound, func() { _, _, err = ParseReply(p) })
+		budget := hostile.Budget(len(p))
+		grew := hostile.Allocated(budget, func() { _, _, err = ParseReply(p) })
 		if err != nil {
 			t.Error(err)
 		}
-		if grew > bound {
+		if grew > budget {
 			t.Errorf("%d bytes allocated for %d", grew, len(p))
 		}
 	}
@@ -135,11 +140,11 @@ func TestMutations(t *testing.T) {
 	refused := 0
 	const rounds = 2000
 	for range rounds {
-		bad := mutate(rng, frames[rng.IntN(len(frames))])
+		bad := hostile.Damage(rng, frames[rng.IntN(len(frames))], bombs...)
 		for _, parse := range []func([]byte) (Header, Message, error){ParseRequest, ParseReply} {
 			var err error
-			bound := uint64(4*len(bad)) + 1<<20
-			if grew := allocated(bound, func() { _, _, err = parse(bad) }); grew > bound {
+			budget := hostile.Budget(len(bad))
+			if grew := hostile.Allocated(budget, func() { _, _, err = parse(bad) }); grew > budget {
 				t.Fatalf("%d bytes allocated for %d: %.200q", grew, len(bad), bad)
 			}
 			if err != nil {
@@ -153,35 +158,6 @@ func TestMutations(t *testing.T) {
 	t.Logf("%d of %d refused", refused, 2*rounds)
 }
 
-// mutate returns a damaged copy: flipped bits, changed, lost or doubled stretches,
-// cuts, and codes that claim much.
-func mutate(rng *rand.Rand, data []byte) []byte {
-	bad := append([]byte(nil), data...)
-	for range 1 + rng.IntN(4) {
-		if len(bad) == 0 {
-			break
-		}
-		i := rng.IntN(len(bad))
-		j := min(i+1+rng.IntN(12), len(bad))
-		switch rng.IntN(6) {
-		case 0:
-			bad[i] ^= 1 << rng.IntN(8)
-		case 1:
-			bad[i] = byte(0x80 + rng.IntN(0x60))
-		case 2:
-			bad = append(bad[:i], bad[j:]...)
-		case 3:
-			bad = append(bad[:j:j], bad[i:]...)
-		case 4:
-			bad = bad[:i]
-		case 5:
-			bomb := []byte{0xc6, 0xdb, 0xdd, 0xdf}[rng.IntN(4)]
-			bad = append(bad[:i:i], append([]byte{bomb, byte(rng.IntN(256)), 0xff, 0xff, 0xff}, bad[i:]...)...)
-		}
-	}
-	return bad
-}
-
 func FuzzParse(f *testing.F) {
 	requests, replies := samples()
 	for _, m := range append(requests, replies...) {
@@ -191,7 +167,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(p[4:])
 	}
-	for _, c := range hostile {
+	for _, c := range payloads {
 		if len(c.payload) < 200 {
 			f.Add([]byte(c.payload))
 		}

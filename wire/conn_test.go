@@ -6,11 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 // pair returns a Conn and the other end.
@@ -66,7 +69,7 @@ func TestConnReadEnds(t *testing.T) {
 
 // TestConnReadAllocation: a length alone allocates little.
 func TestConnReadAllocation(t *testing.T) {
-	grew := allocated(64<<10, func() {
+	grew := hostile.Allocated(64<<10, func() {
 		c, far := pair(t, nil)
 		go func() { far.Write([]byte{0, 0x10, 0, 0, 1, 2, 3}); far.Close() }()
 		if _, err := c.Read(time.Second); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -76,6 +79,57 @@ func TestConnReadAllocation(t *testing.T) {
 	if grew > 64<<10 {
 		t.Errorf("%d bytes allocated", grew)
 	}
+}
+
+// stream is a connection that delivers bytes and then ends.
+type stream struct {
+	net.Conn
+	*bytes.Reader
+}
+
+func (s stream) Read(p []byte) (int, error)    { return s.Reader.Read(p) }
+func (stream) SetReadDeadline(time.Time) error { return nil }
+func (stream) Close() error                    { return nil }
+
+// TestConnReadMutations damages streams of frames, lengths included: reading and
+// parsing them to the end costs at most 4 times the stream and 1 MiB.
+func TestConnReadMutations(t *testing.T) {
+	requests, replies := samples()
+	var talk []byte
+	for i, m := range append(requests, replies...) {
+		var err error
+		if talk, err = Append(talk, uint64(i+1), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	whole := 0
+	for range 1000 {
+		bad := hostile.Damage(rng, talk, bombs...)
+		budget := hostile.Budget(len(bad))
+		var err error
+		grew := hostile.Allocated(budget, func() {
+			c := NewConn(stream{Reader: bytes.NewReader(bad)}, nil)
+			defer c.Close()
+			for err = nil; err == nil; {
+				var payload []byte
+				if payload, err = c.Read(time.Second); err == nil {
+					ParseRequest(payload)
+					ParseReply(payload)
+				}
+			}
+		})
+		if grew > budget {
+			t.Fatalf("%d bytes allocated for %d: %.200q", grew, len(bad), bad)
+		}
+		switch {
+		case err == io.EOF:
+			whole++
+		case !errors.Is(err, ErrFormat) && !errors.Is(err, io.ErrUnexpectedEOF):
+			t.Fatalf("unclear error %v", err)
+		}
+	}
+	t.Logf("%d of 1000 read to their end", whole)
 }
 
 func TestConnSend(t *testing.T) {

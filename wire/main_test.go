@@ -1,29 +1,12 @@
 package wire
 
 import (
-	"runtime"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// allocated returns the bytes that f allocates. The runtime counts those of all
-// goroutines, so what is more than expected is measured again: the least counts.
-func allocated(expected uint64, f func()) uint64 {
-	least := ^uint64(0)
-	for range 3 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		if least = min(least, after.TotalAlloc-before.TotalAlloc); least <= expected {
-			break
-		}
-	}
-	return least
-}
 
 // samples has a message of every kind with every field set.
 func samples() (requests, replies []Message) {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 // TestServeMany: 16 clients with several requests each, nothing lost or mixed.
@@ -88,7 +90,7 @@ func TestServeMutations(t *testing.T) {
 				written := make(chan struct{})
 				go func() {
 					defer close(written)
-					nc.Write(mutate(rng, talk))
+					nc.Write(hostile.Damage(rng, talk, bombs...))
 					time.Sleep(time.Millisecond)
 					nc.Close()
 				}()

@@ -15,9 +15,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 // pictures are small files of many kinds, made with Pillow 9.4 and cjpeg.
@@ -83,42 +84,11 @@ func TestCMYKAsPillow(t *testing.T) {
 	}
 }
 
-// allocated returns the bytes that f allocates, garbage included.
-func allocated(f func()) int64 {
-	var a, b runtime.MemStats
-	runtime.ReadMemStats(&a)
-	f()
-	runtime.ReadMemStats(&b)
-	return int64(b.TotalAlloc - a.TotalAlloc)
-}
-
 // damage returns a mutated copy of a picture. Half of the PNG mutations have
 // their checksums repaired, or nothing behind the checksums would be reached.
-func damage(rnd *rand.Rand, b []byte) []byte {
-	c := bytes.Clone(b)
-	for range 1 + rnd.IntN(3) {
-		i := rnd.IntN(len(c))
-		switch rnd.IntN(6) {
-		case 0:
-			c[i] ^= 1 << rnd.IntN(8)
-		case 1:
-			c[i] = uint8(rnd.Uint32())
-		case 2:
-			c = c[:max(2, i)]
-		case 3:
-			n := min(rnd.IntN(40), len(c)-i)
-			c = append(c[:i], c[i+n:]...)
-		case 4:
-			c = append(c, c[i:min(len(c), i+50)]...)
-		case 5: // headers stand at the front, and lengths and sizes in them
-			i = rnd.IntN(min(len(c), 200))
-			c[i] = [...]uint8{0, 1, 0x7f, 0x80, 0xff}[rnd.IntN(5)]
-		}
-		if len(c) < 2 {
-			return c
-		}
-	}
-	if rnd.IntN(2) == 0 {
+func damage(rng *rand.Rand, b []byte) []byte {
+	c := hostile.Damage(rng, b, "\x00", "\x01", "\x7f", "\x80", "\xff", "\xff\xff\xff\xff", "\x00\x00\x00\x00")
+	if rng.IntN(2) == 0 {
 		repair(c)
 	}
 	return c
@@ -137,18 +107,25 @@ func repair(c []byte) {
 	}
 }
 
-// TestDecodeDamaged: more than a thousand mutations of each format, 200 of each
+// TestDecodeDamaged: at least a thousand mutations of each format, as many of each
 // picture, give a picture or a clear error and no panic; what is refused costs no
 // more than four times the file and 1 MiB; what the checks let through decodes.
 func TestDecodeDamaged(t *testing.T) {
-	for name, b := range pictures(t) {
-		rnd := rand.New(rand.NewPCG(5, uint64(len(b))))
-		var refused, most int64
-		for i := range 200 {
-			c := damage(rnd, b)
+	all := pictures(t)
+	perFormat := map[string]int{}
+	for name := range all {
+		perFormat[filepath.Ext(name)]++
+	}
+	for name, b := range all {
+		few := perFormat[filepath.Ext(name)]
+		rng := rand.New(rand.NewPCG(5, uint64(len(b))))
+		var refused, most uint64
+		for i := range (1000 + few - 1) / few {
+			c := damage(rng, b)
 			var img image.Image
 			var err error
-			n := allocated(func() { img, err = Decode(c, nil) })
+			budget := hostile.Budget(len(c))
+			n := hostile.Allocated(budget, func() { img, err = Decode(c, nil) })
 			if err == nil {
 				if s := img.Bounds().Size(); s.X < 1 || s.Y < 1 {
 					t.Fatalf("%s, mutation %d: empty picture", name, i)
@@ -157,7 +134,7 @@ func TestDecodeDamaged(t *testing.T) {
 			}
 			refused++
 			most = max(most, n)
-			if n > int64(4*len(c)+1<<20) {
+			if n > budget {
 				t.Errorf("%s, mutation %d: %d bytes allocated for %d: %v", name, i, n, len(c), err)
 			}
 			if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrLimit) {
@@ -208,7 +185,7 @@ func TestDecodeLargeFlat(t *testing.T) {
 			"flipped": append(append(bytes.Clone(b[:len(b)-22]), 0xff, 0x2f), b[len(b)-20:]...),
 		} {
 			var err error
-			n := allocated(func() { _, err = Decode(c, nil) })
+			n := hostile.Allocated(512<<10, func() { _, err = Decode(c, nil) })
 			if err == nil || n > 512<<10 {
 				t.Errorf("%s: %d bytes allocated, %d in the file, error %v", what, n, len(c), err)
 			}

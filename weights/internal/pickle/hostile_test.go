@@ -3,8 +3,10 @@ package pickle
 import (
 	"errors"
 	"math/rand/v2"
-	"runtime"
+	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 // stateDicts are pickles as torch.save writes them: an empty attribute, and a
@@ -49,6 +51,10 @@ func check(t testing.TB, data []byte) (ok bool) {
 	return true
 }
 
+// patches are opcodes and lengths.
+var patches = append(strings.Split("(.JKMQRXbchjqrstu})\x80\x85\x86\x87\x88\x89\x8a", ""),
+	"\xff\xff\xff\xff", "\x00\x00\x00\x80", "\xff\xff\xff\x7f", "\x00\x00\x00\x00")
+
 // TestMutations damages state dicts a thousand times and keeps Parse to the
 // memory that the package documents.
 func TestMutations(t *testing.T) {
@@ -62,13 +68,11 @@ func TestMutations(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	valid := 0
 	for round := range rounds {
-		data := mutate(rng, samples[round%len(samples)])
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		ok := check(t, data)
-		runtime.ReadMemStats(&after)
+		data := hostile.Damage(rng, []byte(samples[round%len(samples)]), patches...)
 		// The error and its text come on top of the bound for values.
-		if n := after.TotalAlloc - before.TotalAlloc; n > uint64(3*len(data)+80<<10+4<<10) {
+		budget := uint64(3*len(data) + 84<<10)
+		var ok bool
+		if n := hostile.Allocated(budget, func() { ok = check(t, data) }); n > budget {
 			t.Fatalf("mutation %d: %d bytes allocated for %d: %q", round, n, len(data), data)
 		}
 		if ok {
@@ -78,35 +82,6 @@ func TestMutations(t *testing.T) {
 	if valid == 0 || valid > rounds/2 {
 		t.Errorf("%d of %d are accepted", valid, rounds)
 	}
-}
-
-// mutate returns a copy with up to three damages: bits, opcodes, length fields,
-// lost or doubled stretches, cuts.
-func mutate(rng *rand.Rand, s string) []byte {
-	b := []byte(s)
-	for range 1 + rng.IntN(3) {
-		if len(b) == 0 {
-			break
-		}
-		i := rng.IntN(len(b))
-		j := min(len(b), i+1+rng.IntN(12))
-		switch rng.IntN(6) {
-		case 0:
-			b[i] ^= 1 << rng.IntN(8)
-		case 1:
-			const ops = "(.JKMQRXbchjqrstu})\x80\x85\x86\x87\x88\x89\x8a"
-			b[i] = ops[rng.IntN(len(ops))]
-		case 2:
-			copy(b[i:], []string{"\xff\xff\xff\xff", "\x00\x00\x00\x80", "\xff\xff\xff\x7f", "\x00\x00\x00\x00"}[rng.IntN(4)])
-		case 3:
-			b = append(b[:i], b[j:]...)
-		case 4:
-			b = append(b[:j:j], b[i:]...)
-		case 5:
-			b = b[:i]
-		}
-	}
-	return b
 }
 
 // FuzzParse checks that any input is refused or gives values that can be read.
