@@ -1,0 +1,228 @@
+//go:build ignore
+
+package main
+
+import "fmt"
+
+var p4VNNI = []shape{
+	{t: 1, r: 1, u: 2, prefetch: 2048}, {t: 1, r: 2, u: 2, prefetch: 2048},
+	{t: 2, r: 1, u: 2, prefetch: 2048}, {t: 2, r: 2, u: 2, prefetch: 2048},
+	{t: 3, r: 1, u: 2, prefetch: 2048}, {t: 3, r: 2, u: 1, prefetch: 2048},
+	{t: 4, r: 1, u: 2, prefetch: 2048}, {t: 4, r: 2, u: 1, prefetch: 2048},
+	{t: 8, r: 1, u: 1},
+	{t: 12, r: 1, u: 1},
+}
+
+func mulP4(f, stubs *file) {
+	f.text(`
+DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $4
+
+// -8 in the low word: times Σx, of which the low word is all that counts.
+DATA bias<>+0(SB)/4, $0x0000fff8
+GLOBL bias<>(SB), RODATA|NOPTR, $4
+
+// AVX-512 VNNI. A group's sums start at -8*Σx and end within ±32512, a signed word: one
+// VPDPWSSD multiplies the low words by the group scales and adds to the block's sums;
+// the high words meet zeros.
+`)
+	for _, s := range p4VNNI {
+		s.p4VNNI(f, stubs)
+	}
+	f.text(`
+// AVX2. Pairs of products are at most 2*15*127, and the eight of a group's lane fit a
+// word. VPMADDWD by the group scale adds the two lanes of a row; 8*scale*Σx is taken
+// off after. Tiles of three and four vectors do eight rows: dst, w, ws and wg then begin
+// at either half of a row tile. t is that of the whole tile of activations.
+`)
+	for t := 1; t <= 4; t++ {
+		p4AVX2(f, stubs, t)
+	}
+}
+
+func (s shape) p4VNNI(f, stubs *file) {
+	f.begin(stubs, s.name("mulP4", "VNNI"), []argument{
+		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS}, {"wg", "*byte", rWG},
+		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols},
+	})
+	n := s.t * s.r
+	total := func(r, t int) string { return reg("Z", r*s.t+t) }
+	group := func(u, r, t int) string { return reg("Z", (1+u)*n+r*s.t+t) }
+	next := (1 + s.u) * n
+	lo := func(r int) string { return reg("Z", next+r) }
+	hi := func(r int) string { return reg("Z", next+s.r+r) }
+	gs := func(r int) string { return reg("Z", next+2*s.r+r) }
+	const x, nibbles, bias = "Z29", "Z30", "Z31"
+	f.op("VPBROADCASTD", "nibbles<>(SB)", nibbles)
+	f.op("VPBROADCASTD", "bias<>(SB)", bias)
+	f.op("VPXORD", x, x, x)
+	f.pitches(s.r, 8)
+	f.clearDst(s, x)
+
+	f.label("block")
+	f.blockCols()
+	for i := range n {
+		f.op("VPXORD", total(0, i), total(0, i), total(0, i))
+	}
+	f.op("SHRQ", "$6", rCount)
+
+	f.label("pair")
+	f.op("VPMOVZXBD", at(0, rWG), gs(0))
+	if s.r == 2 {
+		f.op("MOVQ", rPitchW, rTmp)
+		f.op("SHRQ", "$5", rTmp)
+		f.op("VPMOVZXBD", at(0, rWG, rTmp+"*1"), gs(1))
+	}
+	for half := range 2 {
+		for t := range s.t {
+			f.op("VPXORD", group(0, 0, t), group(0, 0, t), group(0, 0, t))
+			f.op("VPDPWSSD.BCST", at(4*(half*s.t+t), rSum), bias, group(0, 0, t))
+			for r := 1; r < s.r; r++ {
+				f.op("VMOVDQA64", group(0, 0, t), group(0, r, t))
+			}
+		}
+		if s.u == 2 {
+			for i := range n {
+				f.op("VPXORD", group(1, 0, i), group(1, 0, i), group(1, 0, i))
+			}
+		}
+		for i := 4 * half; i < 4*half+4; i++ {
+			for r := range s.r {
+				if s.prefetch > 0 {
+					f.op("PREFETCHT0", at(64*i+s.prefetch, rW, index(r, rPitchW)))
+				}
+				f.op("VMOVDQU64", at(64*i, rW, index(r, rPitchW)), lo(r))
+				f.op("VPSRLW", "$4", lo(r), hi(r))
+				f.op("VPANDD", nibbles, lo(r), lo(r))
+				f.op("VPANDD", nibbles, hi(r), hi(r))
+			}
+			for part, weights := range []func(int) string{lo, hi} {
+				for t := range s.t {
+					q := at(4*((2*i+part)*s.t+t), rQ)
+					if s.r == 1 {
+						f.op("VPDPBUSD.BCST", q, weights(0), group(part%s.u, 0, t))
+						continue
+					}
+					f.op("VPBROADCASTD", q, x)
+					for r := range s.r {
+						f.op("VPDPBUSD", x, weights(r), group(part%s.u, r, t))
+					}
+				}
+			}
+		}
+		for r := range s.r {
+			scale := lo(r)
+			if half == 0 {
+				f.op("VPANDD", nibbles, gs(r), scale)
+			} else {
+				f.op("VPSRLD", "$4", gs(r), scale)
+			}
+			for t := range s.t {
+				if s.u == 2 {
+					f.op("VPADDD", group(1, r, t), group(0, r, t), group(0, r, t))
+				}
+				f.op("VPDPWSSD", scale, group(0, r, t), total(r, t))
+			}
+		}
+	}
+	f.op("ADDQ", "$512", rW)
+	f.op("ADDQ", "$16", rWG)
+	f.op("ADDQ", fmt.Sprintf("$%d", 64*s.t), rQ)
+	f.op("ADDQ", fmt.Sprintf("$%d", 8*s.t), rSum)
+	f.op("DECQ", rCount)
+	f.op("JNZ", "pair")
+
+	f.finish(s, total, lo)
+	f.op("TESTQ", rCols, rCols)
+	f.op("JNZ", "block")
+	f.end()
+}
+
+// p4AVX2 writes a tile of t vectors and 16 rows, or 8 from three vectors on, for which
+// the registers do not suffice otherwise.
+func p4AVX2(f, stubs *file, t int) {
+	f.begin(stubs, fmt.Sprintf("mulP4x%dAVX2", t), []argument{
+		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS}, {"wg", "*byte", "R13"},
+		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols}, {"t", "int", rQPitch},
+	})
+	halves := 2
+	if t > 2 {
+		halves = 1
+	}
+	n := halves * t
+	words := func(h, v int) string { return reg("Y", h*t+v) }
+	total := func(h, v int) string { return reg("Y", n+h*t+v) }
+	lo := func(h int) string { return reg("Y", 8+h) }
+	hi := func(h int) string { return reg("Y", 10+h) }
+	const nibbles, x, p = "Y12", "Y13", "Y14"
+	f.op("SHLQ", "$2", rQPitch)
+	f.op("VPBROADCASTD", "nibbles<>(SB)", nibbles)
+	f.clearHalves(t, halves)
+
+	f.label("block")
+	f.blockCols()
+	for h := range halves {
+		for v := range t {
+			f.op("VPXOR", total(h, v), total(h, v), total(h, v))
+		}
+	}
+	f.op("SHRQ", "$6", rCount)
+
+	f.label("pair")
+	for g := range 2 {
+		for i := range 4 {
+			if t < 3 {
+				f.op("PREFETCHT0", at(2048+64*(4*g+i), rW))
+			}
+			for h := range halves {
+				f.op("VMOVDQU", at(64*(4*g+i)+32*h, rW), lo(h))
+				f.op("VPSRLW", "$4", lo(h), hi(h))
+				f.op("VPAND", nibbles, lo(h), lo(h))
+				f.op("VPAND", nibbles, hi(h), hi(h))
+			}
+			for part, weights := range []func(int) string{lo, hi} {
+				for v := range t {
+					f.op("VPBROADCASTD", at(4*v, rQ, index(part, rQPitch)), x)
+					for h := range halves {
+						if i == 0 && part == 0 {
+							f.op("VPMADDUBSW", x, weights(h), words(h, v))
+							continue
+						}
+						f.op("VPMADDUBSW", x, weights(h), p)
+						f.op("VPADDW", p, words(h, v), words(h, v))
+					}
+				}
+			}
+			f.op("LEAQ", at(0, rQ, rQPitch+"*2"), rQ)
+		}
+		for h := range halves {
+			const scale, both, eight = "Y15", "Y8", "Y9"
+			f.op("VPMOVZXBD", at(8*h, "R13"), scale)
+			if g == 0 {
+				f.op("VPAND", nibbles, scale, scale)
+			} else {
+				f.op("VPSRLD", "$4", scale, scale)
+			}
+			f.op("VPSLLD", "$16", scale, both)
+			f.op("VPOR", scale, both, both)
+			f.op("VPSLLD", "$3", scale, eight)
+			for v := range t {
+				f.op("VPBROADCASTD", at(4*v, rSum), x)
+				f.op("VPMADDWD", both, words(h, v), p)
+				f.op("VPMADDWD", eight, x, x)
+				f.op("VPADDD", p, total(h, v), total(h, v))
+				f.op("VPSUBD", x, total(h, v), total(h, v))
+			}
+		}
+		f.op("ADDQ", rQPitch, rSum)
+	}
+	f.op("ADDQ", "$512", rW)
+	f.op("ADDQ", "$16", "R13")
+	f.op("DECQ", rCount)
+	f.op("JNZ", "pair")
+
+	f.finishHalves(t, halves, total)
+	f.op("TESTQ", rCols, rCols)
+	f.op("JNZ", "block")
+	f.end()
+}

@@ -1,0 +1,63 @@
+package avx
+
+//go:generate go run gen/main.go gen/mulp8.go gen/mulp4.go .
+
+// rowTile is the number of rows in a row tile.
+const rowTile = 16
+
+// MulP8 multiplies a strip of P8 rows, whole row tiles, with a tile of t vectors. More
+// than four of them are taken four at a time; the row tile is then in the nearest cache.
+func MulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
+	blocks := (cols + 255) / 256
+	for r := 0; r < rows; r += rowTile {
+		w, ws := &w[r*cols], &ws[2*r*blocks]
+		for v := 0; v < t; v += 4 {
+			y, x, s := &dst[v*stride+r], &q[4*v], &scale[v]
+			switch t - v {
+			case 1:
+				mulP8x1AVX2(y, 4*stride, w, ws, x, s, cols, t)
+			case 2:
+				mulP8x2AVX2(y, 4*stride, w, ws, x, s, cols, t)
+			case 3:
+				mulP8x3AVX2(y, 4*stride, w, ws, x, s, cols, t)
+			default:
+				mulP8x4AVX2(y, 4*stride, w, ws, x, s, cols, t)
+			}
+		}
+	}
+}
+
+// MulP8VNNI is MulP8 for t of 1, 2, 3, 4, 8 and 12, two row tiles at a time.
+func MulP8VNNI(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
+	blocks := (cols + 255) / 256
+	for r := 0; r < rows; r += 2 * rowTile {
+		y, w, ws := &dst[r], &w[r*cols], &ws[2*r*blocks]
+		pair := r+rowTile < rows
+		switch {
+		case t == 1 && pair:
+			mulP8x1r2VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 1:
+			mulP8x1r1VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 2 && pair:
+			mulP8x2r2VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 2:
+			mulP8x2r1VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 3 && pair:
+			mulP8x3r2VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 3:
+			mulP8x3r1VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 4 && pair:
+			mulP8x4r2VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 4:
+			mulP8x4r1VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 8 && pair:
+			mulP8x8r2VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case t == 8:
+			mulP8x8r1VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		case pair:
+			mulP8x12r2VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		default:
+			mulP8x12r1VNNI(y, 4*stride, w, ws, &q[0], &scale[0], &sum[0], cols)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package avx
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/visualrwkv/edged/internal/guard"
+	"github.com/visualrwkv/edged/kernels/portable"
+)
+
+var (
+	hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
+	hasVNNI = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512VNNI
+)
+
+// eachTier runs f once for AVX2 and once for AVX-512, where the CPU has them.
+func eachTier(t *testing.T, f func(t *testing.T, wide bool)) {
+	for _, tier := range []struct {
+		name      string
+		has, wide bool
+	}{{"avx2", hasAVX2, false}, {"avx512vnni", hasVNNI, true}} {
+		t.Run(tier.name, func(t *testing.T) {
+			if !tier.has {
+				t.Skip("this CPU lacks it")
+			}
+			f(t, tier.wide)
+		})
+	}
+}
+
+// packed is a strip of P4 and P8 rows and a tile of activations, every slice guarded.
+type packed struct {
+	w8, w4, ws, wg []byte
+	q              []int8
+	scale          []float32
+	sum            []int32
+	rows, cols, t  int
+}
+
+// newPacked fills everything with random bytes, extremes among them: they are also what a
+// damaged file may hold, -128 and a nibble of 0.
+func newPacked(t testing.TB, r *rand.Rand, rows, cols, vectors int) *packed {
+	blocks := (cols + 255) / 256
+	p := &packed{
+		w8: guard.Slice[byte](t, rows*cols), w4: guard.Slice[byte](t, rows*cols/2),
+		ws: guard.Slice[byte](t, 2*rows*blocks), wg: guard.Slice[byte](t, rows*cols/64),
+		q: guard.Slice[int8](t, cols*vectors), scale: guard.Slice[float32](t, blocks*vectors), sum: guard.Slice[int32](t, cols/32*vectors),
+		rows: rows, cols: cols, t: vectors,
+	}
+	extreme := r.IntN(3) == 0
+	for _, b := range [][]byte{p.w8, p.w4, p.ws, p.wg} {
+		for i := range b {
+			b[i] = byte(r.Uint32())
+			if extreme && r.IntN(50) > 0 {
+				b[i] = []byte{0x80, 0x00, 0xff, 0x7f}[i/64%4]
+			}
+		}
+	}
+	for i := 1; i < len(p.ws); i += 2 {
+		p.ws[i] &^= 0x44
+	}
+	x := make([]float32, cols*vectors)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+		if extreme {
+			x[i] = float32(1 - 2*r.IntN(2))
+		}
+	}
+	portable.QuantizeTile(p.q, p.scale, p.sum, x, cols, vectors)
+	return p
+}
+
+func (p *packed) mul8(dst []float32, stride int, f func(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int)) {
+	f(dst, stride, p.w8, p.ws, p.q, p.scale, p.sum, p.rows, p.cols, p.t)
+}
+
+func (p *packed) mul4(dst []float32, stride int, f func(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int)) {
+	f(dst, stride, p.w4, p.ws, p.wg, p.q, p.scale, p.sum, p.rows, p.cols, p.t)
+}
+
+var tiles = []int{1, 2, 3, 4, 8, 12}
+
+func TestMulPacked(t *testing.T) {
+	eachTier(t, func(t *testing.T, wide bool) {
+		r := rand.New(rand.NewPCG(1, 2))
+		mul8, mul4 := MulP8, MulP4
+		if wide {
+			mul8, mul4 = MulP8VNNI, MulP4VNNI
+		}
+		for range 15 {
+			for _, vectors := range tiles {
+				p := newPacked(t, r, 16*(1+r.IntN(5)), 64*(1+r.IntN(20)), vectors)
+				stride := p.rows + r.IntN(4)
+				dst, want := guard.Slice[float32](t, (vectors-1)*stride+p.rows), make([]float32, (vectors-1)*stride+p.rows)
+				what := fmt.Sprintf("%d x %d by %d", p.rows, p.cols, vectors)
+				p.mul8(dst, stride, mul8)
+				p.mul8(want, stride, portable.MulP8)
+				equalBits(t, "MulP8 "+what, dst, want)
+				p.mul4(dst, stride, mul4)
+				p.mul4(want, stride, portable.MulP4)
+				equalBits(t, "MulP4 "+what, dst, want)
+			}
+		}
+	})
+}
+
+func equalBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i, v := range got {
+		if math.Float32bits(v) != math.Float32bits(want[i]) {
+			t.Fatalf("%s: value %d of %d is %v, want %v", what, i, len(got), v, want[i])
+		}
+	}
+}
+
+func BenchmarkMulPacked(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, cols := range []int{2048, 7168} {
+		for _, vectors := range tiles {
+			p := newPacked(b, r, 2048, cols, vectors)
+			dst := make([]float32, vectors*p.rows)
+			rate := func(name string, f func()) {
+				b.Run(fmt.Sprintf("cols=%d/t=%d/%s", cols, vectors, name), func(b *testing.B) {
+					for b.Loop() {
+						f()
+					}
+					b.ReportMetric(float64(p.rows*cols*vectors)*float64(b.N)/1e9/b.Elapsed().Seconds(), "GMAC/s")
+					b.ReportMetric(0, "ns/op")
+				})
+			}
+			rate("p8/portable", func() { p.mul8(dst, p.rows, portable.MulP8) })
+			rate("p4/portable", func() { p.mul4(dst, p.rows, portable.MulP4) })
+			if hasAVX2 {
+				rate("p8/avx2", func() { p.mul8(dst, p.rows, MulP8) })
+				rate("p4/avx2", func() { p.mul4(dst, p.rows, MulP4) })
+			}
+			if hasVNNI {
+				rate("p8/vnni", func() { p.mul8(dst, p.rows, MulP8VNNI) })
+				rate("p4/vnni", func() { p.mul4(dst, p.rows, MulP4VNNI) })
+			}
+		}
+	}
+}
