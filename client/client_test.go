@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -257,59 +255,6 @@ func TestDialErrors(t *testing.T) {
 	defer c.Close()
 	if _, err := Dial(ctx, path, nil); wire.Code(err) != wire.CodeBusy {
 		t.Errorf("no room: %v", err)
-	}
-}
-
-// TestBadServers: what a server of another kind sends is an error, and nothing
-// hangs.
-func TestBadServers(t *testing.T) {
-	frame := func(id uint64, m wire.Message) string {
-		b, err := wire.Append(nil, id, m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	welcome := frame(1, &wire.Welcome{Protocol: 1})
-	for _, c := range []struct {
-		bytes, want string
-	}{
-		{"", "server closed the connection"},
-		{"HTTP/1.1 400", "bad frame: length"},
-		{"\x00\x00\x00\x01\xc1", "bad frame: byte 0"},
-		{frame(1, new(wire.End)), "end as the reply to hello"},
-		{welcome + frame(2, new(wire.End)), "end as the reply to get_status"},
-		{welcome + frame(9, new(wire.End)), "server closed the connection"}, // nobody's
-		{welcome + frame(2, new(wire.Ask)), "server closed the connection"}, // no reply, passed over
-	} {
-		near, far := net.Pipe()
-		go func() {
-			go io.Copy(io.Discard, far)
-			time.Sleep(5 * time.Millisecond)
-			if rest, ok := strings.CutPrefix(c.bytes, welcome); ok {
-				io.WriteString(far, welcome)
-				time.Sleep(5 * time.Millisecond)
-				c.bytes = rest
-			}
-			io.WriteString(far, c.bytes)
-			time.Sleep(5 * time.Millisecond)
-			far.Close()
-		}()
-		cl, err := New(context.Background(), near, &Options{Timeout: time.Second})
-		if err == nil {
-			_, err = cl.Status(context.Background())
-			cl.Close()
-		}
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v, want %q", c.bytes, err, c.want)
-		}
-	}
-
-	near, far := net.Pipe()
-	defer far.Close()
-	go io.Copy(io.Discard, far)
-	if _, err := New(context.Background(), near, &Options{Timeout: 5 * time.Millisecond}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("silent server: %v", err)
 	}
 }
 
