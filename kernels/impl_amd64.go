@@ -5,6 +5,7 @@ package kernels
 import (
 	"golang.org/x/sys/cpu"
 
+	"github.com/visualrwkv/edged/kernels/avx"
 	"github.com/visualrwkv/edged/kernels/portable"
 )
 
@@ -17,8 +18,7 @@ const (
 
 func available() []implementation {
 	all := []implementation{{"portable", portableLevel}}
-	// Every CPU with AVX2 and FMA that was built converts half precision too.
-	avx2 := cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	avx2 := cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 	if avx2 {
 		all = append(all, implementation{"avx2", avx2Level})
 	}
@@ -169,17 +169,39 @@ func decodeQ4(dst []float32, src []byte) {
 }
 
 func quantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t int) {
-	portable.QuantizeTile(q, scale, sum, x, cols, t)
+	if level == portableLevel {
+		portable.QuantizeTile(q, scale, sum, x, cols, t)
+	} else {
+		avx.QuantizeTile(q, scale, sum, x, cols, t)
+	}
 }
 
 func mulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	portable.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	switch level {
+	case vnniLevel:
+		avx.MulP8VNNI(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	case avx2Level:
+		avx.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	default:
+		portable.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	}
 }
 
 func mulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	portable.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	switch level {
+	case vnniLevel:
+		avx.MulP4VNNI(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	case avx2Level:
+		avx.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	default:
+		portable.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	}
 }
 
 func unpackP4(dst []int8, w, wg []byte, rows, cols int) {
-	portable.UnpackP4(dst, w, wg, rows, cols)
+	if level == portableLevel {
+		portable.UnpackP4(dst, w, wg, rows, cols)
+	} else {
+		avx.UnpackP4(dst, w, wg, rows, cols)
+	}
 }

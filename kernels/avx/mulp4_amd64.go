@@ -59,3 +59,9 @@ func MulP4VNNI(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []fl
 		}
 	}
 }
+
+// UnpackP4 writes the integer part of whole P4 row tiles in P8 order. Pairs of groups
+// follow each other in all three arrays, from one row tile to the next too.
+func UnpackP4(dst []int8, w, wg []byte, rows, cols int) {
+	unpackP4(&dst[0], &w[0], &wg[0], rows*cols/1024)
+}

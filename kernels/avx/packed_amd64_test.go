@@ -116,32 +116,3 @@ func equalBits(t *testing.T, what string, got, want []float32) {
 		}
 	}
 }
-
-func BenchmarkMulPacked(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for _, cols := range []int{2048, 7168} {
-		for _, vectors := range tiles {
-			p := newPacked(b, r, 2048, cols, vectors)
-			dst := make([]float32, vectors*p.rows)
-			rate := func(name string, f func()) {
-				b.Run(fmt.Sprintf("cols=%d/t=%d/%s", cols, vectors, name), func(b *testing.B) {
-					for b.Loop() {
-						f()
-					}
-					b.ReportMetric(float64(p.rows*cols*vectors)*float64(b.N)/1e9/b.Elapsed().Seconds(), "GMAC/s")
-					b.ReportMetric(0, "ns/op")
-				})
-			}
-			rate("p8/portable", func() { p.mul8(dst, p.rows, portable.MulP8) })
-			rate("p4/portable", func() { p.mul4(dst, p.rows, portable.MulP4) })
-			if hasAVX2 {
-				rate("p8/avx2", func() { p.mul8(dst, p.rows, MulP8) })
-				rate("p4/avx2", func() { p.mul4(dst, p.rows, MulP4) })
-			}
-			if hasVNNI {
-				rate("p8/vnni", func() { p.mul8(dst, p.rows, MulP8VNNI) })
-				rate("p4/vnni", func() { p.mul4(dst, p.rows, MulP4VNNI) })
-			}
-		}
-	}
-}
