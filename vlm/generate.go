@@ -36,16 +36,12 @@ func (o *GenOptions) withDefaults() GenOptions {
 	return c
 }
 
-// batch is how many answers are decoded in one pass over the weights.
-const batch = 8
-
 // talk is the decoder's side of a stream.
 type talk struct {
 	prefix    *rwkv6.State // after the pictures, for the next question too
 	prefixIDs []int        // what it has read; nil when stale
 	voices    []*voice
-	seqs      []decoder.Seq
-	logits    []float32 // [voices, Vocab], scratch of the decoder
+	turns     []*turn
 }
 
 // stale forgets what depends on the memory.
@@ -55,6 +51,7 @@ func (t *talk) stale() { t.prefixIDs = nil }
 type voice struct {
 	state   *rwkv6.State
 	logits  []float32
+	turn    turn
 	sampler *decoder.Sampler
 	decode  *tokenizer.Decoder
 	answer  prompt.Answers
@@ -67,6 +64,7 @@ func (s *Stream) voice(i int) *voice {
 		t.voices = append(t.voices, &voice{
 			state:  s.m.dec.NewState(),
 			logits: make([]float32, s.m.dec.Vocab()),
+			turn:   turn{done: make(chan error, 1)},
 		})
 	}
 	return t.voices[i]
@@ -146,14 +144,16 @@ func (v *voice) next(stop int) (id int, text string, done bool) {
 	return id, text, done
 }
 
-// step feeds the chosen token to each of the voices.
+// step feeds the chosen token to each of the voices, which have joined the
+// batcher.
 func (s *Stream) step(ctx context.Context, voices []*voice, ids []int) error {
 	t := &s.talk
-	t.seqs = t.seqs[:0]
+	t.turns = t.turns[:0]
 	for i, v := range voices {
-		t.seqs = append(t.seqs, decoder.Seq{State: v.state, Image: s.image(), Token: ids[i], Logits: v.logits})
+		v.turn.seq = decoder.Seq{State: v.state, Image: s.image(), Token: ids[i], Logits: v.logits}
+		t.turns = append(t.turns, &v.turn)
 	}
-	return s.m.dec.Step(ctx, s.work, t.seqs, grow(&t.logits, len(voices)*s.m.dec.Vocab()))
+	return s.m.batcher.step(ctx, t.turns)
 }
 
 // Generate answers a question about what the stream has seen. The pieces,
@@ -167,6 +167,8 @@ func (s *Stream) Generate(ctx context.Context, question string, o *GenOptions) i
 			yield("", err)
 			return
 		}
+		s.m.batcher.join(1)
+		defer s.m.batcher.leave(1)
 		voices, ids := []*voice{v}, make([]int, 1)
 		for {
 			id, text, done := v.next(s.m.config.Stop)
@@ -195,7 +197,8 @@ func (s *Stream) Answer(ctx context.Context, question string, o *GenOptions) (st
 }
 
 // Answers answers several questions about the same instant. They are decoded
-// together, up to eight in one pass over the weights, and each is what
+// together, up to eight in one pass over the weights (and with what other
+// streams of the model generate meanwhile), and each is what
 // [Stream.Answer] would give with o.Seed advanced by its index.
 func (s *Stream) Answers(ctx context.Context, questions []string, o *GenOptions) ([]string, error) {
 	answers := make([]string, len(questions))
@@ -221,6 +224,8 @@ func (s *Stream) together(ctx context.Context, questions, answers []string, o Ge
 		voices, at = append(voices, v), append(at, i)
 	}
 	ids := make([]int, len(voices))
+	s.m.batcher.join(len(voices))
+	defer func() { s.m.batcher.leave(len(voices)) }()
 	for len(voices) > 0 {
 		k := 0
 		for i, v := range voices {
@@ -231,6 +236,7 @@ func (s *Stream) together(ctx context.Context, questions, answers []string, o Ge
 				k++
 			}
 		}
+		s.m.batcher.leave(len(voices) - k)
 		voices, at = voices[:k], at[:k]
 		if k == 0 {
 			break
@@ -266,6 +272,8 @@ func (s *Stream) Follow(ctx context.Context, question string, follow []int, limi
 	if follow != nil {
 		limit = len(follow)
 	}
+	s.m.batcher.join(1)
+	defer s.m.batcher.leave(1)
 	var tokens []int
 	for i := range limit {
 		f(v.logits)

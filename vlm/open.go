@@ -69,6 +69,8 @@ type Model struct {
 	enc    *encoder.Encoder // nil in vanilla models
 	dec    *decoder.Decoder
 	params int64
+
+	batcher *batcher
 }
 
 // Open opens a model file of any format that package weights reads: GGUF,
@@ -121,6 +123,7 @@ func finish(name string, f *weights.File, o *Options) (*Model, error) {
 		m.config.Name = strings.TrimSuffix(base, filepath.Ext(base))
 	}
 	m.pool = quant.NewPool(o.Threads)
+	m.batcher = newBatcher(m.dec, m.pool)
 	return m, nil
 }
 

@@ -40,9 +40,9 @@ func newSight(m *Model, scratch *quant.Scratch) (*sight, error) {
 	return &sight{m: m, prep: prep, work: vision.NewWork(scratch), group: max(1, groupCells/(g*g))}, nil
 }
 
-func grow(p *[]float32, n int) []float32 {
+func grow[T any](p *[]T, n int) []T {
 	if cap(*p) < n {
-		*p = make([]float32, n)
+		*p = make([]T, n)
 	}
 	*p = (*p)[:n]
 	return *p
