@@ -16,9 +16,9 @@ import (
 // are decoded together, and each is what it would have been alone.
 func TestSequencesJoinAndLeave(t *testing.T) {
 	m := open(t, base, func(o *vlm.Options) { o.Threads = 2 })
-	const streams, rounds = 12, 6
+	const streams, rounds = 8, 3
 	question := func(i, r int) (string, *vlm.GenOptions) {
-		return fmt.Sprint("what is ", i%3, " and ", r, "?"), &vlm.GenOptions{MaxTokens: 5 + (i*7+r*11)%40, Temperature: 1, Seed: uint64(i*rounds + r)}
+		return fmt.Sprint("what is ", i%3, " and ", r, "?"), &vlm.GenOptions{MaxTokens: 3 + (i*7+r*11)%16, Temperature: 1, Seed: uint64(i*rounds + r)}
 	}
 	scenes := make([]*vlm.Stream, streams)
 	want := make([][rounds]string, streams)
@@ -64,7 +64,7 @@ func TestSequencesJoinAndLeave(t *testing.T) {
 	morePasses, moreTokens := m.Passes()
 	morePasses, moreTokens = morePasses-passes, moreTokens-tokens
 	t.Logf("%d tokens in %d passes", moreTokens, morePasses)
-	if moreTokens < 3*morePasses {
+	if moreTokens < 2*morePasses {
 		t.Errorf("%d tokens took %d passes: hardly any company among %d streams", moreTokens, morePasses, streams)
 	}
 }
@@ -76,7 +76,7 @@ func TestStalledReader(t *testing.T) {
 	a, b := stream(t, m), stream(t, m)
 	see(t, a, 1)
 	see(t, b, 2)
-	long := &vlm.GenOptions{MaxTokens: 200, Temperature: 2, Seed: 1}
+	long := &vlm.GenOptions{MaxTokens: 40, Temperature: 2, Seed: 1}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	pieces := 0
