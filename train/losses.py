@@ -100,21 +100,39 @@ def cell_losses(heads, segment, tokens, hidden, grid):
 
 def event_losses(heads, segment, hidden):
     """What is in the room and was in the frame set before, and the newest departure and arrival,
-    from the mean of hidden [B, T*K*q^2, C] over the second half of each frame set.
+    from the mean of hidden [B, T*K*q^2, C] over the second half of each frame set. The last hidden
+    must know the newest events there were; the one before it those of this frame set, so that the
+    last block can store them: a block never stores what it reads.
 
     Without these losses the encoder tells which shape left but forgets its colour.
     """
+    out = {}
+    last = _summary_losses(heads, heads.events, segment, hidden[-1], segment.left, segment.came)
+    out.update({n: last[n] for n in ("now", "then", "gone", "came", "gone_right", "came_right") if n in last})
+    if segment.T > 1 and len(hidden) > 1:
+        early = _summary_losses(heads, heads.changes, segment, hidden[-2], _fresh(segment.left), _fresh(segment.came))
+        out.update({"early_" + n: v for n, v in early.items()})
+    return out
+
+
+def _fresh(event):
+    """The event [B,T,2] where it is that of the frame set itself, -1 where that is unknown."""
+    same = (event[:, 1:] == event[:, :-1]).all(-1, keepdim=True)
+    return torch.cat([torch.full_like(event[:, :1], -1), event[:, 1:].masked_fill(same, 0)], 1)
+
+
+def _summary_losses(heads, head, segment, hidden, left, came):
     b, t = segment.B, segment.T
     per = hidden.view(b, t, -1, hidden.shape[-1])
-    now, before, left, came = heads.memories(per[:, :, per.shape[2] // 2 :].mean(2).flatten(0, 1))
+    now, before, *events = heads.memories(head, per[:, :, per.shape[2] // 2 :].mean(2).flatten(0, 1))
     present = torch.zeros(b, t, Heads.SHAPES, dtype=torch.long).scatter_(2, segment.shape, segment.colour)[:, :, 1:]
     out = {"now": F.cross_entropy(now, present.flatten(0, 1))}
     if t > 1:
         later = before.view(b, t, *before.shape[1:])[:, 1:].flatten(0, 1)
         out["then"] = F.cross_entropy(later, present[:, :-1].flatten(0, 1))
-    for name, logits, event in (("gone", left, segment.left), ("came", came, segment.came)):
-        wanted = _joint(event[..., 0], event[..., 1]).flatten()
-        out[name] = F.cross_entropy(logits, wanted)
+    for name, logits, event in zip(("gone", "came"), events, (left, came)):
+        wanted = torch.where(event[..., 0] < 0, -1, _joint(event[..., 0], event[..., 1])).flatten()
+        out[name] = F.cross_entropy(logits, wanted, ignore_index=-1)
         some = wanted > 0
         if some.any():
             out[name + "_right"] = (logits.argmax(-1) == wanted)[some].float().mean()

@@ -333,10 +333,10 @@ class StateEncoder(nn.Module):
 
     def forward(self, tokens, memory, period):
         """tokens [B, L, C], L a multiple of period -> (image states [B, L/period, H,N,N] after every
-        period tokens, hidden [B, L, C] of the block before the last, new memory)."""
+        period tokens, hidden [B, L, C] after each block but the last, new memory)."""
         b, l, c = tokens.shape
         layout = fused.Layout([l] * b)
-        x, carried = tokens.reshape(b * l, c), []
+        x, hidden, carried = tokens.reshape(b * l, c), [], []
         x = self.blocks[0].ln0(x)
         for block, (s0, att, ffn) in zip(self.blocks[:-1], memory):
             h = block.ln1(x)
@@ -344,12 +344,13 @@ class StateEncoder(nn.Module):
             x = x + y
             g = block.ln2(x)
             x = x + block.ffn(layout, g, x0=ffn)
+            hidden.append(x.view(b, l, c))
             carried.append((state, _last(h, layout), _last(g, layout)))
         block, (s0, att, ffn) = self.blocks[-1], memory[-1]
         h = block.ln1(x)
         states = block.att.states(layout, h, att, s0, period)
         carried.append((states.detach()[:, -1].contiguous(), _last(h, layout), ffn))
-        return states, x.view(b, l, c), carried
+        return states, hidden, carried
 
 
 class Decoder(nn.Module):
@@ -421,7 +422,9 @@ class Heads(nn.Module):
         self.cell = Linear(cfg.width, self.joint + 2)
         self.motion = Linear(cfg.width, self.MOTIONS + 4)
         self.past = Linear(cfg.width, self.joint)
-        self.events = nn.Sequential(nn.LayerNorm(cfg.width), Linear(cfg.width, 2 * (self.SHAPES - 1) * self.COLOURS + 2 * self.joint))
+        self.events, self.changes = (
+            nn.Sequential(nn.LayerNorm(cfg.width), Linear(cfg.width, 2 * (self.SHAPES - 1) * self.COLOURS + 2 * self.joint))
+            for _ in range(2))
 
     def patches(self, features):
         """Logits of shape, colour, joint class, and the position."""
@@ -435,9 +438,9 @@ class Heads(nn.Module):
         """Motion logits, previous position, displacement."""
         return self.motion(hidden).split([self.MOTIONS, 2, 2], -1)
 
-    def memories(self, summary):
-        """Of a frame set's summary [n, C]: logits of the colour of each shape now and in the frame
+    def memories(self, head, summary):
+        """Head events or changes of a frame set's summary [n, C]: logits of the colour of each shape now and in the frame
         set before [n, colour, shape] (colour 0: absent), and of the newest departure and arrival."""
         table = (self.SHAPES - 1) * self.COLOURS
-        now, before, left, came = self.events(summary).split([table, table, self.joint, self.joint], -1)
+        now, before, left, came = head(summary).split([table, table, self.joint, self.joint], -1)
         return now.view(-1, self.COLOURS, self.SHAPES - 1), before.view(-1, self.COLOURS, self.SHAPES - 1), left, came

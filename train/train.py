@@ -45,7 +45,8 @@ WORKERS = 2
 TEXT_WEIGHT = 1.0
 PATCH_WEIGHTS = {"shape": 0.1, "colour": 0.1, "joint": 0.2, "place": 0.4}
 CELL_WEIGHTS = {"cell_what": 0.2, "cell": 0.4, "motion": 0.2, "past": 0.3, "before": 0.4, "moved": 0.8}
-EVENT_WEIGHTS = {"now": 0.2, "then": 0.3, "gone": 0.3, "came": 0.2}
+EVENT_WEIGHTS = {"now": 0.2, "then": 0.2, "gone": 0.3, "came": 0.2,
+                 "early_now": 0.2, "early_then": 0.3, "early_gone": 0.6, "early_came": 0.3}
 STAGE1_WEIGHTS = {"shape": 1, "colour": 1, "joint": 1, "place": 2, "cell_what": 1, "cell": 2}
 
 
@@ -216,7 +217,7 @@ def forward(whole, vocab, source, segment, k, stage):
     memory = source.memory[k] or model.state_encoder.zero_memory(b)
     states, hidden, source.memory[k] = model.state_encoder(
         tokens, evaluate.restart(memory, segment.reset), k * cfg.encoder_tokens)
-    parts.update(losses.cell_losses(whole.heads, segment, tokens, hidden, cfg.grid))
+    parts.update(losses.cell_losses(whole.heads, segment, tokens, hidden[-1], cfg.grid))
     parts.update(losses.event_losses(whole.heads, segment, hidden))
     batch = data.Batch(vocab, segment, cfg.decoder_tokens)
     x = model.rwkv.embed(batch.ids, batch.at, model.image_tokens(features).flatten(0, 1))
