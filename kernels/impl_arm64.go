@@ -5,6 +5,7 @@ package kernels
 import (
 	"golang.org/x/sys/cpu"
 
+	"github.com/visualrwkv/edged/kernels/neon"
 	"github.com/visualrwkv/edged/kernels/portable"
 )
 
@@ -176,11 +177,27 @@ func quantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t i
 }
 
 func mulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	portable.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	switch {
+	case level == i8mmLevel && t >= 8:
+		neon.MulP8MM(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	case level >= dotprodLevel:
+		neon.MulP8Dot(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	case level == neonLevel:
+		neon.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	default:
+		portable.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
+	}
 }
 
 func mulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	portable.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	switch {
+	case level >= dotprodLevel:
+		neon.MulP4Dot(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	case level == neonLevel:
+		neon.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	default:
+		portable.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
+	}
 }
 
 func unpackP4(dst []int8, w, wg []byte, rows, cols int) {

@@ -1,0 +1,70 @@
+// Instructions that Go's arm64 assembler lacks, one macro each.
+//
+// Names are ARM's with the arrangement of the destination; a macro whose second source
+// is one element ends in _LANE. Operands are register numbers, sources first and
+// destination last, like those of VFMLA: OP(m, n, d) is "op Vd, Vn, Vm". A feature is
+// named where it is not part of the base. When the assembler learns an instruction,
+// delete its macro and let the build find the uses. testdata/arm64x.s proves them all.
+
+// Element i of four, as bits 21 and 11.
+#define LANE4(i)  (((i)&1)<<21 | ((i)>>1)<<11)
+
+// Integer products.
+
+// SDOT_LANE: Vd.4S += Vn.16B . Vm.4B[i]    FEAT_DotProd
+#define SDOT_LANE(i, m, n, d)     WORD $(0x4F80E000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
+// SMMLA_4S: Vd.4S += Vn.16B (2x8) * Vm.16B (2x8) transposed    FEAT_I8MM
+#define SMMLA_4S(m, n, d)         WORD $(0x4E80A400 | (m)<<16 | (n)<<5 | (d))
+// SMULL_8H, SMULL2_8H: Vd.8H = low or high half of Vn.16B * Vm.16B
+#define SMULL_8H(m, n, d)         WORD $(0x0E20C000 | (m)<<16 | (n)<<5 | (d))
+#define SMULL2_8H(m, n, d)        WORD $(0x4E20C000 | (m)<<16 | (n)<<5 | (d))
+// SMLAL_8H, SMLAL2_8H: the same, added to Vd.8H
+#define SMLAL_8H(m, n, d)         WORD $(0x0E208000 | (m)<<16 | (n)<<5 | (d))
+#define SMLAL2_8H(m, n, d)        WORD $(0x4E208000 | (m)<<16 | (n)<<5 | (d))
+// SMLAL_4S, SMLAL2_4S: Vd.4S += low or high half of Vn.8H * Vm.8H
+#define SMLAL_4S(m, n, d)         WORD $(0x0E608000 | (m)<<16 | (n)<<5 | (d))
+#define SMLAL2_4S(m, n, d)        WORD $(0x4E608000 | (m)<<16 | (n)<<5 | (d))
+// SADALP_4S: Vd.4S += sums of pairs of Vn.8H
+#define SADALP_4S(n, d)           WORD $(0x4E606800 | (n)<<5 | (d))
+#define MUL_16B(m, n, d)          WORD $(0x4E209C00 | (m)<<16 | (n)<<5 | (d))
+#define NEG_4S(n, d)              WORD $(0x6EA0B800 | (n)<<5 | (d))
+#define UMAXV_4S(n, d)            WORD $(0x6EB0A800 | (n)<<5 | (d))
+
+// Narrowing: Vd.4H, .8B = Vn; the forms with 2 write the upper half of Vd.
+#define XTN_4H(n, d)              WORD $(0x0E612800 | (n)<<5 | (d))
+#define XTN2_8H(n, d)             WORD $(0x4E612800 | (n)<<5 | (d))
+#define XTN_8B(n, d)              WORD $(0x0E212800 | (n)<<5 | (d))
+#define XTN2_16B(n, d)            WORD $(0x4E212800 | (n)<<5 | (d))
+
+// Conversions. FCVTL and FCVTN change the precision, the forms with 2 read or write
+// the upper half; FCVTNS rounds to nearest, ties to even.
+#define SCVTF_4S(n, d)            WORD $(0x4E21D800 | (n)<<5 | (d))
+#define FCVTNS_4S(n, d)           WORD $(0x4E21A800 | (n)<<5 | (d))
+#define FCVTL_4S(n, d)            WORD $(0x0E217800 | (n)<<5 | (d))
+#define FCVTL2_4S(n, d)           WORD $(0x4E217800 | (n)<<5 | (d))
+#define FCVTL_2D(n, d)            WORD $(0x0E617800 | (n)<<5 | (d))
+#define FCVTL2_2D(n, d)           WORD $(0x4E617800 | (n)<<5 | (d))
+#define FCVTN_2S(n, d)            WORD $(0x0E616800 | (n)<<5 | (d))
+#define FCVTN2_4S(n, d)           WORD $(0x4E616800 | (n)<<5 | (d))
+
+// float32 x 4.
+#define FADD_4S(m, n, d)          WORD $(0x4E20D400 | (m)<<16 | (n)<<5 | (d))
+#define FSUB_4S(m, n, d)          WORD $(0x4EA0D400 | (m)<<16 | (n)<<5 | (d))
+#define FMUL_4S(m, n, d)          WORD $(0x6E20DC00 | (m)<<16 | (n)<<5 | (d))
+#define FMUL_4S_LANE(i, m, n, d)  WORD $(0x4F809000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
+// FMAX: NaN if either is; FMAXNM: the other if one is NaN.
+#define FMAX_4S(m, n, d)          WORD $(0x4E20F400 | (m)<<16 | (n)<<5 | (d))
+#define FMAXNM_4S(m, n, d)        WORD $(0x4E20C400 | (m)<<16 | (n)<<5 | (d))
+#define FMAXNMV_4S(n, d)          WORD $(0x6E30C800 | (n)<<5 | (d))
+
+// float64 x 2.
+#define FADD_2D(m, n, d)          WORD $(0x4E60D400 | (m)<<16 | (n)<<5 | (d))
+#define FSUB_2D(m, n, d)          WORD $(0x4EE0D400 | (m)<<16 | (n)<<5 | (d))
+#define FMUL_2D(m, n, d)          WORD $(0x6E60DC00 | (m)<<16 | (n)<<5 | (d))
+#define FDIV_2D(m, n, d)          WORD $(0x6E60FC00 | (m)<<16 | (n)<<5 | (d))
+#define FMAX_2D(m, n, d)          WORD $(0x4E60F400 | (m)<<16 | (n)<<5 | (d))
+#define FMIN_2D(m, n, d)          WORD $(0x4EE0F400 | (m)<<16 | (n)<<5 | (d))
+#define FNEG_2D(n, d)             WORD $(0x6EE0F800 | (n)<<5 | (d))
+#define FABS_2D(n, d)             WORD $(0x4EE0F800 | (n)<<5 | (d))
+// FCMGT_2D: Vd.2D = all ones where Vn > Vm
+#define FCMGT_2D(m, n, d)         WORD $(0x6EE0E400 | (m)<<16 | (n)<<5 | (d))
