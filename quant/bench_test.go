@@ -22,7 +22,7 @@ func cpuTime() time.Duration {
 // counts a multiplication and an addition per weight and vector.
 func BenchmarkMul(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, typ := range types {
+	for _, typ := range allTypes {
 		for _, dim := range [][2]int{{256, 256}, {768, 768}, {2048, 2048}} {
 			m := randomMatrix(b, r, typ, dim[0], dim[1])
 			for _, n := range []int{1, 2, 4, 8, 64} {

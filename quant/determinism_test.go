@@ -27,14 +27,23 @@ func TestMulDeterministic(t *testing.T) {
 					checkDeterministic(t, r, typ, sh[0], sh[1], sh[2])
 				}
 			}
+			for _, typ := range packedTypes {
+				for _, sh := range [][3]int{{16, 64, 5}, {96, 320, 29}, {144, 1088, 14}, {16, 64, 150}} {
+					checkDeterministic(t, r, typ, sh[0], sh[1], sh[2])
+				}
+			}
 		})
 	}
 }
 
 func checkDeterministic(t *testing.T, r *rand.Rand, typ Type, rows, cols, n int) {
 	m := randomMatrix(t, r, typ, rows, cols)
-	shifted := append(make([]byte, 1, 1+len(m.Bytes())), m.Bytes()...)[1:]
-	unaligned, err := NewMatrix(typ, rows, cols, shifted)
+	shift := func(b []byte) []byte { return append(make([]byte, 1, 1+len(b)), b...)[1:] }
+	unaligned, err := NewMatrix(typ, rows, cols, shift(m.Bytes()))
+	if typ.Packed() {
+		data, scale, group := m.Parts()
+		unaligned, err = NewPacked(typ, rows, cols, shift(data), shift(scale), shift(group))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +98,14 @@ func TestMulEdges(t *testing.T) {
 // TestMulNaN: a bad activation must show, and only where it belongs.
 func TestMulNaN(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, typ := range types {
-		m := randomMatrix(t, r, typ, 5, 96)
-		x := randoms(r, 2*96)
-		x[96+40] = float32(math.Inf(1))
-		dst := make([]float32, 10)
+	for _, typ := range allTypes {
+		m := randomMatrix(t, r, typ, 16, 128)
+		x := randoms(r, 2*128)
+		x[128+40] = float32(math.Inf(1))
+		dst := make([]float32, 32)
 		m.Mul(NewScratch(nil), dst, x, 2)
 		for i, v := range dst {
-			if finite := v-v == 0; finite != (i < 5) {
+			if finite := v-v == 0; finite != (i < 16) {
 				t.Errorf("%v: value %d is %v", typ, i, v)
 			}
 		}
@@ -107,12 +116,12 @@ func TestMulDoesNotAllocate(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := NewPool(2)
 	defer p.Close()
-	for _, typ := range types {
+	for _, typ := range allTypes {
 		m := randomMatrix(t, r, typ, 256, 256)
-		x, dst := randoms(r, 5*256), make([]float32, 5*256)
+		x, dst := randoms(r, 30*256), make([]float32, 30*256)
 		s := NewScratch(p)
-		m.Mul(s, dst, x, 5)
-		for _, n := range []int{1, 5} {
+		m.Mul(s, dst, x, 30)
+		for _, n := range []int{1, 5, 30} {
 			if a := testing.AllocsPerRun(20, func() { m.Mul(s, dst[:n*256], x[:n*256], n) }); a != 0 {
 				t.Errorf("%v, n=%d: %v allocations", typ, n, a)
 			}

@@ -6,14 +6,15 @@ import (
 	"unsafe"
 )
 
-// Matrix is a weight matrix W [rows, cols], stored row after row in its Type. It
-// acts on a vector x of cols values as W x. The bytes are borrowed: they must stay
-// valid and unchanged as long as the Matrix is used.
+// Matrix is a weight matrix W [rows, cols], stored row after row in its Type, or in
+// tiles of rows if that is packed. It acts on a vector x of cols values as W x. The
+// bytes are borrowed: they must stay valid and unchanged as long as the Matrix is used.
 type Matrix struct {
-	t          Type
-	rows, cols int
-	rowBytes   int
-	data       []byte
+	t            Type
+	rows, cols   int
+	rowBytes     int
+	data         []byte
+	scale, group []byte // of packed formats
 }
 
 // NewMatrix wraps data, which must have exactly the bytes of rows x cols values of
@@ -53,7 +54,8 @@ func (m *Matrix) Cols() int { return m.cols }
 // Type returns the storage format.
 func (m *Matrix) Type() Type { return m.t }
 
-// Bytes returns the stored bytes. They are borrowed and must not be written.
+// Bytes returns the stored bytes, of a packed matrix the weights without their scales.
+// They are borrowed and must not be written.
 func (m *Matrix) Bytes() []byte { return m.data }
 
 // Row expands row i into dst, which has Cols values. It panics when i or the
@@ -62,8 +64,12 @@ func (m *Matrix) Row(dst []float32, i int) {
 	if uint(i) >= uint(m.rows) || len(dst) != m.cols {
 		panic(fmt.Sprintf("quant: Row: row %d into %d values of a %d x %d matrix", i, len(dst), m.rows, m.cols))
 	}
+	if m.t.Packed() {
+		m.packedRow(dst, i)
+		return
+	}
 	decode(m.t, dst, m.strip(i, i+1))
 }
 
-// strip returns the bytes of rows r0 to r1.
+// strip returns the bytes of rows r0 to r1; whole row tiles if the matrix is packed.
 func (m *Matrix) strip(r0, r1 int) []byte { return m.data[r0*m.rowBytes : r1*m.rowBytes] }

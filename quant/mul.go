@@ -17,13 +17,18 @@ type Scratch struct {
 
 	product product
 	run     func(int) // product.strip, made once: a closure per call would allocate
+
+	packed    packedProduct
+	runPacked func(int) // packedStrip
+	runTiles  func(int) // quantizeTile
+	buffers   buffers   // for row tiles of int4 that are unpacked
 }
 
 // NewScratch returns a Scratch whose products run on p; nil means the calling
 // goroutine alone.
 func NewScratch(p *Pool) *Scratch {
 	s := &Scratch{pool: p}
-	s.run = s.strip
+	s.run, s.runPacked, s.runTiles = s.strip, s.packedStrip, s.quantizeTile
 	return s
 }
 
@@ -50,8 +55,9 @@ const (
 
 // Mul computes dst = x Wᵀ: dst [n, Rows], x [n, Cols], so that dst[i] = W x[i]. dst
 // must not overlap x. For Q8_0 and Q4_0 the activations are first quantised to
-// int8, 32 values to a scale (kernels.QuantizeActs). Every row of the result has
-// the same bits whatever n and whatever the number of workers.
+// int8, 32 values to a scale (kernels.QuantizeActs), for P8 and P4 256 values to a
+// scale (kernels.QuantizeTile). Every row of the result has the same bits whatever n
+// and whatever the number of workers.
 //
 // Mul panics when n < 1 or a length does not match.
 func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
@@ -59,6 +65,10 @@ func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
 		panic(fmt.Sprintf("quant: Mul: dst %d, x %d values for %d vectors and a %d x %d matrix", len(dst), len(x), n, m.rows, m.cols))
 	}
 	if m.rows == 0 {
+		return
+	}
+	if m.t.Packed() {
+		s.mulPacked(m, dst, x, n)
 		return
 	}
 	if m.t == Q8_0 || m.t == Q4_0 {
@@ -112,12 +122,16 @@ func (s *Scratch) strip(i int) {
 
 // quantize fills the activation buffers from x.
 func (s *Scratch) quantize(x []float32) {
-	if cap(s.q) < len(x) {
-		s.q = make([]int8, len(x))
-		s.scale = make([]float32, len(x)/kernels.Block)
-		s.sum = make([]int32, len(x)/kernels.Block)
-	}
-	blocks := len(x) / kernels.Block
-	s.q, s.scale, s.sum = s.q[:len(x)], s.scale[:blocks], s.sum[:blocks]
+	s.grow(len(x), len(x)/kernels.Block)
 	kernels.QuantizeActs(s.q, s.scale, s.sum, x)
+}
+
+// grow gives the activation buffers room for n values with that many scales.
+func (s *Scratch) grow(n, scales int) {
+	if cap(s.q) < n {
+		s.q = make([]int8, n)
+		s.scale = make([]float32, n/kernels.Block)
+		s.sum = make([]int32, n/kernels.Block)
+	}
+	s.q, s.scale, s.sum = s.q[:n], s.scale[:scales], s.sum[:n/kernels.Block]
 }

@@ -5,9 +5,15 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/visualrwkv/edged/kernels"
 )
 
-var types = []Type{F32, F16, BF16, Q8_0, Q4_0}
+var (
+	types       = []Type{F32, F16, BF16, Q8_0, Q4_0}
+	packedTypes = []Type{P8, P4}
+	allTypes    = append(append([]Type(nil), types...), packedTypes...)
+)
 
 func randoms(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
@@ -19,6 +25,9 @@ func randoms(r *rand.Rand, n int) []float32 {
 
 func randomMatrix(t testing.TB, r *rand.Rand, typ Type, rows, cols int) *Matrix {
 	t.Helper()
+	if typ.Packed() {
+		return pack(t, typ, randoms(r, rows*cols), rows, cols)
+	}
 	rb, err := typ.RowBytes(cols)
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +43,43 @@ func randomMatrix(t testing.TB, r *rand.Rand, typ Type, rows, cols int) *Matrix 
 	return m
 }
 
+func pack(t testing.TB, typ Type, w []float32, rows, cols int) *Matrix {
+	t.Helper()
+	nd, ns, ng, err := typ.PackedSize(rows, cols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, scale, group := make([]byte, nd), make([]byte, ns), make([]byte, ng)
+	if err := Pack(typ, data, scale, group, w, rows, cols); err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewPacked(typ, rows, cols, data, scale, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// actBlock is the number of activations that share a scale in products with typ, 0
+// where they are not quantised.
+func actBlock(typ Type) int {
+	switch typ {
+	case Q8_0, Q4_0:
+		return kernels.Block
+	case P8, P4:
+		return kernels.PackBlock
+	}
+	return 0
+}
+
+// shapes of matrices and numbers of vectors; those of packed ones are whole tiles.
+func shapes(typ Type) [][3]int {
+	if typ.Packed() {
+		return [][3]int{{16, 64, 1}, {32, 320, 5}, {16, 1088, 9}, {144, 576, 29}, {64, 64, 70}}
+	}
+	return [][3]int{{1, 32, 1}, {3, 64, 2}, {5, 96, 3}, {33, 320, 5}, {130, 544, 9}, {64, 64, 70}}
+}
+
 // TestMulAgainstFloat64 compares with the product of the expanded rows. Quantised
 // activations are off by at most half a step: amax/254 per value of a block.
 func TestMulAgainstFloat64(t *testing.T) {
@@ -41,13 +87,24 @@ func TestMulAgainstFloat64(t *testing.T) {
 	p := NewPool(3)
 	defer p.Close()
 	s := NewScratch(p)
-	for _, typ := range types {
-		for _, sh := range [][3]int{{1, 32, 1}, {3, 64, 2}, {5, 96, 3}, {33, 320, 5}, {130, 544, 9}, {64, 64, 70}} {
+	for _, typ := range allTypes {
+		block := actBlock(typ)
+		for _, sh := range shapes(typ) {
 			rows, cols, n := sh[0], sh[1], sh[2]
 			m := randomMatrix(t, r, typ, rows, cols)
 			x := randoms(r, n*cols)
 			dst := make([]float32, n*rows)
 			m.Mul(s, dst, x, n)
+			amax := make([]float32, len(x)) // of the block that a value is in
+			for i := range amax {
+				first := i % cols / max(block, 1) * block
+				acts := x[i-i%cols+first : i-i%cols+min(first+max(block, 1), cols)]
+				if i%cols == first {
+					amax[i] = max(slices.Max(acts), -slices.Min(acts))
+				} else {
+					amax[i] = amax[i-1]
+				}
+			}
 			row := make([]float32, cols)
 			for j := range rows {
 				m.Row(row, j)
@@ -57,10 +114,8 @@ func TestMulAgainstFloat64(t *testing.T) {
 						v := x[i*cols+k]
 						want += float64(w) * float64(v)
 						bound += math.Abs(float64(w)*float64(v)) * 1e-6
-						if typ == Q8_0 || typ == Q4_0 {
-							amax := slices.Max(x[i*cols+k&^31:][:32])
-							amax = max(amax, -slices.Min(x[i*cols+k&^31:][:32]))
-							bound += math.Abs(float64(w)) * float64(amax) / 253
+						if block > 0 {
+							bound += math.Abs(float64(w)) * float64(amax[i*cols+k]) / 253
 						}
 					}
 					if got := dst[i*rows+j]; !(math.Abs(float64(got)-want) <= bound) {

@@ -7,7 +7,7 @@ import (
 	"github.com/visualrwkv/edged/kernels"
 )
 
-// Type is a storage format of weights; the numbers are GGML's.
+// Type is a storage format of weights; the numbers below 1<<16 are GGML's.
 type Type uint32
 
 // The formats that can be read, written and multiplied with.
@@ -17,6 +17,13 @@ const (
 	Q4_0 Type = 2
 	Q8_0 Type = 8
 	BF16 Type = 30
+)
+
+// The packed formats, int8 and int4 in the order in which kernels read them. GGUF holds
+// them as tensors of GGML's I8 and F16; see NewPacked.
+const (
+	P8 Type = 1<<17 + iota
+	P4
 )
 
 // String returns the name in lower case, as used on the command line.
@@ -32,6 +39,10 @@ func (t Type) String() string {
 		return "q8_0"
 	case BF16:
 		return "bf16"
+	case P8:
+		return "int8"
+	case P4:
+		return "int4"
 	}
 	return fmt.Sprintf("type %d", uint32(t))
 }
@@ -53,9 +64,12 @@ func (t Type) unit() (values, bytes int) {
 }
 
 // RowBytes returns the bytes of a row of cols values. It fails for an unknown
-// format, for a cols that is not a whole number of blocks, and when the size
-// does not fit an int.
+// format, for a packed one, for a cols that is not a whole number of blocks, and when
+// the size does not fit an int.
 func (t Type) RowBytes(cols int) (int, error) {
+	if t.Packed() {
+		return 0, fmt.Errorf("rows of %v are not stored one by one", t)
+	}
 	values, bytes := t.unit()
 	if values == 0 {
 		return 0, fmt.Errorf("unsupported weight %v", t)

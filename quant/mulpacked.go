@@ -1,0 +1,167 @@
+package quant
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/visualrwkv/edged/kernels"
+)
+
+// packedProduct is one Mul of a packed matrix: a grid of strips, each some row tiles by
+// some tiles of vectors. A kernel multiplies all rows of a strip with one tile at a time.
+type packedProduct struct {
+	m       *Matrix
+	dst, x  []float32
+	n       int
+	rows    int // rows of a strip, whole row tiles
+	vectors int // vectors of a strip, whole tiles
+	across  int // strips that cover all rows
+}
+
+// packedBytes bounds the weights of a strip that is multiplied with many vectors: they
+// should stay in the cache while the vectors pass by, and their product with a tile
+// should take less than 100 microseconds.
+const packedBytes = 1 << 16
+
+// unpackFrom is the number of vectors from which on it pays to unpack int4 first.
+const unpackFrom = 8
+
+func (s *Scratch) mulPacked(m *Matrix, dst, x []float32, n int) {
+	p := &s.packed
+	*p = packedProduct{m: m, dst: dst, x: x, n: n}
+	p.split(s.pool.Workers())
+	s.grow(len(x), n*kernels.PackBlocks(m.cols))
+	if tiles := tileCount(n); n <= 2*kernels.MaxTile { // not worth waking anybody
+		for i := range tiles {
+			s.quantizeTile(i)
+		}
+	} else {
+		s.pool.Run(tiles, s.runTiles)
+	}
+	if p.unpacks() {
+		s.buffers.grow(s.pool.Workers(), p.rows*m.cols)
+	}
+	s.pool.Run(p.across*((n+p.vectors-1)/p.vectors), s.runPacked)
+	*p = packedProduct{} // keep nothing of the caller's alive
+}
+
+func (p *packedProduct) unpacks() bool { return p.m.t == P4 && p.n >= unpackFrom }
+
+// split chooses the strips: about four per worker or more. All vectors pass by the same
+// rows unless there are too few rows for that.
+func (p *packedProduct) split(workers int) {
+	const tile = kernels.PackRows
+	rowTiles := p.m.rows / tile
+	bytes := packedBytes
+	if p.n <= kernels.MaxTile {
+		bytes = max(stripWork/p.n, stripLeast)
+	}
+	each := min(max(bytes/(tile*p.m.cols), 1), max(rowTiles/(4*workers), 1))
+	p.rows = each * tile
+	p.across = (rowTiles + each - 1) / each
+	p.vectors = p.n
+	if tiles := tileCount(p.n); p.across < 4*workers && tiles > 1 {
+		down := (4*workers + p.across - 1) / p.across
+		p.vectors = (tiles + down - 1) / down * kernels.MaxTile
+	}
+}
+
+// tileCount returns the number of tiles that n vectors make: as many of MaxTile as fit,
+// then smaller ones.
+func tileCount(n int) int {
+	i := n / kernels.MaxTile
+	for n %= kernels.MaxTile; n > 0; n -= kernels.TileSize(n) {
+		i++
+	}
+	return i
+}
+
+// quantizeTile quantises the vectors of tile i.
+func (s *Scratch) quantizeTile(i int) {
+	p := &s.packed
+	full := min(i, p.n/kernels.MaxTile)
+	v := full * kernels.MaxTile
+	for range i - full {
+		v += kernels.TileSize(p.n - v)
+	}
+	t := kernels.TileSize(p.n - v)
+	q, scale, sum := s.tile(v, t)
+	kernels.QuantizeTile(q, scale, sum, p.x[v*p.m.cols:(v+t)*p.m.cols], p.m.cols, t)
+}
+
+// tile returns the activations of the tile of t vectors that begins at vector v.
+func (s *Scratch) tile(v, t int) (q []int8, scale []float32, sum []int32) {
+	cols := s.packed.m.cols
+	blocks, groups := kernels.PackBlocks(cols), cols/kernels.PackGroup
+	return s.q[v*cols : (v+t)*cols], s.scale[v*blocks : (v+t)*blocks], s.sum[v*groups : (v+t)*groups]
+}
+
+func (s *Scratch) packedStrip(i int) {
+	p := &s.packed
+	m := p.m
+	r0 := i % p.across * p.rows
+	v := i / p.across * p.vectors
+	end := min(v+p.vectors, p.n)
+	rows := min(p.rows, m.rows-r0)
+	data, scale, group := m.packedStrip(r0, r0+rows)
+	if !p.unpacks() {
+		s.mulTiles(data, scale, group, v, end, r0, rows)
+		return
+	}
+	b := s.buffers.take()
+	w := b[:rows*m.cols]
+	kernels.UnpackP4(w, data, group, rows, m.cols)
+	s.mulTiles(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), len(w)), scale, nil, v, end, r0, rows)
+	s.buffers.put(b)
+}
+
+// mulTiles multiplies rows with the vectors from v to end; int4 weights have group
+// scales.
+func (s *Scratch) mulTiles(data, scale, group []byte, v, end, r0, rows int) {
+	p := &s.packed
+	stride, cols := p.m.rows, p.m.cols
+	for v < end {
+		t := kernels.TileSize(p.n - v)
+		q, dx, sum := s.tile(v, t)
+		dst := p.dst[v*stride+r0:]
+		if group != nil {
+			kernels.MulP4(dst, stride, data, scale, group, q, dx, sum, rows, cols, t)
+		} else {
+			kernels.MulP8(dst, stride, data, scale, q, dx, sum, rows, cols, t)
+		}
+		v += t
+	}
+}
+
+// buffers lends each worker of a product a buffer.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]int8
+}
+
+// grow provides n buffers of size values. None may be on loan.
+func (b *buffers) grow(n, size int) {
+	for i := range b.free {
+		if cap(b.free[i]) < size {
+			b.free[i] = make([]int8, size)
+		}
+	}
+	for len(b.free) < n {
+		b.free = append(b.free, make([]int8, size))
+	}
+}
+
+func (b *buffers) take() []int8 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last := len(b.free) - 1
+	p := b.free[last]
+	b.free = b.free[:last]
+	return p
+}
+
+func (b *buffers) put(p []int8) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, p)
+}
