@@ -173,7 +173,7 @@ func (m *model) checkEncoder(g *golden, p *pictures) error {
 			return err
 		}
 	}
-	if err := g.checkState("enc.state.", p.state, m.enc.Blocks()); err != nil {
+	if err := g.checkState("enc.state.", p.state, len(m.enc.Blocks())); err != nil {
 		return err
 	}
 	return g.check("image_state", p.image)
@@ -217,14 +217,14 @@ func (m *model) checkStream(g *golden, p *pictures) error {
 		if err := m.enc.Feed(m.r.ctx, m.work, s, slices.Clone(part(p.packed, i, p.n))); err != nil {
 			return err
 		}
-		if err := g.checkState(fmt.Sprintf("stream.after_image%d.", i+1), s, m.enc.Blocks()); err != nil {
+		if err := g.checkState(fmt.Sprintf("stream.after_image%d.", i+1), s, len(m.enc.Blocks())); err != nil {
 			return err
 		}
 		if (i+1)%views != 0 {
 			continue
 		}
 		prefix := fmt.Sprintf("stream.after_frame%d.", (i+1)/views)
-		if err := g.checkState(prefix, s, m.enc.Blocks()); err != nil {
+		if err := g.checkState(prefix, s, len(m.enc.Blocks())); err != nil {
 			return err
 		}
 		if !g.has(prefix + "logits_last") {

@@ -8,7 +8,6 @@
 package decoder
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/visualrwkv/edged/quant"
@@ -25,13 +24,12 @@ type Options struct {
 
 // Decoder holds the weights. It is safe for concurrent use.
 type Decoder struct {
+	*rwkv6.Stack
 	variant rwkv6.Variant
-	dims    rwkv6.Dims
 	vocab   int
 	emb     *quant.Matrix // [V, C]
 	head    *quant.Matrix // [V, C]
 	out     *rwkv6.Norm
-	blocks  []*rwkv6.Block
 }
 
 // New binds the decoder's weights. The variant is found from tensor names; the
@@ -44,17 +42,12 @@ func New(l quant.Loader, o *Options) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := rwkv6.DimsOf(l, Prefix)
+	blocks, err := rwkv6.BindStack(l, Prefix, v, rwkv6.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps})
 	if err != nil {
 		return nil, err
 	}
-	if o.LNEps != 0 {
-		d.LNEps = o.LNEps
-	}
-	if o.GNEps != 0 {
-		d.GNEps = o.GNEps
-	}
-	m := &Decoder{variant: v, dims: d}
+	m := &Decoder{Stack: blocks, variant: v}
+	d := m.Dims()
 	if m.emb, err = l.Matrix(Prefix+"emb.weight", -1, d.C); err != nil {
 		return nil, err
 	}
@@ -65,48 +58,19 @@ func New(l quant.Loader, o *Options) (*Decoder, error) {
 	if m.out, err = rwkv6.BindNorm(l, Prefix+"ln_out", d); err != nil {
 		return nil, err
 	}
-	for i := range rwkv6.CountBlocks(l, Prefix) {
-		b, err := rwkv6.Bind(l, Prefix, i, d, v, false)
-		if err != nil {
-			return nil, err
-		}
-		m.blocks = append(m.blocks, b)
-	}
 	return m, nil
 }
 
 // Variant returns the kind of the blocks.
 func (m *Decoder) Variant() rwkv6.Variant { return m.variant }
 
-// Dims returns the sizes of the blocks.
-func (m *Decoder) Dims() rwkv6.Dims { return m.dims }
-
 // Vocab returns the number of token ids, the length of a row of logits.
 func (m *Decoder) Vocab() int { return m.vocab }
-
-// Blocks returns the blocks, for callers that drive them one by one.
-func (m *Decoder) Blocks() []*rwkv6.Block { return m.blocks }
-
-// NewState returns the state before the first token.
-func (m *Decoder) NewState() *rwkv6.State { return rwkv6.NewState(m.blocks) }
-
-// Forward runs rows x [n, C] of segs through all blocks in place and advances
-// the states. When ctx ends it stops between two blocks with ctx's error; the
-// states are then of no more use.
-func (m *Decoder) Forward(ctx context.Context, w *rwkv6.Work, x []float32, segs []rwkv6.Seg) error {
-	for _, b := range m.blocks {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b.Forward(w, x, segs)
-	}
-	return nil
-}
 
 // Logits computes dst [n, Vocab] from rows x [n, C] that Forward left, which it
 // overwrites with their final norm.
 func (m *Decoder) Logits(w *rwkv6.Work, dst, x []float32, n int) {
-	x = x[:n*m.dims.C]
+	x = x[:n*m.Dims().C]
 	m.out.Apply(x)
 	m.head.Mul(w.Scratch(), dst[:n*m.vocab], x, n)
 }

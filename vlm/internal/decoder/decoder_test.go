@@ -14,15 +14,6 @@ import (
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
-func normal(seed uint64, n int) []float32 {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = float32(rng.NormFloat64())
-	}
-	return x
-}
-
 func newDecoder(t testing.TB, s tinymodel.Spec) *decoder.Decoder {
 	t.Helper()
 	d, err := decoder.New(tinymodel.New(s), nil)
@@ -46,7 +37,7 @@ func TestPrefillEqualsSteps(t *testing.T) {
 	for _, v := range []string{"vanilla", "hybrid", "cross"} {
 		m := newDecoder(t, tinymodel.Spec{Seed: 3, Variant: v})
 		d := m.Dims()
-		image := normal(1, d.StateLen())
+		image := tinymodel.Normal(1, d.StateLen())
 		prompt := ids(2, rwkv6.MaxRows+17, m.Vocab())
 		w := rwkv6.NewWork(quant.NewScratch(nil), nil)
 
@@ -72,7 +63,7 @@ func TestPrefillEqualsSteps(t *testing.T) {
 func TestSharedPrefixAndBatch(t *testing.T) {
 	ctx := context.Background()
 	m := newDecoder(t, tinymodel.Spec{Seed: 4})
-	image := normal(1, m.Dims().StateLen())
+	image := tinymodel.Normal(1, m.Dims().StateLen())
 	prefix := ids(5, 20, m.Vocab())
 	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
 	shared := m.NewState()

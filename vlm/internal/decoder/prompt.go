@@ -25,7 +25,7 @@ type Prompt struct {
 // Fewer rows than placeholders is an error; surplus rows are ignored. When ctx
 // ends Prefill stops between two blocks; s is then of no more use.
 func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, image []float32, p Prompt, logits []float32) error {
-	c := m.dims.C
+	c := m.Dims().C
 	rows := p.Rows
 	segs := w.Segs(1)
 	for ids := p.IDs; len(ids) > 0; {
@@ -72,7 +72,7 @@ func (m *Decoder) Step(ctx context.Context, w *rwkv6.Work, seqs []Seq, out []flo
 	if len(seqs) > rwkv6.MaxRows {
 		return fmt.Errorf("%d sequences at once, at most %d", len(seqs), rwkv6.MaxRows)
 	}
-	c, n := m.dims.C, len(seqs)
+	c, n := m.Dims().C, len(seqs)
 	x := w.Rows(n, c)
 	segs := w.Segs(n)
 	for i := range seqs {

@@ -27,10 +27,10 @@ type Options struct {
 	LNEps, GNEps float32 // norm epsilons; 0 is the published models'
 }
 
-// Encoder holds the weights. It is safe for concurrent use.
+// Encoder holds the weights; [rwkv6.Stack.NewState] is the memory of one that
+// has seen nothing. It is safe for concurrent use.
 type Encoder struct {
-	blocks []*rwkv6.Block
-	dims   rwkv6.Dims
+	*rwkv6.Stack
 }
 
 // New binds the encoder's weights. It fails if there are none; [Count] tells
@@ -39,51 +39,27 @@ func New(l quant.Loader, o *Options) (*Encoder, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	n := Count(l)
-	if n == 0 {
+	if Count(l) == 0 {
 		return nil, fmt.Errorf("no state encoder: tensor %sblocks.0.ln1.weight is missing", Prefix)
 	}
-	d, err := rwkv6.DimsOf(l, Prefix)
+	s, err := rwkv6.BindStack(l, Prefix, rwkv6.Vanilla, rwkv6.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps, StateOnly: !o.Full})
 	if err != nil {
 		return nil, err
 	}
-	if o.LNEps != 0 {
-		d.LNEps = o.LNEps
-	}
-	if o.GNEps != 0 {
-		d.GNEps = o.GNEps
-	}
-	e := &Encoder{dims: d}
-	for i := range n {
-		b, err := rwkv6.Bind(l, Prefix, i, d, rwkv6.Vanilla, i == n-1 && !o.Full)
-		if err != nil {
-			return nil, err
-		}
-		e.blocks = append(e.blocks, b)
-	}
-	return e, nil
+	return &Encoder{s}, nil
 }
 
 // Count returns the number of encoder blocks in a model, 0 for models without.
 func Count(l quant.Loader) int { return rwkv6.CountBlocks(l, Prefix) }
 
-// Dims returns the sizes of the blocks.
-func (e *Encoder) Dims() rwkv6.Dims { return e.dims }
-
-// Blocks returns how many blocks there are.
-func (e *Encoder) Blocks() int { return len(e.blocks) }
-
-// NewState returns the memory of an encoder that has seen nothing.
-func (e *Encoder) NewState() *rwkv6.State { return rwkv6.NewState(e.blocks) }
-
 // Image returns the image state S_img [H,N,N] in s, borrowed.
-func (e *Encoder) Image(s *rwkv6.State) []float32 { return s.WKV(len(e.blocks) - 1) }
+func (e *Encoder) Image(s *rwkv6.State) []float32 { return s.WKV(len(e.Blocks()) - 1) }
 
 // Feed advances s by the image tokens [n, C], which it overwrites. When ctx
 // ends it stops between two blocks with ctx's error; s is then somewhere
 // between and of no more use.
 func (e *Encoder) Feed(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, tokens []float32) error {
-	c := e.dims.C
+	c := e.Dims().C
 	if len(tokens)%c != 0 {
 		return fmt.Errorf("%d values are not rows of %d", len(tokens), c)
 	}
@@ -91,11 +67,8 @@ func (e *Encoder) Feed(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, token
 	for len(tokens) > 0 {
 		n := min(len(tokens)/c, rwkv6.MaxRows)
 		segs[0] = rwkv6.Seg{N: n, State: s}
-		for _, b := range e.blocks {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			b.Forward(w, tokens[:n*c], segs)
+		if err := e.Forward(ctx, w, tokens[:n*c], segs); err != nil {
+			return err
 		}
 		tokens = tokens[n*c:]
 	}

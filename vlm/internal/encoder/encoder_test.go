@@ -13,15 +13,6 @@ import (
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
-func normal(seed uint64, n int) []float32 {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = float32(rng.NormFloat64())
-	}
-	return x
-}
-
 func TestStreamEqualsPacked(t *testing.T) {
 	ctx := context.Background()
 	for _, blocks := range []int{1, 2, 3} {
@@ -36,7 +27,7 @@ func TestStreamEqualsPacked(t *testing.T) {
 		}
 		c := e.Dims().C
 		const tokens = rwkv6.MaxRows*2 + 9
-		x := normal(1, tokens*c)
+		x := tinymodel.Normal(1, tokens*c)
 		w := rwkv6.NewWork(quant.NewScratch(nil), nil)
 
 		packed, whole := e.NewState(), full.NewState()
@@ -80,7 +71,7 @@ func TestFeedStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
-	if err := e.Feed(ctx, w, e.NewState(), normal(1, e.Dims().C)); !errors.Is(err, context.Canceled) {
+	if err := e.Feed(ctx, w, e.NewState(), tinymodel.Normal(1, e.Dims().C)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	if err := e.Feed(context.Background(), w, e.NewState(), make([]float32, e.Dims().C+1)); err == nil {

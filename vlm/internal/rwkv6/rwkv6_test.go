@@ -25,19 +25,11 @@ func stack(t testing.TB, m *tinymodel.Model) []*rwkv6.Block {
 	if v.String() != m.Spec.Variant {
 		t.Fatalf("detected %v, made %s", v, m.Spec.Variant)
 	}
-	d, err := rwkv6.DimsOf(m, "rwkv.")
+	s, err := rwkv6.BindStack(m, "rwkv.", v, rwkv6.StackOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocks []*rwkv6.Block
-	for i := range rwkv6.CountBlocks(m, "rwkv.") {
-		b, err := rwkv6.Bind(m, "rwkv.", i, d, v, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks = append(blocks, b)
-	}
-	return blocks
+	return s.Blocks()
 }
 
 func normal(rng *rand.Rand, n int) []float32 {

@@ -262,3 +262,13 @@ func (m *Model) Safetensors() []byte {
 	out := binary.LittleEndian.AppendUint64(nil, uint64(len(h)))
 	return append(append(out, h...), data...)
 }
+
+// Normal returns n values of a normal distribution, for inputs.
+func Normal(seed uint64, n int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
