@@ -4,8 +4,9 @@
 // One file per part of the block: timemix.go (the recurrence with
 // data-dependent decay), hybrid.go (the read of the image state that is
 // blended into it), cross.go (the read as a sub-layer of its own),
-// chanmix.go, wkv.go. stack.go runs blocks one after another, bind.go reads the weights by the authors' tensor names,
-// detect.go finds out which variant a set of names describes.
+// chanmix.go, wkv.go. stack.go runs blocks one after another, bind.go reads the
+// weights by the authors' tensor names, detect.go finds out which variant a set
+// of names describes.
 //
 // # Shapes
 //
