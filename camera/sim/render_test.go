@@ -113,7 +113,7 @@ func TestRenderOddSizes(t *testing.T) {
 func TestIDsAgreeWithCoverage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	ids := make([]uint8, coverW*coverH)
-	for trial := range uint64(20) {
+	for trial := range many(20) {
 		cams := Cameras()
 		for i := range cams {
 			cams[i] = cams[i].Jitter(trial)
@@ -237,7 +237,7 @@ func TestPixelsMeanIDs(t *testing.T) {
 func TestColours(t *testing.T) {
 	const w, h = 96, 72
 	img, ids := picture(w, h), make([]uint8, w*h)
-	for seed := range uint64(40) {
+	for seed := range many(40) {
 		r := NewRenderer(Look{seed}, Cameras(), w, h)
 		for k := range Color(NumColors) {
 			objs := []Object{{Shape: Shape(seed % NumShapes), Color: k, X: 0.2, Y: -0.1, Face: float64(seed)}}

@@ -7,9 +7,21 @@ import (
 	"testing"
 )
 
+// many is how many seeds a test goes through, n but for short runs, which are
+// made under the race detector and under emulators.
+func many(n uint64) uint64 {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // TestWorldStatistics holds the world to what training and evaluation need: every
 // kind of answer occurs often enough to be learnt.
 func TestWorldStatistics(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a share of few worlds says little")
+	}
 	counts := map[int]int{}
 	motions := map[Motion]int{}
 	hidden, objects, left, entered, frames := 0, 0, 0, 0, 0
@@ -58,7 +70,7 @@ func TestWorldStatistics(t *testing.T) {
 
 // TestInvariants checks what the language relies on, on every state of many worlds.
 func TestInvariants(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range many(40) {
 		views := 1 + int(seed%4)
 		w := NewWorld(Config{Seed: seed, Views: views})
 		for range 50 {
@@ -104,7 +116,7 @@ func TestVocabularyCovers(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	asked := map[string]map[string]int{}
-	for seed := range uint64(30) {
+	for seed := range many(30) {
 		w := NewWorld(Config{Seed: seed})
 		for range 40 {
 			w.Step()
