@@ -24,38 +24,44 @@ func MulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float3
 	}
 }
 
-// MulP4VNNI is MulP4 for t of 1, 2, 3, 4, 8 and 12, up to four vectors with two row
-// tiles at a time.
+// MulP4VNNI is MulP4 for t of 1, 2, 3, 4, 8 and 12: with one vector four row tiles at a
+// time, up to four vectors two, and more vectors one.
 func MulP4VNNI(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
 	blocks := (cols + 255) / 256
-	step := rowTile
-	for r := 0; r < rows; r += step {
+	many := 1
+	switch {
+	case t == 1:
+		many = 4
+	case t <= 4:
+		many = 2
+	}
+	x, s, sx := &q[0], &scale[0], &sum[0]
+	for r, step := 0, 0; r < rows; r += step * rowTile {
 		y, w, ws, wg := &dst[r], &w[r*cols/2], &ws[2*r*blocks], &wg[r*cols/64]
-		pair := t <= 4 && r+rowTile < rows
-		if step = rowTile; pair {
-			step = 2 * rowTile
+		if step = 1; r+many*rowTile <= rows {
+			step = many
 		}
-		switch {
-		case t == 1 && pair:
-			mulP4x1r2VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 1:
-			mulP4x1r1VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 2 && pair:
-			mulP4x2r2VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 2:
-			mulP4x2r1VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 3 && pair:
-			mulP4x3r2VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 3:
-			mulP4x3r1VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 4 && pair:
-			mulP4x4r2VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 4:
-			mulP4x4r1VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		case t == 8:
-			mulP4x8r1VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
-		default:
-			mulP4x12r1VNNI(y, 4*stride, w, ws, wg, &q[0], &scale[0], &sum[0], cols)
+		switch 10*t + step {
+		case 11:
+			mulP4x1r1VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 14:
+			mulP4x1r4VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 21:
+			mulP4x2r1VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 22:
+			mulP4x2r2VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 31:
+			mulP4x3r1VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 32:
+			mulP4x3r2VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 41:
+			mulP4x4r1VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 42:
+			mulP4x4r2VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 81:
+			mulP4x8r1VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
+		case 121:
+			mulP4x12r1VNNI(y, 4*stride, w, ws, wg, x, s, sx, cols)
 		}
 	}
 }

@@ -9,7 +9,7 @@ package avx
 func mulP8x1r1VNNI(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
-func mulP8x1r2VNNI(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, sum *int32, cols int)
+func mulP8x1r4VNNI(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
 func mulP8x2r1VNNI(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, sum *int32, cols int)
@@ -57,7 +57,7 @@ func mulP8x4AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32,
 func mulP4x1r1VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
-func mulP4x1r2VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int)
+func mulP4x1r4VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
 func mulP4x2r1VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int)

@@ -5,12 +5,7 @@ package main
 import "fmt"
 
 var p4VNNI = []shape{
-	{t: 1, r: 1, u: 2, prefetch: 2048}, {t: 1, r: 2, u: 2, prefetch: 2048},
-	{t: 2, r: 1, u: 2, prefetch: 2048}, {t: 2, r: 2, u: 2, prefetch: 2048},
-	{t: 3, r: 1, u: 2, prefetch: 2048}, {t: 3, r: 2, u: 1, prefetch: 2048},
-	{t: 4, r: 1, u: 2, prefetch: 2048}, {t: 4, r: 2, u: 1, prefetch: 2048},
-	{t: 8, r: 1, u: 1},
-	{t: 12, r: 1, u: 1},
+	{1, 1, 2}, {1, 4, 2}, {2, 1, 2}, {2, 2, 2}, {3, 1, 2}, {3, 2, 1}, {4, 1, 2}, {4, 2, 1}, {8, 1, 1}, {12, 1, 1},
 }
 
 func mulP4(f, stubs *file) {
@@ -21,6 +16,13 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 // -8 in the low word: times Σx, of which the low word is all that counts.
 DATA bias<>+0(SB)/4, $0x0000fff8
 GLOBL bias<>(SB), RODATA|NOPTR, $4
+
+// By how much the scales of the even and of the odd group are shifted.
+DATA shifts<>+0(SB)/8, $0
+DATA shifts<>+8(SB)/8, $0
+DATA shifts<>+16(SB)/8, $4
+DATA shifts<>+24(SB)/8, $0
+GLOBL shifts<>(SB), RODATA|NOPTR, $32
 
 // AVX-512 VNNI. A group's sums start at -8*Σx and end within ±32512, a signed word: one
 // VPDPWSSD multiplies the low words by the group scales and adds to the block's sums;
@@ -41,7 +43,7 @@ GLOBL bias<>(SB), RODATA|NOPTR, $4
 }
 
 func (s shape) p4VNNI(f, stubs *file) {
-	f.begin(stubs, s.name("mulP4", "VNNI"), []argument{
+	f.begin(stubs, s.name("mulP4"), []argument{
 		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS}, {"wg", "*byte", rWG},
 		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols},
 	})
@@ -68,67 +70,69 @@ func (s shape) p4VNNI(f, stubs *file) {
 
 	f.label("pair")
 	f.op("VPMOVZXBD", at(0, rWG), gs(0))
-	if s.r == 2 {
+	if s.r > 1 {
 		f.op("MOVQ", rPitchW, rTmp)
 		f.op("SHRQ", "$5", rTmp)
 		f.op("VPMOVZXBD", at(0, rWG, rTmp+"*1"), gs(1))
 	}
-	for half := range 2 {
-		for t := range s.t {
-			f.op("VPXORD", group(0, 0, t), group(0, 0, t), group(0, 0, t))
-			f.op("VPDPWSSD.BCST", at(4*(half*s.t+t), rSum), bias, group(0, 0, t))
-			for r := 1; r < s.r; r++ {
-				f.op("VMOVDQA64", group(0, 0, t), group(0, r, t))
-			}
+	if s.r == 4 {
+		f.op("VPMOVZXBD", at(0, rWG, rTmp+"*2"), gs(2))
+		f.op("LEAQ", at(0, rTmp, rTmp+"*2"), rTmp)
+		f.op("VPMOVZXBD", at(0, rWG, rTmp+"*1"), gs(3))
+	}
+	f.op("MOVQ", "$2", rTmp)
+
+	f.label("group")
+	for t := range s.t {
+		f.op("VPXORD", group(0, 0, t), group(0, 0, t), group(0, 0, t))
+		f.op("VPDPWSSD.BCST", at(4*t, rSum), bias, group(0, 0, t))
+		for r := 1; r < s.r; r++ {
+			f.op("VMOVDQA64", group(0, 0, t), group(0, r, t))
 		}
-		if s.u == 2 {
-			for i := range n {
-				f.op("VPXORD", group(1, 0, i), group(1, 0, i), group(1, 0, i))
-			}
+	}
+	if s.u == 2 {
+		for i := range n {
+			f.op("VPXORD", group(1, 0, i), group(1, 0, i), group(1, 0, i))
 		}
-		for i := 4 * half; i < 4*half+4; i++ {
-			for r := range s.r {
-				if s.prefetch > 0 {
-					f.op("PREFETCHT0", at(64*i+s.prefetch, rW, index(r, rPitchW)))
-				}
-				f.op("VMOVDQU64", at(64*i, rW, index(r, rPitchW)), lo(r))
-				f.op("VPSRLW", "$4", lo(r), hi(r))
-				f.op("VPANDD", nibbles, lo(r), lo(r))
-				f.op("VPANDD", nibbles, hi(r), hi(r))
-			}
-			for part, weights := range []func(int) string{lo, hi} {
-				for t := range s.t {
-					q := at(4*((2*i+part)*s.t+t), rQ)
-					if s.r == 1 {
-						f.op("VPDPBUSD.BCST", q, weights(0), group(part%s.u, 0, t))
-						continue
-					}
-					f.op("VPBROADCASTD", q, x)
-					for r := range s.r {
-						f.op("VPDPBUSD", x, weights(r), group(part%s.u, r, t))
-					}
-				}
-			}
-		}
+	}
+	for i := range 4 {
 		for r := range s.r {
-			scale := lo(r)
-			if half == 0 {
-				f.op("VPANDD", nibbles, gs(r), scale)
-			} else {
-				f.op("VPSRLD", "$4", gs(r), scale)
-			}
+			f.op("PREFETCHT0", at(64*i+ahead, rW, index(r, rPitchW)))
+			f.op("VMOVDQU64", at(64*i, rW, index(r, rPitchW)), lo(r))
+			f.op("VPSRLW", "$4", lo(r), hi(r))
+			f.op("VPANDD", nibbles, lo(r), lo(r))
+			f.op("VPANDD", nibbles, hi(r), hi(r))
+		}
+		for part, weights := range []func(int) string{lo, hi} {
 			for t := range s.t {
-				if s.u == 2 {
-					f.op("VPADDD", group(1, r, t), group(0, r, t), group(0, r, t))
+				q := at(4*((2*i+part)*s.t+t), rQ)
+				if s.r == 1 {
+					f.op("VPDPBUSD.BCST", q, weights(0), group(part%s.u, 0, t))
+					continue
 				}
-				f.op("VPDPWSSD", scale, group(0, r, t), total(r, t))
+				f.op("VPBROADCASTD", q, x)
+				for r := range s.r {
+					f.op("VPDPBUSD", x, weights(r), group(part%s.u, r, t))
+				}
 			}
 		}
 	}
-	f.op("ADDQ", "$512", rW)
+	for r := range s.r {
+		f.op("VPANDD", nibbles, gs(r), lo(r))
+		f.op("VPSRLD", "$4", gs(r), gs(r))
+		for t := range s.t {
+			if s.u == 2 {
+				f.op("VPADDD", group(1, r, t), group(0, r, t), group(0, r, t))
+			}
+			f.op("VPDPWSSD", lo(r), group(0, r, t), total(r, t))
+		}
+	}
+	f.op("ADDQ", "$256", rW)
+	f.op("ADDQ", fmt.Sprintf("$%d", 32*s.t), rQ)
+	f.op("ADDQ", fmt.Sprintf("$%d", 4*s.t), rSum)
+	f.op("DECQ", rTmp)
+	f.op("JNZ", "group")
 	f.op("ADDQ", "$16", rWG)
-	f.op("ADDQ", fmt.Sprintf("$%d", 64*s.t), rQ)
-	f.op("ADDQ", fmt.Sprintf("$%d", 8*s.t), rSum)
 	f.op("DECQ", rCount)
 	f.op("JNZ", "pair")
 
@@ -141,8 +145,9 @@ func (s shape) p4VNNI(f, stubs *file) {
 // p4AVX2 writes a tile of t vectors and 16 rows, or 8 from three vectors on, for which
 // the registers do not suffice otherwise.
 func p4AVX2(f, stubs *file, t int) {
+	const wg, end = "R13", "R14"
 	f.begin(stubs, fmt.Sprintf("mulP4x%dAVX2", t), []argument{
-		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS}, {"wg", "*byte", "R13"},
+		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS}, {"wg", "*byte", wg},
 		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols}, {"t", "int", rQPitch},
 	})
 	halves := 2
@@ -157,6 +162,7 @@ func p4AVX2(f, stubs *file, t int) {
 	const nibbles, x, p = "Y12", "Y13", "Y14"
 	f.op("SHLQ", "$2", rQPitch)
 	f.op("VPBROADCASTD", "nibbles<>(SB)", nibbles)
+	f.op("LEAQ", "shifts<>+32(SB)", end)
 	f.clearHalves(t, halves)
 
 	f.label("block")
@@ -169,55 +175,53 @@ func p4AVX2(f, stubs *file, t int) {
 	f.op("SHRQ", "$6", rCount)
 
 	f.label("pair")
-	for g := range 2 {
-		for i := range 4 {
-			if t < 3 {
-				f.op("PREFETCHT0", at(2048+64*(4*g+i), rW))
-			}
-			for h := range halves {
-				f.op("VMOVDQU", at(64*(4*g+i)+32*h, rW), lo(h))
-				f.op("VPSRLW", "$4", lo(h), hi(h))
-				f.op("VPAND", nibbles, lo(h), lo(h))
-				f.op("VPAND", nibbles, hi(h), hi(h))
-			}
-			for part, weights := range []func(int) string{lo, hi} {
-				for v := range t {
-					f.op("VPBROADCASTD", at(4*v, rQ, index(part, rQPitch)), x)
-					for h := range halves {
-						if i == 0 && part == 0 {
-							f.op("VPMADDUBSW", x, weights(h), words(h, v))
-							continue
-						}
-						f.op("VPMADDUBSW", x, weights(h), p)
-						f.op("VPADDW", p, words(h, v), words(h, v))
+	f.op("LEAQ", "shifts<>(SB)", rTmp)
+	f.label("group")
+	for i := range 4 {
+		f.op("PREFETCHT1", at(64*i+ahead, rW))
+		for h := range halves {
+			f.op("VMOVDQU", at(64*i+32*h, rW), lo(h))
+			f.op("VPSRLW", "$4", lo(h), hi(h))
+			f.op("VPAND", nibbles, lo(h), lo(h))
+			f.op("VPAND", nibbles, hi(h), hi(h))
+		}
+		for part, weights := range []func(int) string{lo, hi} {
+			for v := range t {
+				f.op("VPBROADCASTD", at(4*v, rQ, index(part, rQPitch)), x)
+				for h := range halves {
+					if i == 0 && part == 0 {
+						f.op("VPMADDUBSW", x, weights(h), words(h, v))
+						continue
 					}
+					f.op("VPMADDUBSW", x, weights(h), p)
+					f.op("VPADDW", p, words(h, v), words(h, v))
 				}
 			}
-			f.op("LEAQ", at(0, rQ, rQPitch+"*2"), rQ)
 		}
-		for h := range halves {
-			const scale, both, eight = "Y15", "Y8", "Y9"
-			f.op("VPMOVZXBD", at(8*h, "R13"), scale)
-			if g == 0 {
-				f.op("VPAND", nibbles, scale, scale)
-			} else {
-				f.op("VPSRLD", "$4", scale, scale)
-			}
-			f.op("VPSLLD", "$16", scale, both)
-			f.op("VPOR", scale, both, both)
-			f.op("VPSLLD", "$3", scale, eight)
-			for v := range t {
-				f.op("VPBROADCASTD", at(4*v, rSum), x)
-				f.op("VPMADDWD", both, words(h, v), p)
-				f.op("VPMADDWD", eight, x, x)
-				f.op("VPADDD", p, total(h, v), total(h, v))
-				f.op("VPSUBD", x, total(h, v), total(h, v))
-			}
-		}
-		f.op("ADDQ", rQPitch, rSum)
+		f.op("LEAQ", at(0, rQ, rQPitch+"*2"), rQ)
 	}
-	f.op("ADDQ", "$512", rW)
-	f.op("ADDQ", "$16", "R13")
+	for h := range halves {
+		const scale, both, eight = "Y15", "Y8", "Y9"
+		f.op("VPMOVZXBD", at(8*h, wg), scale)
+		f.op("VPSRLD", at(0, rTmp), scale, scale)
+		f.op("VPAND", nibbles, scale, scale)
+		f.op("VPSLLD", "$16", scale, both)
+		f.op("VPOR", scale, both, both)
+		f.op("VPSLLD", "$3", scale, eight)
+		for v := range t {
+			f.op("VPBROADCASTD", at(4*v, rSum), x)
+			f.op("VPMADDWD", both, words(h, v), p)
+			f.op("VPMADDWD", eight, x, x)
+			f.op("VPADDD", p, total(h, v), total(h, v))
+			f.op("VPSUBD", x, total(h, v), total(h, v))
+		}
+	}
+	f.op("ADDQ", "$256", rW)
+	f.op("ADDQ", rQPitch, rSum)
+	f.op("ADDQ", "$16", rTmp)
+	f.op("CMPQ", rTmp, end)
+	f.op("JNE", "group")
+	f.op("ADDQ", "$16", wg)
 	f.op("DECQ", rCount)
 	f.op("JNZ", "pair")
 

@@ -6,24 +6,22 @@ import "fmt"
 
 // shape is a tile of t vectors and r row tiles. With few of them u accumulators take
 // turns at each sum, so that its latency does not bind.
-type shape struct {
-	t, r, u  int
-	unroll   int // units in one turn of the inner loop
-	prefetch int // bytes ahead, 0 for none
-}
+type shape struct{ t, r, u int }
 
-func (s shape) name(base, tier string) string {
-	return fmt.Sprintf("%sx%dr%d%s", base, s.t, s.r, tier)
-}
-
+// One vector streams four row tiles side by side: memory answers more requests at a time.
 var p8VNNI = []shape{
-	{t: 1, r: 1, u: 4, unroll: 4, prefetch: 2048}, {t: 1, r: 2, u: 4, unroll: 4, prefetch: 2048},
-	{t: 2, r: 1, u: 4, unroll: 4, prefetch: 2048}, {t: 2, r: 2, u: 2, unroll: 4, prefetch: 2048},
-	{t: 3, r: 1, u: 4, unroll: 4, prefetch: 2048}, {t: 3, r: 2, u: 2, unroll: 4, prefetch: 2048},
-	{t: 4, r: 1, u: 4, unroll: 4, prefetch: 2048}, {t: 4, r: 2, u: 2, unroll: 4, prefetch: 2048},
-	{t: 8, r: 1, u: 2, unroll: 2}, {t: 8, r: 2, u: 1, unroll: 2},
-	{t: 12, r: 1, u: 1, unroll: 2}, {t: 12, r: 2, u: 1, unroll: 2},
+	{1, 1, 4}, {1, 4, 2}, {2, 1, 4}, {2, 2, 2}, {3, 1, 4}, {3, 2, 2}, {4, 1, 4}, {4, 2, 2},
+	{8, 1, 2}, {8, 2, 1}, {12, 1, 1}, {12, 2, 1},
 }
+
+// unroll is the number of units in one turn of the inner loop.
+func (s shape) unroll() int { return max(2, s.u) }
+
+func (s shape) name(base string) string { return fmt.Sprintf("%sx%dr%dVNNI", base, s.t, s.r) }
+
+// ahead is how far weights are prefetched, in bytes, the best of 512 to 8192 on a matrix
+// in memory. AVX-512 is fast enough to want them in the nearest cache, AVX2 not.
+const ahead = 4096
 
 // General registers, the same in all tiles.
 const (
@@ -34,8 +32,9 @@ const (
 	rSum          = "R11"
 	rCols         = "BX" // columns left
 	rCount, rTmp  = "CX", "AX"
-	rQPitch       = "DX" // AVX2: bytes from a unit of activations to the next
-	rWG           = "DX" // P4, AVX-512: group scales
+	rPitchW3      = "R15" // 3*rPitchW
+	rQPitch       = "DX"  // AVX2: bytes from a unit of activations to the next
+	rWG           = "DX"  // P4, AVX-512: group scales
 )
 
 func mulP8(f, stubs *file) {
@@ -78,7 +77,7 @@ GLOBL ones<>(SB), RODATA|NOPTR, $4
 }
 
 func (s shape) p8VNNI(f, stubs *file) {
-	f.begin(stubs, s.name("mulP8", "VNNI"), []argument{
+	f.begin(stubs, s.name("mulP8"), []argument{
 		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS},
 		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols},
 	})
@@ -128,15 +127,13 @@ func (s shape) p8VNNI(f, stubs *file) {
 			f.op("VPXORD", acc(u, 0, i), acc(u, 0, i), acc(u, 0, i))
 		}
 	}
-	f.op("SHRQ", fmt.Sprintf("$%d", 1+log2(2*s.unroll)), rCount)
+	f.op("SHRQ", fmt.Sprintf("$%d", 1+log2(2*s.unroll())), rCount)
 
 	f.label("units")
-	for i := range s.unroll {
+	for i := range s.unroll() {
 		u := i % s.u
 		for r := range s.r {
-			if s.prefetch > 0 {
-				f.op("PREFETCHT0", at(64*i+s.prefetch, rW, index(r, rPitchW)))
-			}
+			f.op("PREFETCHT0", at(64*i+ahead, rW, index(r, rPitchW)))
 			f.op("VPXORD", at(64*i, rW, index(r, rPitchW)), signs, w(r))
 		}
 		for t := range s.t {
@@ -150,8 +147,8 @@ func (s shape) p8VNNI(f, stubs *file) {
 			}
 		}
 	}
-	f.op("ADDQ", fmt.Sprintf("$%d", 64*s.unroll), rW)
-	f.op("ADDQ", fmt.Sprintf("$%d", 4*s.t*s.unroll), rQ)
+	f.op("ADDQ", fmt.Sprintf("$%d", 64*s.unroll()), rW)
+	f.op("ADDQ", fmt.Sprintf("$%d", 4*s.t*s.unroll()), rQ)
 	f.op("DECQ", rCount)
 	f.op("JNZ", "units")
 
@@ -179,6 +176,9 @@ func (f *file) pitches(r, unitCols int) {
 	f.op("LEAQ", at(255, rCols), rPitchWS)
 	f.op("SHRQ", "$8", rPitchWS)
 	f.op("SHLQ", "$5", rPitchWS)
+	if r == 4 {
+		f.op("LEAQ", at(0, rPitchW, rPitchW+"*2"), rPitchW3)
+	}
 }
 
 // clearDst zeroes the result, which then grows by a block at a time.
@@ -206,6 +206,11 @@ func (f *file) blockCols() {
 // block's scales.
 func (f *file) finish(s shape, acc func(r, t int) string, ws func(r int) string) {
 	for r := range s.r {
+		if r == 3 {
+			f.op("LEAQ", at(0, rWS, rPitchWS+"*2"), rTmp)
+			f.op("VCVTPH2PS", at(0, rTmp, rPitchWS+"*1"), ws(3))
+			continue
+		}
 		f.op("VCVTPH2PS", at(0, rWS, index(r, rPitchWS)), ws(r))
 	}
 	f.op("MOVQ", rDst, rTmp)
@@ -225,10 +230,13 @@ func (f *file) finish(s shape, acc func(r, t int) string, ws func(r int) string)
 	f.op("ADDQ", fmt.Sprintf("$%d", 4*s.t), rScale)
 }
 
-// index is the index register with factor for row tile r.
+// index is the index register with factor for row tile r: for the fourth, of weights.
 func index(r int, pitch string) string {
 	if r == 0 {
 		return ""
+	}
+	if r == 3 {
+		return rPitchW3 + "*1"
 	}
 	return fmt.Sprintf("%s*%d", pitch, r)
 }
@@ -264,9 +272,7 @@ func p8AVX2(f, stubs *file, t int) {
 
 	f.label("units")
 	for i := range 2 {
-		if t < 3 {
-			f.op("PREFETCHT0", at(2048+64*i, rW))
-		}
+		f.op("PREFETCHT1", at(64*i+ahead, rW))
 		for h := range 2 {
 			f.op("VMOVDQU", at(64*i+32*h, rW), w[h])
 			f.op("VPABSB", w[h], abs[h])
