@@ -1,4 +1,4 @@
-"""Tests of the training code: python3 -m unittest, in this folder."""
+"""Tests of the training code: make training, or python3 -m unittest in this folder."""
 import unittest
 
 import torch
@@ -158,7 +158,8 @@ class TestModel(unittest.TestCase):
             want[name + ".weight"] = want[name + ".bias"] = (n,)
 
         norm("rwkv.ln_out")
-        for stack, depth, hybrid in (("rwkv", 3, True), ("state_encoder", 3, False)):
+        stacks = ("rwkv", self.cfg.decoder_depth, True), ("state_encoder", self.cfg.encoder_depth, False)
+        for stack, depth, hybrid in stacks:
             for i in range(depth):
                 p = f"{stack}.blocks.{i}."
                 for ln in ("ln0",) * (i == 0) + ("ln1", "ln2", "att.ln_x"):
