@@ -57,18 +57,34 @@ func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
 }
 
 func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
+	if level != portableLevel && size%32 == 0 {
+		neon.WKV6Step(y, state, r, k, v, w, u, heads, size)
+		return
+	}
 	portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
 }
 
 func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
+	if level != portableLevel && size%32 == 0 {
+		neon.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
+		return
+	}
 	portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
 }
 
 func stateRead(p, state, q []float32, heads, size int) {
+	if level != portableLevel && size%4 == 0 {
+		neon.StateRead(p, state, q, heads, size)
+		return
+	}
 	portable.StateRead(p, state, q, heads, size)
 }
 
 func lowRank(dst, x, a []float32, n, in, out int) {
+	if level != portableLevel && in > 0 && out > 0 && out%4 == 0 {
+		neon.LowRank(dst, x, a, n, in, out)
+		return
+	}
 	portable.LowRank(dst, x, a, n, in, out)
 }
 
@@ -173,6 +189,10 @@ func decodeQ4(dst []float32, src []byte) {
 }
 
 func quantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t int) {
+	if level != portableLevel {
+		neon.QuantizeTile(q, scale, sum, x, cols, t)
+		return
+	}
 	portable.QuantizeTile(q, scale, sum, x, cols, t)
 }
 
@@ -201,5 +221,9 @@ func mulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float3
 }
 
 func unpackP4(dst []int8, w, wg []byte, rows, cols int) {
+	if level != portableLevel {
+		neon.UnpackP4(dst, w, wg, rows, cols)
+		return
+	}
 	portable.UnpackP4(dst, w, wg, rows, cols)
 }

@@ -30,12 +30,6 @@
 #define NEG_4S(n, d)              WORD $(0x6EA0B800 | (n)<<5 | (d))
 #define UMAXV_4S(n, d)            WORD $(0x6EB0A800 | (n)<<5 | (d))
 
-// Narrowing: Vd.4H, .8B = Vn; the forms with 2 write the upper half of Vd.
-#define XTN_4H(n, d)              WORD $(0x0E612800 | (n)<<5 | (d))
-#define XTN2_8H(n, d)             WORD $(0x4E612800 | (n)<<5 | (d))
-#define XTN_8B(n, d)              WORD $(0x0E212800 | (n)<<5 | (d))
-#define XTN2_16B(n, d)            WORD $(0x4E212800 | (n)<<5 | (d))
-
 // Conversions. FCVTL and FCVTN change the precision, the forms with 2 read or write
 // the upper half; FCVTNS rounds to nearest, ties to even.
 #define SCVTF_4S(n, d)            WORD $(0x4E21D800 | (n)<<5 | (d))

@@ -41,18 +41,6 @@ TEXT ·arm64x(SB), 0, $0
 	UMAXV_4S(0, 2)                     // 02a8b06e  umaxv s2, v0.4s
 	UMAXV_4S(31, 29)                   // fdabb06e  umaxv s29, v31.4s
 	UMAXV_4S(7, 7)                     // e7a8b06e  umaxv s7, v7.4s
-	XTN_4H(0, 2)                       // 0228610e  xtn v2.4h, v0.4s
-	XTN_4H(31, 29)                     // fd2b610e  xtn v29.4h, v31.4s
-	XTN_4H(7, 7)                       // e728610e  xtn v7.4h, v7.4s
-	XTN2_8H(0, 2)                      // 0228614e  xtn2 v2.8h, v0.4s
-	XTN2_8H(31, 29)                    // fd2b614e  xtn2 v29.8h, v31.4s
-	XTN2_8H(7, 7)                      // e728614e  xtn2 v7.8h, v7.4s
-	XTN_8B(0, 2)                       // 0228210e  xtn v2.8b, v0.8h
-	XTN_8B(31, 29)                     // fd2b210e  xtn v29.8b, v31.8h
-	XTN_8B(7, 7)                       // e728210e  xtn v7.8b, v7.8h
-	XTN2_16B(0, 2)                     // 0228214e  xtn2 v2.16b, v0.8h
-	XTN2_16B(31, 29)                   // fd2b214e  xtn2 v29.16b, v31.8h
-	XTN2_16B(7, 7)                     // e728214e  xtn2 v7.16b, v7.8h
 	SCVTF_4S(0, 2)                     // 02d8214e  scvtf v2.4s, v0.4s
 	SCVTF_4S(31, 29)                   // fddb214e  scvtf v29.4s, v31.4s
 	SCVTF_4S(7, 7)                     // e7d8214e  scvtf v7.4s, v7.4s

@@ -1,0 +1,51 @@
+package neon
+
+// WKV6Step advances the RWKV-6 recurrence by one token, with the bits of package
+// portable. size is a multiple of 32.
+func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
+	for h := range heads {
+		a := h * size
+		wkv6Head(&y[a], &state[a*size], &r[a], &k[a], &v[a], &w[a], &u[a], size)
+	}
+}
+
+// WKV6 advances it by steps tokens, which begin stride values apart; one head is finished
+// before the next, so that its state stays in the nearest cache.
+func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
+	for h := range heads {
+		a := h * size
+		s, bonus := &state[a*size], &u[a]
+		for range steps {
+			wkv6Head(&y[a], s, &r[a], &k[a], &v[a], &w[a], bonus, size)
+			a += stride
+		}
+	}
+}
+
+// StateRead sets p[j] = Σ_i q[i]*S[i,j] for each head. size is a multiple of 4.
+func StateRead(p, state, q []float32, heads, size int) {
+	for h := range heads {
+		a := h * size
+		sumRows(&p[a], &state[a*size], 4*size, &q[a], size, size)
+	}
+}
+
+// LowRank sets dst [n, out] = x [n, in] times a [in, out]. out is a multiple of 4, none
+// is zero.
+func LowRank(dst, x, a []float32, n, in, out int) {
+	for i := range n {
+		sumRows(&dst[i*out], &a[0], 4*out, &x[i*in], in, out)
+	}
+}
+
+// wkv6Head advances one head by one token: the state in two halves or more of 32 columns,
+// each read and written once.
+//
+//go:noescape
+func wkv6Head(y, state, r, k, v, w, u *float32, size int)
+
+// sumRows sets dst[j] = Σ_i x[i]*rows[i,j] for cols columns, a multiple of 4, with i from
+// 0 to n-1 in order, each operation rounded. Rows begin stride bytes apart.
+//
+//go:noescape
+func sumRows(dst, rows *float32, stride int, x *float32, n, cols int)

@@ -1,0 +1,183 @@
+#include "textflag.h"
+#include "arm64x.h"
+
+// PAIR advances eight columns of one row of the state: S at off from R9, y and v in two
+// registers each, and the row's lane of r (V28), k (V29) and w (V30). s, t and u are
+// scratch. Nothing is fused: the bits are those of package portable.
+#define PAIR(off, lane, y0, y1, v0, v1, s0, s1, F0, F1, t0, t1, u0, u1) \
+	FLDPQ off(R9), (F0, F1);        \
+	FMUL_4S_LANE(lane, 28, s0, t0); \
+	FMUL_4S_LANE(lane, 28, s1, t1); \
+	FMUL_4S_LANE(lane, 29, v0, u0); \
+	FMUL_4S_LANE(lane, 29, v1, u1); \
+	FMUL_4S_LANE(lane, 30, s0, s0); \
+	FMUL_4S_LANE(lane, 30, s1, s1); \
+	FADD_4S(t0, y0, y0);            \
+	FADD_4S(t1, y1, y1);            \
+	FADD_4S(u0, s0, s0);            \
+	FADD_4S(u1, s1, s1);            \
+	FSTPQ (F0, F1), off(R9)
+
+#define ROW(lane) \
+	PAIR(0, lane, 0, 1, 8, 9, 16, 17, F16, F17, 18, 19, 20, 21);    \
+	PAIR(32, lane, 2, 3, 10, 11, 22, 23, F22, F23, 24, 25, 26, 27); \
+	PAIR(64, lane, 4, 5, 12, 13, 16, 17, F16, F17, 18, 19, 20, 21); \
+	PAIR(96, lane, 6, 7, 14, 15, 22, 23, F22, F23, 24, 25, 26, 27); \
+	ADD R8, R9
+
+// func wkv6Head(y, state, r, k, v, w, u *float32, size int)
+//
+//	R0 y  R1 state  R2 r  R3 k  R4 v  R5 w  R6 u  R7 size  R8 bytes of a row
+//	R9 state, running  R10-R12 r, k, w, running  R13 rows left  R14 columns left
+//	V0-V7 y  V8-V15 v  V31 c
+TEXT ·wkv6Head(SB), NOSPLIT, $0-64
+	MOVD y+0(FP), R0
+	MOVD state+8(FP), R1
+	MOVD r+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD v+32(FP), R4
+	MOVD w+40(FP), R5
+	MOVD u+48(FP), R6
+	MOVD size+56(FP), R7
+	LSL  $2, R7, R8
+
+	// c = Σ r*u*k, in order.
+	FMOVS ZR, F31
+	MOVD  R2, R10
+	MOVD  R3, R11
+	MOVD  R7, R13
+
+bonus:
+	FMOVQ.P 16(R10), F0
+	FMOVQ.P 16(R6), F1
+	FMOVQ.P 16(R11), F2
+	FMUL_4S(1, 0, 0)
+	FMUL_4S(2, 0, 0)
+	VDUP    V0.S[1], V1.S4
+	VDUP    V0.S[2], V2.S4
+	VDUP    V0.S[3], V3.S4
+	FADDS   F0, F31, F31
+	FADDS   F1, F31, F31
+	FADDS   F2, F31, F31
+	FADDS   F3, F31, F31
+	SUBS    $4, R13
+	BNE     bonus
+	MOVD    R7, R14
+
+columns:
+	VLD1.P 64(R4), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VLD1.P 64(R4), [V12.B16, V13.B16, V14.B16, V15.B16]
+	FMUL_4S_LANE(0, 31, 8, 0)
+	FMUL_4S_LANE(0, 31, 9, 1)
+	FMUL_4S_LANE(0, 31, 10, 2)
+	FMUL_4S_LANE(0, 31, 11, 3)
+	FMUL_4S_LANE(0, 31, 12, 4)
+	FMUL_4S_LANE(0, 31, 13, 5)
+	FMUL_4S_LANE(0, 31, 14, 6)
+	FMUL_4S_LANE(0, 31, 15, 7)
+	MOVD   R1, R9
+	MOVD   R2, R10
+	MOVD   R3, R11
+	MOVD   R5, R12
+	MOVD   R7, R13
+
+rows:
+	FMOVQ.P 16(R10), F28
+	FMOVQ.P 16(R11), F29
+	FMOVQ.P 16(R12), F30
+	ROW(0)
+	ROW(1)
+	ROW(2)
+	ROW(3)
+	SUBS    $4, R13
+	BNE     rows
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R0)
+	ADD     $128, R1
+	SUBS    $32, R14
+	BNE     columns
+	RET
+
+// func sumRows(dst, rows *float32, stride int, x *float32, n, cols int)
+//
+//	R0 dst  R1 rows  R2 stride in bytes  R3 x  R4 n  R5 columns left
+//	R9 rows, running  R10 x, running  R13 rows left  V31 x[i]
+TEXT ·sumRows(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD rows+8(FP), R1
+	MOVD stride+16(FP), R2
+	MOVD x+24(FP), R3
+	MOVD n+32(FP), R4
+	MOVD cols+40(FP), R5
+	SUBS $32, R5
+	BLT  narrow
+
+wide:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD R1, R9
+	MOVD R3, R10
+	MOVD R4, R13
+
+wideRow:
+	VLD1R.P 4(R10), [V31.S4]
+	FLDPQ   (R9), (F16, F17)
+	FLDPQ   32(R9), (F18, F19)
+	FLDPQ   64(R9), (F20, F21)
+	FLDPQ   96(R9), (F22, F23)
+	FMUL_4S(31, 16, 16)
+	FMUL_4S(31, 17, 17)
+	FMUL_4S(31, 18, 18)
+	FMUL_4S(31, 19, 19)
+	FMUL_4S(31, 20, 20)
+	FMUL_4S(31, 21, 21)
+	FMUL_4S(31, 22, 22)
+	FMUL_4S(31, 23, 23)
+	FADD_4S(16, 0, 0)
+	FADD_4S(17, 1, 1)
+	FADD_4S(18, 2, 2)
+	FADD_4S(19, 3, 3)
+	FADD_4S(20, 4, 4)
+	FADD_4S(21, 5, 5)
+	FADD_4S(22, 6, 6)
+	FADD_4S(23, 7, 7)
+	ADD     R2, R9
+	SUBS    $1, R13
+	BNE     wideRow
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R0)
+	ADD     $128, R1
+	SUBS    $32, R5
+	BGE     wide
+
+narrow:
+	ADDS $32, R5
+	BEQ  done
+
+four:
+	VEOR V0.B16, V0.B16, V0.B16
+	MOVD R1, R9
+	MOVD R3, R10
+	MOVD R4, R13
+
+fourRow:
+	VLD1R.P 4(R10), [V31.S4]
+	FMOVQ   (R9), F16
+	FMUL_4S(31, 16, 16)
+	FADD_4S(16, 0, 0)
+	ADD     R2, R9
+	SUBS    $1, R13
+	BNE     fourRow
+	FMOVQ.P F0, 16(R0)
+	ADD     $16, R1
+	SUBS    $4, R5
+	BNE     four
+
+done:
+	RET
