@@ -53,19 +53,47 @@ func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
 }
 
 func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
+	switch {
+	case level == vnniLevel && size%32 == 0:
+		avx.WKV6Step512(y, state, r, k, v, w, u, heads, size)
+	case level == avx2Level && size%32 == 0:
+		avx.WKV6Step(y, state, r, k, v, w, u, heads, size)
+	default:
+		portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
+	}
 }
 
 func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
-	portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
+	switch {
+	case level == vnniLevel && size%32 == 0:
+		avx.WKV6x512(y, state, r, k, v, w, u, steps, stride, heads, size)
+	case level == avx2Level && size%32 == 0:
+		avx.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
+	default:
+		portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
+	}
 }
 
 func stateRead(p, state, q []float32, heads, size int) {
-	portable.StateRead(p, state, q, heads, size)
+	switch {
+	case level == vnniLevel && size%8 == 0:
+		avx.StateRead512(p, state, q, heads, size)
+	case level == avx2Level && size%8 == 0:
+		avx.StateRead(p, state, q, heads, size)
+	default:
+		portable.StateRead(p, state, q, heads, size)
+	}
 }
 
 func lowRank(dst, x, a []float32, n, in, out int) {
-	portable.LowRank(dst, x, a, n, in, out)
+	switch {
+	case level == vnniLevel && in > 0 && out%8 == 0:
+		avx.LowRank512(dst, x, a, n, in, out)
+	case level == avx2Level && in > 0 && out%8 == 0:
+		avx.LowRank(dst, x, a, n, in, out)
+	default:
+		portable.LowRank(dst, x, a, n, in, out)
+	}
 }
 
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {

@@ -1,0 +1,70 @@
+package avx
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/visualrwkv/edged/internal/guard"
+	"github.com/visualrwkv/edged/kernels/portable"
+)
+
+func randoms(t testing.TB, r *rand.Rand, n int) []float32 {
+	x := guard.Slice[float32](t, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// TestWKV6 wants the bits of package portable.
+func TestWKV6(t *testing.T) {
+	eachTier(t, func(t *testing.T, wide bool) {
+		r := rand.New(rand.NewPCG(1, 2))
+		step, many := WKV6Step, WKV6
+		if wide {
+			step, many = WKV6Step512, WKV6x512
+		}
+		for _, size := range []int{32, 64, 96, 128} {
+			for _, steps := range []int{1, 2, 5, 8} {
+				heads, stride := 1+r.IntN(6), 7*size
+				n := (steps-1)*stride + heads*size
+				rr, k, v, w, u := randoms(t, r, n), randoms(t, r, n), randoms(t, r, n), randoms(t, r, n), randoms(t, r, heads*size)
+				state, y, want := randoms(t, r, heads*size*size), guard.Slice[float32](t, n), make([]float32, n)
+				twin := append([]float32(nil), state...)
+				many(y, state, rr, k, v, w, u, steps, stride, heads, size)
+				portable.WKV6(want, twin, rr, k, v, w, u, steps, stride, heads, size)
+				equalBits(t, "y", y, want)
+				equalBits(t, "state", state, twin)
+
+				c := heads * size
+				step(y[:c], state, rr[:c], k[:c], v[:c], w[:c], u, heads, size)
+				portable.WKV6Step(want[:c], twin, rr[:c], k[:c], v[:c], w[:c], u, heads, size)
+				equalBits(t, "y of a step", y[:c], want[:c])
+				equalBits(t, "state of a step", state, twin)
+			}
+		}
+	})
+}
+
+func TestRows(t *testing.T) {
+	eachTier(t, func(t *testing.T, wide bool) {
+		r := rand.New(rand.NewPCG(1, 2))
+		read, low := StateRead, LowRank
+		if wide {
+			read, low = StateRead512, LowRank512
+		}
+		for _, size := range []int{8, 16, 40, 64, 72, 136} {
+			heads := 1 + r.IntN(3)
+			q, state, p, want := randoms(t, r, heads*size), randoms(t, r, heads*size*size), guard.Slice[float32](t, heads*size), make([]float32, heads*size)
+			read(p, state, q, heads, size)
+			portable.StateRead(want, state, q, heads, size)
+			equalBits(t, "StateRead", p, want)
+
+			n, in := 1+r.IntN(4), 1+r.IntN(100)
+			x, a, dst, want := randoms(t, r, n*in), randoms(t, r, in*size), guard.Slice[float32](t, n*size), make([]float32, n*size)
+			low(dst, x, a, n, in, size)
+			portable.LowRank(want, x, a, n, in, size)
+			equalBits(t, "LowRank", dst, want)
+		}
+	})
+}
