@@ -33,7 +33,7 @@ var imports = map[string]string{
 	"vlm/internal/encoder":    "vlm/internal/rwkv6 quant kernels",
 	"vlm/internal/decoder":    "vlm/internal/rwkv6 quant kernels",
 	"vlm/internal/prompt":     "tokenizer",
-	"vlm/internal/tensors":    "quant weights",
+	"vlm/internal/tensors":    "quant kernels weights",
 	"vlm":                     "vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
 	"vlm/verify":              "vlm vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
 	"wire":                    "github.com/vmihailenco/msgpack/v5",

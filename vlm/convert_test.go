@@ -11,6 +11,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -64,28 +65,33 @@ func TestConvertKeepsEverything(t *testing.T) {
 func TestConvertTypes(t *testing.T) {
 	// As wide as to have matrices worth quantising.
 	spec := base
-	spec.Width, spec.MLP = 64, 96
+	spec.Width, spec.MLP, spec.Vocab = 64, 96, 128
 	for _, typ := range vlm.ConvertTypes {
 		path := convertTiny(t, spec, typ)
 		f, err := weights.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		got := map[string]quant.Type{}
+		for _, w := range tensors.List(f) {
+			got[w.Name] = w.Type
+		}
 		for name, want := range map[string]quant.Type{
 			"rwkv.blocks.0.att.key.weight":                  typ,
-			"rwkv.blocks.1.ffn.value.weight":                typ,
+			"rwkv.blocks.1.ffn.value.weight":                plain(typ), // 96 columns
 			"state_encoder.blocks.0.att.output.weight":      typ,
 			"vit.siglip_featurizer.blocks.0.mlp.fc1.weight": typ,
 			"proj.gate.weight":                              typ,
-			"rwkv.emb.weight":                               sensitive(typ),
+			"rwkv.emb.weight":                               sensitive(plain(typ)),
+			"rwkv.head.weight":                              sensitive(typ),
 			"rwkv.blocks.0.att.time_maa_w2":                 half(typ),
 			"vit.siglip_featurizer.patch_embed.proj.weight": half(typ),
 			"rwkv.blocks.0.att.ln_x.weight":                 quant.F32,
 			"rwkv.blocks.0.att.time_maa_k":                  quant.F32,
 			"rwkv.blocks.0.att.time_faaaa":                  quant.F32,
 		} {
-			if got := quant.Type(f.Lookup(name).Type); got != want {
-				t.Errorf("%v: %s is %v, want %v", typ, name, got, want)
+			if got[name] != want {
+				t.Errorf("%v: %s is %v, want %v", typ, name, got[name], want)
 			}
 		}
 		f.Close()
@@ -102,9 +108,86 @@ func TestConvertTypes(t *testing.T) {
 	}
 }
 
+// TestConvertPacked: a packed file gives the values that were packed, and is copied as
+// it is when the type stays.
+func TestConvertPacked(t *testing.T) {
+	spec := base
+	spec.Width, spec.Vocab = 64, 128
+	source, err := weights.OpenBytes("tiny", tinymodel.New(spec).Safetensors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "rwkv.blocks.0.att.key.weight"
+	want, err := tensors.New(source).Vector(name, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range []quant.Type{quant.P8, quant.P4} {
+		path := convertTiny(t, spec, typ)
+		f, err := weights.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		c, err := vlm.Describe(f, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, wide := filepath.Join(t.TempDir(), "again.gguf"), filepath.Join(t.TempDir(), "wide.gguf")
+		if err := vlm.Convert(again, f, c, typ, nil); err != nil {
+			t.Fatal(err)
+		}
+		a, _ := os.ReadFile(path)
+		b, _ := os.ReadFile(again)
+		if !bytes.Equal(a, b) {
+			t.Errorf("%v: converting to the same type changed the file", typ)
+		}
+		if err := vlm.Convert(wide, f, c, quant.F32, nil); err != nil {
+			t.Fatal(err)
+		}
+		g, err := weights.Open(wide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		if g.Lookup(name+tensors.ScaleSuffix) != nil || g.Lookup(name+tensors.GroupSuffix) != nil {
+			t.Errorf("%v: scales were left beside f32 values", typ)
+		}
+		got, err := tensors.New(g).Vector(name, len(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		most := slices.Max(want)
+		for i, v := range got {
+			if d := v - want[i]; d > most/7 || d < -most/7 {
+				t.Fatalf("%v: value %d is %v, was %v", typ, i, v, want[i])
+			}
+		}
+		for i, w := range vlm.Weights(g) {
+			if p := vlm.Weights(f)[i]; p.Name != w.Name || p.Values != w.Values || !slices.Equal(p.Shape, w.Shape) {
+				t.Errorf("%v: %+v became %+v", typ, p, w)
+			}
+		}
+	}
+}
+
 func sensitive(t quant.Type) quant.Type {
-	if t == quant.Q4_0 {
+	switch t {
+	case quant.Q4_0:
 		return quant.Q8_0
+	case quant.P4:
+		return quant.P8
+	}
+	return t
+}
+
+// plain is the type of matrices that cannot be packed.
+func plain(t quant.Type) quant.Type {
+	switch t {
+	case quant.P8:
+		return quant.Q8_0
+	case quant.P4:
+		return quant.Q4_0
 	}
 	return t
 }

@@ -198,7 +198,7 @@ func (m *Model) bind(o *Options) error {
 			return fmt.Errorf("image token %d is a token of the vocabulary: %w", c.ImageToken, ErrConfig)
 		}
 	}
-	for _, t := range m.file.Tensors() {
+	for _, t := range tensors.List(m.file) {
 		m.params += int64(t.Len())
 	}
 	m.hash = fingerprint(c, m.file)

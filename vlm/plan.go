@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -30,8 +31,8 @@ type Plan struct {
 // that c describes. It works for models that this version cannot run too.
 func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	p := Plan{Scenes: scenes, Views: views, File: f.Size()}
-	for _, t := range f.Tensors() {
-		if len(t.Shape) != 2 || vectorLike(t) || lowRankName(t.Name) || strings.HasSuffix(t.Name, "time_faaaa") {
+	for _, t := range tensors.List(f) {
+		if len(t.Shape) != 2 || vectorLike(t.Shape) || lowRankName(t.Name) || strings.HasSuffix(t.Name, "time_faaaa") {
 			p.Weights += 4 * int64(t.Len())
 		}
 	}

@@ -23,7 +23,7 @@ func convertMain(args []string, stdout, stderr io.Writer) int {
 			"a split export), safetensors, or GGUF. What the checkpoint does not say comes from -config,\n"+
 			"a JSON object with keys of docs/model-file.md; IN with the ending .json is the default, if it exists.")
 	out := flags.String("o", "", "`file` to write; replaced when all is done")
-	typ := flags.String("type", "f16", "`type` of the large matrices: f32, f16, bf16, q8_0 or q4_0; int8 and int4 mean q8_0 and q4_0 for now")
+	typ := flags.String("type", "f16", "`type` of the large matrices: f32, f16, bf16, q8_0, q4_0, or int8 and int4, which are packed for speed")
 	vocab := flags.String("vocab", "", "vocabulary `file` in RWKV's text format, or .gz of it")
 	config := flags.String("config", "", "JSON `file` with what the checkpoint does not say")
 	name := flags.String("name", "", "the model's name; by default that of OUT")
@@ -43,15 +43,8 @@ func convertMain(args []string, stdout, stderr io.Writer) int {
 	return c.run("edged convert", files, *config, *vocab, stderr)
 }
 
-// convertType reads a type's name. The packed layouts int8 and int4 stand for
-// the block types of the same width until they exist.
+// convertType reads a type's name.
 func convertType(name string) (quant.Type, bool) {
-	switch name {
-	case "int8":
-		return quant.Q8_0, true
-	case "int4":
-		return quant.Q4_0, true
-	}
 	for _, t := range vlm.ConvertTypes {
 		if t.String() == name {
 			return t, true

@@ -14,7 +14,8 @@ import (
 // inspectMain lists what is in a weights file.
 func inspectMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("inspect", "FILE... [-json] [-tensors=false]",
-		"Lists what is in a weights file of any format: metadata, the model it makes, tensors.")
+		"Lists what is in a weights file of any format: metadata, the model it makes, tensors.\n"+
+			"A packed matrix (INT8, INT4) is one line: its weights and scales are several tensors of the file.")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	tensors := fs.Bool("tensors", true, "list the tensors")
 	files, code, ok := parseMixed(fs, args, stdout, stderr)
@@ -79,11 +80,11 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 	for _, kv := range f.Meta() {
 		r.Meta = append(r.Meta, metaLine{kv.Key, kv.Value.Type().String(), kv.Value.String()})
 	}
-	for _, t := range f.Tensors() {
-		r.Parameters += int64(t.Len())
-		r.Types[t.Type.String()] += int64(t.Size())
+	for _, t := range vlm.Weights(f) {
+		r.Parameters += t.Values
+		r.Types[t.Type] += t.Bytes
 		if tensors {
-			r.Tensors = append(r.Tensors, tensorLine{t.Name, t.Type.String(), t.Shape, int64(t.Size()), t.Offset()})
+			r.Tensors = append(r.Tensors, tensorLine{t.Name, t.Type, t.Shape, t.Bytes, t.Offset})
 		}
 	}
 	about, err := readConfig("", files[0], f.Format())

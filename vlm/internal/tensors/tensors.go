@@ -20,39 +20,25 @@ type Loader struct{ f *weights.File }
 // New returns a loader for f.
 func New(f *weights.File) *Loader { return &Loader{f} }
 
-func (l *Loader) lookup(name string) (*weights.Tensor, error) {
+func (l *Loader) lookup(name string) (Weight, error) {
 	t := l.f.Lookup(name)
 	if t == nil {
-		return nil, fmt.Errorf("tensor %s: %w", name, ErrMissing)
+		return Weight{}, fmt.Errorf("tensor %s: %w", name, ErrMissing)
 	}
-	return t, nil
+	return weigh(l.f, t)
 }
 
 // Matrix implements [quant.Loader].
 func (l *Loader) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
-	t, err := l.lookup(name)
+	w, err := l.lookup(name)
 	if err != nil {
 		return nil, err
 	}
-	r, c := 1, 1
-	if len(t.Shape) > 0 {
-		r = t.Shape[0]
-	}
-	for _, d := range t.Shape[min(1, len(t.Shape)):] {
-		c *= d
-	}
+	r, c := w.Dims()
 	if r < 1 || c < 1 || rows >= 0 && rows != r || cols >= 0 && cols != c {
-		return nil, fmt.Errorf("tensor %s: shape %v, want %s", name, t.Shape, wanted(rows, cols))
+		return nil, fmt.Errorf("tensor %s: shape %v, want %s", name, w.Shape, wanted(rows, cols))
 	}
-	data, err := t.Data()
-	if err != nil {
-		return nil, err
-	}
-	m, err := quant.NewMatrix(quant.Type(t.Type), r, c, data)
-	if err != nil {
-		return nil, fmt.Errorf("tensor %s of type %v: %w", name, t.Type, err)
-	}
-	return m, nil
+	return w.Matrix()
 }
 
 func wanted(rows, cols int) string {
@@ -67,35 +53,50 @@ func wanted(rows, cols int) string {
 
 // Vector implements [quant.Loader].
 func (l *Loader) Vector(name string, n int) ([]float32, error) {
-	t, err := l.lookup(name)
+	w, err := l.lookup(name)
 	if err != nil {
 		return nil, err
 	}
-	size := t.Len()
+	size := w.Len()
 	if size < 1 || n >= 0 && n != size {
-		return nil, fmt.Errorf("tensor %s: shape %v has %d values, want %d", name, t.Shape, size, n)
+		return nil, fmt.Errorf("tensor %s: shape %v has %d values, want %d", name, w.Shape, size, n)
 	}
-	if !t.Borrowed() {
+	if w.Type.Packed() {
+		m, err := w.Matrix()
+		if err != nil {
+			return nil, err
+		}
+		v := make([]float32, size)
+		for i := range m.Rows() {
+			m.Row(v[i*m.Cols():][:m.Cols()], i)
+		}
+		return v, nil
+	}
+	if t := w.Tensor; !t.Borrowed() {
 		v := make([]float32, size)
 		return v, t.Float32(v)
 	}
-	data, err := t.Data()
+	data, err := w.Tensor.Data()
 	if err != nil {
 		return nil, err
 	}
 	// A tensor's values take at least half a byte each, so this cannot ask for
 	// more than eight times the file.
 	v := make([]float32, size)
-	if err := quant.Dequantize(quant.Type(t.Type), v, data); err != nil {
-		return nil, fmt.Errorf("tensor %s of type %v: %w", name, t.Type, err)
+	if err := quant.Dequantize(w.Type, v, data); err != nil {
+		return nil, fmt.Errorf("tensor %s of type %s: %w", name, w.TypeName(), err)
 	}
 	return v, nil
 }
 
 // Shape implements [quant.Loader].
 func (l *Loader) Shape(name string) []int {
-	if t := l.f.Lookup(name); t != nil {
-		return t.Shape
+	t := l.f.Lookup(name)
+	if t == nil {
+		return nil
 	}
-	return nil
+	if w, err := weigh(l.f, t); err == nil {
+		return w.Shape
+	}
+	return t.Shape
 }

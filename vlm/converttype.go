@@ -1,0 +1,80 @@
+package vlm
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// fallback is the type of matrices whose sizes a packed type cannot hold, and of the
+// embedding, which is read row by row.
+var fallback = map[quant.Type]quant.Type{quant.P8: quant.Q8_0, quant.P4: quant.Q4_0}
+
+// smallTensor is the number of values up to which a tensor is not worth
+// rounding.
+const smallTensor = 1024
+
+// tensorType decides the type of one tensor in a file of type typ.
+func tensorType(t tensors.Weight, typ quant.Type) (quant.Type, error) {
+	switch t.Type {
+	case quant.F32, quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.P8, quant.P4:
+	default:
+		if strings.HasSuffix(t.Name, "position_ids") && t.Tensor.Type == weights.I64 {
+			return quant.Type(weights.I64), nil // of old CLIP towers; copied
+		}
+		return 0, fmt.Errorf("tensor %s: cannot convert type %s: %w", t.Name, t.TypeName(), weights.ErrFormat)
+	}
+	half := quant.F16
+	if typ == quant.BF16 {
+		half = quant.BF16
+	}
+	switch {
+	case typ == quant.F32 || vectorLike(t.Shape) || t.Len() < smallTensor || strings.HasSuffix(t.Name, "time_faaaa"):
+		return quant.F32, nil
+	case len(t.Shape) != 2 || typ == half || lowRankName(t.Name) || t.Shape[1]%32 != 0:
+		// Block types run along the last dimension, so that convolutions
+		// (patch embeddings) and odd widths cannot have them.
+		return half, nil
+	}
+	// Each row of embedding and head is one token's only chance; they cost little more
+	// in eight bits, since an embedding is read one row at a time.
+	embedding := strings.HasSuffix(t.Name, "emb.weight")
+	if embedding || strings.HasSuffix(t.Name, "head.weight") {
+		switch typ {
+		case quant.Q4_0:
+			typ = quant.Q8_0
+		case quant.P4:
+			typ = quant.P8
+		}
+	}
+	if typ.Packed() && (embedding || !quant.Packs(t.Shape[0], t.Shape[1])) {
+		typ = fallback[typ]
+	}
+	return typ, nil
+}
+
+// vectorLike reports whether at most one dimension is larger than one: norms,
+// biases, lerps, decays.
+func vectorLike(shape []int) bool {
+	wide := 0
+	for _, d := range shape {
+		if d != 1 {
+			wide++
+		}
+	}
+	return wide < 2
+}
+
+func lowRankName(name string) bool {
+	for _, s := range []string{"time_maa_w1", "time_maa_w2", "time_decay_w1", "time_decay_w2", "time_mem_w1", "time_mem_w2", "pos_embed"} {
+		if strings.HasSuffix(name, s) {
+			return true
+		}
+	}
+	// RWKV-7 calls its LoRAs att.w1, att.a2, ...
+	i := strings.LastIndexByte(name, '.')
+	return strings.HasSuffix(name[:max(i, 0)], ".att") && len(name)-i == 3 && (name[len(name)-1] == '1' || name[len(name)-1] == '2')
+}

@@ -1,0 +1,137 @@
+package tensors_test
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// gguf writes a file of tensors filled with arbitrary bytes and opens it.
+func gguf(t *testing.T, infos ...weights.TensorInfo) *weights.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	r := rand.New(rand.NewPCG(1, 2))
+	err := weights.WriteGGUF(path, nil, infos, func(g *weights.GGUFWriter) error {
+		for _, info := range infos {
+			n, err := info.Type.Size(info.Shape)
+			if err != nil {
+				return err
+			}
+			b := make([]byte, n)
+			for i := range b {
+				b[i] = byte(r.IntN(64))
+			}
+			if err := g.Begin(info.Name); err != nil {
+				return err
+			}
+			if _, err := g.Write(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func parts(name string, typ quant.Type, rows, cols int) []weights.TensorInfo {
+	infos := tensors.Parts(typ, rows, cols)
+	for i := range infos {
+		infos[i].Name = name + infos[i].Name
+	}
+	return infos
+}
+
+func TestPacked(t *testing.T) {
+	infos := append(parts("a", quant.P8, 32, 320), parts("b", quant.P4, 16, 64)...)
+	infos = append(infos, weights.TensorInfo{Name: "c.scale", Type: weights.F32, Shape: []int{7}})
+	f := gguf(t, infos...)
+	l := tensors.New(f)
+	list := tensors.List(f)
+	if len(list) != 3 || list[0].TypeName() != "INT8" || list[1].TypeName() != "INT4" || list[2].Name != "c.scale" {
+		t.Fatalf("%+v", list)
+	}
+	// 8 bits and 16 of scale per 256 values, the second block being short; 4 bits, 16 of
+	// scale, 8 of two group scales per 64 values.
+	if list[0].Len() != 32*320 || list[0].Size() != 32*320+32*2*2 || list[1].Size() != 16*64/2+16*2+16 {
+		t.Errorf("%d values in %d bytes, %d bytes", list[0].Len(), list[0].Size(), list[1].Size())
+	}
+	for name, want := range map[string][]int{"a": {32, 320}, "b": {16, 64}, "c.scale": {7}} {
+		if got := l.Shape(name); !slices.Equal(got, want) {
+			t.Errorf("%s: shape %v, want %v", name, got, want)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		m, err := l.Matrix(name, -1, -1)
+		if err != nil || !m.Type().Packed() {
+			t.Fatalf("%s: %+v, %v", name, m, err)
+		}
+		v, err := l.Vector(name, m.Rows()*m.Cols())
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := make([]float32, m.Cols())
+		m.Row(row, 5)
+		if !slices.Equal(row, v[5*m.Cols():][:m.Cols()]) {
+			t.Errorf("%s: row 5 differs", name)
+		}
+	}
+	if _, err := l.Matrix("a", 32, 64); err == nil || !strings.Contains(err.Error(), "shape [32 320], want [32, 64]") {
+		t.Errorf("other columns: %v", err)
+	}
+}
+
+// TestPackedErrors: parts that do not belong together.
+func TestPackedErrors(t *testing.T) {
+	set := func(i int, typ weights.DType, shape ...int) func([]weights.TensorInfo) {
+		return func(infos []weights.TensorInfo) { infos[i].Type, infos[i].Shape = typ, shape }
+	}
+	for want, change := range map[string]func([]weights.TensorInfo){
+		"tensor w: I8 of shape [2 16 16 2], want I8 of shape [2 16 16 4]":   set(0, weights.I8, 2, 16, 16, 2),
+		"tensor w: shape [2 16 64]":                                         set(0, weights.I8, 2, 16, 64),
+		"tensor w: shape [2 15 16 4]":                                       set(0, weights.I8, 2, 15, 16, 4),
+		"tensor w: shape [0 16 16 4]":                                       set(0, weights.I8, 0, 16, 16, 4),
+		"tensor w.scale: F16 of shape [2 2 16], want F16 of shape [2 1 16]": set(1, weights.F16, 2, 2, 16),
+		"tensor w.scale: F32 of shape [2 1 16], want F16":                   set(1, weights.F32, 2, 1, 16),
+		"tensor w.group: I8 of shape [2 1 16], want I8 of shape [2 2 16]":   set(2, weights.I8, 2, 1, 16),
+		"tensor w.group: F16 of shape [2 2 16], want I8":                    set(2, weights.F16, 2, 2, 16),
+		"tensor w of type I8: unsupported weight type 24":                   func(infos []weights.TensorInfo) { infos[1].Name = "other" },
+	} {
+		infos := parts("w", quant.P4, 32, 128)
+		change(infos)
+		f := gguf(t, infos...)
+		l := tensors.New(f)
+		_, err := l.Matrix("w", -1, -1)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if len(tensors.List(f)) != 3 || l.Shape("w") == nil {
+			t.Errorf("%s: %d weights of shape %v", want, len(tensors.List(f)), l.Shape("w"))
+		}
+	}
+}
+
+// TestPlainBesideScale: a tensor that is not I8 is no packed matrix, whatever its
+// neighbours are called.
+func TestPlainBesideScale(t *testing.T) {
+	infos := parts("w", quant.P4, 32, 128)
+	infos[0].Type = weights.F16
+	f := gguf(t, infos...)
+	m, err := tensors.New(f).Matrix("w", 2, -1)
+	if err != nil || m.Type() != quant.F16 || len(tensors.List(f)) != 3 {
+		t.Errorf("%+v, %v, %d weights", m, err, len(tensors.List(f)))
+	}
+}
