@@ -1,6 +1,7 @@
 # make test     everything that must hold, from a bare Debian 12 with Go
 # make deps     what the tests need besides Go (apt as root; elsewhere it names what is missing)
 # make vet      gofmt, go vet for both architectures, staticcheck
+# make soak     how soon the demo speaks, and its memory over 2,000 frame sets: for a machine that does nothing else
 # make bench    benchmarks of kernels, quant and simulator
 # make cross    the binary for arm64, amd64 and arm (v7)
 
@@ -10,16 +11,16 @@ QEMU        ?= qemu-aarch64-static
 CPUS        ?= cortex-a72 cortex-a76 max
 # Packages whose arm64 build is run on every CPU model; the others run on one.
 KERNELS      = ./kernels/... ./quant/...
-# Packages with goroutines run again under the race detector.
-CONCURRENT   = ./edge ./wire ./client ./quant ./camera
-# Packages whose bytes and arithmetic must be the same on arm64.
-PORTABLE     = ./tokenizer ./wire ./client
+# The simulator has no goroutines, and takes long under the race detector.
+SEQUENTIAL   = ./camera/sim
+# The Python that Debian's python3-torch belongs to.
+PYTHON      ?= /usr/bin/python3
 
 export CGO_ENABLED = 0
 
-.PHONY: test deps vet fmt native purego arm64 bench cross clean
+.PHONY: test deps vet fmt native race purego arm64 training soak bench cross clean
 
-test: deps vet native purego arm64 cross
+test: deps vet native race purego arm64 training cross
 	@echo "make test: all legs passed"
 
 deps:
@@ -36,7 +37,10 @@ fmt:
 
 native:
 	$(GO) test -timeout 20m ./...
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(CONCURRENT)
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vF "$(SEQUENTIAL:.%=%)")
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(SEQUENTIAL)
 
 purego:
 	$(GO) test -tags purego -timeout 10m $(KERNELS)
@@ -48,7 +52,15 @@ arm64:
 	  echo "arm64 on $$cpu: kernels and quant"; \
 	  GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu $$cpu" $(KERNELS) || exit 1; \
 	done
-	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $(PORTABLE)
+	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vE '/(kernels|quant)(/|$$)')
+
+# Continuous integration may not leave this out.
+training:
+	@if $(PYTHON) -c 'import torch' 2>/dev/null; then cd train && $(PYTHON) -B -m unittest -q test_train; \
+	else echo "training: not tested, $(PYTHON) has no torch"; [ -z "$$CI" ]; fi
+
+soak:
+	EDGED_SOAK=1 $(GO) test -count=1 -v -timeout 60m -run '^TestSoak$$' ./cmd/edged
 
 bench:
 	$(GO) test -run '^$$' -bench . ./kernels/... ./quant/... ./camera/sim ./vlm/...
