@@ -32,6 +32,15 @@ func available() []implementation {
 	return all
 }
 
+// whole returns how many of n values assembly takes, four at a time; package portable
+// takes the rest, with the same bits.
+func whole(n int) int {
+	if level == portableLevel {
+		return 0
+	}
+	return n &^ 3
+}
+
 func mulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
 	portable.MulF32(dst, stride, w, x, rows, cols, n)
 }
@@ -93,78 +102,141 @@ func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 }
 
 func exp(dst, x []float32) {
-	portable.Exp(dst, x)
+	n := whole(len(dst))
+	neon.Exp(dst[:n], x[:n])
+	portable.Exp(dst[n:], x[n:])
 }
 
 func sigmoid(dst, x []float32) {
-	portable.Sigmoid(dst, x)
+	n := whole(len(dst))
+	neon.Sigmoid(dst[:n], x[:n])
+	portable.Sigmoid(dst[n:], x[n:])
 }
 
 func tanh(dst, x []float32) {
-	portable.Tanh(dst, x)
+	n := whole(len(dst))
+	neon.Tanh(dst[:n], x[:n])
+	portable.Tanh(dst[n:], x[n:])
 }
 
 func silu(dst, x []float32) {
-	portable.SiLU(dst, x)
+	n := whole(len(dst))
+	neon.SiLU(dst[:n], x[:n])
+	portable.SiLU(dst[n:], x[n:])
 }
 
 func gelu(dst, x []float32) {
-	portable.GELU(dst, x)
+	n := whole(len(dst))
+	neon.GELU(dst[:n], x[:n])
+	portable.GELU(dst[n:], x[n:])
 }
 
 func geluTanh(dst, x []float32) {
-	portable.GELUTanh(dst, x)
+	n := whole(len(dst))
+	neon.GELUTanh(dst[:n], x[:n])
+	portable.GELUTanh(dst[n:], x[n:])
 }
 
 func quickGELU(dst, x []float32) {
-	portable.QuickGELU(dst, x)
+	n := whole(len(dst))
+	neon.QuickGELU(dst[:n], x[:n])
+	portable.QuickGELU(dst[n:], x[n:])
 }
 
 func relu(dst, x []float32) {
-	portable.ReLU(dst, x)
+	n := whole(len(dst))
+	neon.ReLU(dst[:n], x[:n])
+	portable.ReLU(dst[n:], x[n:])
 }
 
 func squaredReLU(dst, x []float32) {
-	portable.SquaredReLU(dst, x)
+	n := whole(len(dst))
+	neon.SquaredReLU(dst[:n], x[:n])
+	portable.SquaredReLU(dst[n:], x[n:])
 }
 
 func decay(dst, x []float32) {
-	portable.Decay(dst, x)
+	n := whole(len(dst))
+	neon.Decay(dst[:n], x[:n])
+	portable.Decay(dst[n:], x[n:])
 }
 
 func softmax(x []float32) {
-	portable.Softmax(x)
+	n := whole(len(x))
+	if n == 0 {
+		portable.Softmax(x)
+		return
+	}
+	top := neon.Max(x[:n])
+	for _, v := range x[n:] {
+		if v > top {
+			top = v
+		}
+	}
+	sum := neon.ExpSum(x[:n], top)
+	for i := range x[n:] {
+		x[n+i] -= top
+	}
+	portable.Exp(x[n:], x[n:])
+	for _, v := range x[n:] {
+		sum += float64(v)
+	}
+	inv := float32(1 / sum)
+	neon.Scale(x[:n], inv)
+	for i := range x[n:] {
+		x[n+i] *= inv
+	}
 }
 
 func add(dst, a, b []float32) {
-	portable.Add(dst, a, b)
+	n := whole(len(dst))
+	neon.Add(dst[:n], a[:n], b[:n])
+	portable.Add(dst[n:], a[n:], b[n:])
 }
 
 func mul(dst, a, b []float32) {
-	portable.Mul(dst, a, b)
+	n := whole(len(dst))
+	neon.Mul(dst[:n], a[:n], b[:n])
+	portable.Mul(dst[n:], a[n:], b[n:])
 }
 
 func addMul(dst, a, b []float32) {
-	portable.AddMul(dst, a, b)
+	n := whole(len(dst))
+	neon.AddMul(dst[:n], a[:n], b[:n])
+	portable.AddMul(dst[n:], a[n:], b[n:])
 }
 
 func lerp(dst, x, prev, mu []float32) {
-	portable.Lerp(dst, x, prev, mu)
+	n := whole(len(dst))
+	neon.Lerp(dst[:n], x[:n], prev[:n], mu[:n])
+	portable.Lerp(dst[n:], x[n:], prev[n:], mu[n:])
 }
 
 func lerpAdd(dst, x, prev, mu, eps []float32) {
-	portable.LerpAdd(dst, x, prev, mu, eps)
+	n := whole(len(dst))
+	neon.LerpAdd(dst[:n], x[:n], prev[:n], mu[:n], eps[:n])
+	portable.LerpAdd(dst[n:], x[n:], prev[n:], mu[n:], eps[n:])
 }
 
 func blend(dst, y, p, gate []float32) {
-	portable.Blend(dst, y, p, gate)
+	n := whole(len(dst))
+	neon.Blend(dst[:n], y[:n], p[:n], gate[:n])
+	portable.Blend(dst[n:], y[n:], p[n:], gate[n:])
 }
 
 func layerNorm(dst, x, weight, bias []float32, eps float32) {
+	if level != portableLevel && len(x) > 0 && len(x)%4 == 0 {
+		neon.LayerNorm(dst, x, weight, bias, eps)
+		return
+	}
 	portable.LayerNorm(dst, x, weight, bias, eps)
 }
 
 func groupNorm(dst, x, weight, bias []float32, groups int, eps float32) {
+	if level != portableLevel && len(x) > 0 && len(x)/groups%4 == 0 {
+		neon.GroupNorm(dst, x, weight, bias, groups, eps)
+		return
+	}
 	portable.GroupNorm(dst, x, weight, bias, groups, eps)
 }
 

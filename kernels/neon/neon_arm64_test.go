@@ -1,0 +1,150 @@
+package neon
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/visualrwkv/edged/internal/guard"
+	"github.com/visualrwkv/edged/kernels/portable"
+)
+
+// Everything here has the bits of package portable; package kernels tests the products.
+
+func same(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i, v := range got {
+		if math.Float32bits(v) != math.Float32bits(want[i]) && (v == v || want[i] == want[i]) {
+			t.Fatalf("%s: value %d of %d is %v, want %v", what, i, len(got), v, want[i])
+		}
+	}
+}
+
+// values returns n numbers of many magnitudes, with infinities, NaN and zeros among them
+// if wild.
+func values(t *testing.T, r *rand.Rand, n int, wild bool) []float32 {
+	x := guard.Slice[float32](t, n)
+	odd := []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
+		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 88.8, -103.9, 0.16, -0.16, 14.5, -14.5}
+	for i := range x {
+		x[i] = float32(r.NormFloat64()) * float32(math.Ldexp(1, r.IntN(12)-6))
+		if wild && r.IntN(8) == 0 {
+			x[i] = odd[r.IntN(len(odd))]
+		}
+	}
+	return x
+}
+
+func TestUnary(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, u := range []struct {
+		name     string
+		f, plain func(dst, x []float32)
+	}{
+		{"Exp", Exp, portable.Exp}, {"Sigmoid", Sigmoid, portable.Sigmoid}, {"Tanh", Tanh, portable.Tanh},
+		{"SiLU", SiLU, portable.SiLU}, {"GELU", GELU, portable.GELU}, {"GELUTanh", GELUTanh, portable.GELUTanh},
+		{"QuickGELU", QuickGELU, portable.QuickGELU}, {"Decay", Decay, portable.Decay},
+		{"ReLU", ReLU, portable.ReLU}, {"SquaredReLU", SquaredReLU, portable.SquaredReLU},
+	} {
+		for n := 0; n <= 400; n += 4 {
+			x, dst, want := values(t, r, n, n%8 == 0), guard.Slice[float32](t, n), make([]float32, n)
+			u.plain(want, x)
+			u.f(dst, x)
+			same(t, u.name, dst, want)
+			u.f(x, x)
+			same(t, u.name+" in place", x, want)
+		}
+	}
+}
+
+func TestMix(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := 0; n <= 64; n += 4 {
+		for range 4 {
+			a, b, c, d := values(t, r, n, true), values(t, r, n, true), values(t, r, n, true), values(t, r, n, true)
+			for name, f := range map[string][2]func(dst []float32){
+				"Add":     {func(y []float32) { Add(y, a, b) }, func(y []float32) { portable.Add(y, a, b) }},
+				"Mul":     {func(y []float32) { Mul(y, a, b) }, func(y []float32) { portable.Mul(y, a, b) }},
+				"AddMul":  {func(y []float32) { AddMul(y, a, b) }, func(y []float32) { portable.AddMul(y, a, b) }},
+				"Lerp":    {func(y []float32) { Lerp(y, a, b, c) }, func(y []float32) { portable.Lerp(y, a, b, c) }},
+				"LerpAdd": {func(y []float32) { LerpAdd(y, a, b, c, d) }, func(y []float32) { portable.LerpAdd(y, a, b, c, d) }},
+				"Blend":   {func(y []float32) { Blend(y, a, b, c) }, func(y []float32) { portable.Blend(y, a, b, c) }},
+			} {
+				dst, want := guard.Copy(t, d), append([]float32(nil), d...)
+				f[0](dst)
+				f[1](want)
+				same(t, name, dst, want)
+			}
+		}
+	}
+}
+
+func TestNorm(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for n := 4; n <= 260; n += 4 {
+		x, w, b := values(t, r, 3*n, n%12 == 0), values(t, r, 3*n, false), values(t, r, 3*n, false)
+		dst, want := guard.Slice[float32](t, 3*n), make([]float32, 3*n)
+		LayerNorm(dst, x, w, b, 1e-5)
+		portable.LayerNorm(want, x, w, b, 1e-5)
+		same(t, "LayerNorm", dst, want)
+		GroupNorm(dst, x, w, b, 3, 6.4e-4)
+		portable.GroupNorm(want, x, w, b, 3, 6.4e-4)
+		same(t, "GroupNorm", dst, want)
+		GroupNorm(x, x, w, b, 3, 6.4e-4)
+		same(t, "GroupNorm in place", x, want)
+	}
+}
+
+func TestSoftmaxParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for n := 4; n <= 100; n += 4 {
+		x := values(t, r, n, false)
+		x[r.IntN(n)] = float32(math.Inf(-1))
+		want := append([]float32(nil), x...)
+		portable.Softmax(want)
+		sum := ExpSum(x, Max(x))
+		Scale(x, float32(1/sum))
+		same(t, "Softmax", x, want)
+		if nan := float32(math.NaN()); Max([]float32{nan, 3, nan, nan}) != 3 || Max([]float32{nan, nan, nan, nan}) != float32(math.Inf(-1)) {
+			t.Error("a NaN was not passed over")
+		}
+	}
+}
+
+func TestWKV6(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, sh := range [][3]int{{1, 1, 32}, {3, 2, 64}, {2, 3, 96}, {5, 1, 128}} {
+		steps, heads, size := sh[0], sh[1], sh[2]
+		c := heads * size
+		in := func(n int) []float32 { return values(t, r, n, false) }
+		rr, k, v, w, u, state := in(steps*c), in(steps*c), in(steps*c), in(steps*c), in(c), in(c*size)
+		y, wantY, want := guard.Slice[float32](t, steps*c), make([]float32, steps*c), append([]float32(nil), state...)
+		portable.WKV6(wantY, want, rr, k, v, w, u, steps, c, heads, size)
+		one := guard.Copy(t, state)
+		for i := range steps {
+			a, b := i*c, (i+1)*c
+			WKV6Step(y[a:b], one, rr[a:b], k[a:b], v[a:b], w[a:b], u, heads, size)
+		}
+		same(t, "y of steps", y, wantY)
+		same(t, "state of steps", one, want)
+		clear(y)
+		WKV6(y, state, rr, k, v, w, u, steps, c, heads, size)
+		same(t, "y", y, wantY)
+		same(t, "state", state, want)
+		StateRead(y[:c], state, rr[:c], heads, size)
+		portable.StateRead(wantY[:c], state, rr[:c], heads, size)
+		same(t, "StateRead", y[:c], wantY[:c])
+	}
+}
+
+func TestLowRank(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, sh := range [][3]int{{1, 1, 4}, {2, 5, 32}, {1, 64, 160}, {3, 33, 44}} {
+		n, in, out := sh[0], sh[1], sh[2]
+		x, a := values(t, r, n*in, false), values(t, r, in*out, false)
+		dst, want := guard.Slice[float32](t, n*out), make([]float32, n*out)
+		LowRank(dst, x, a, n, in, out)
+		portable.LowRank(want, x, a, n, in, out)
+		same(t, "LowRank", dst, want)
+	}
+}
