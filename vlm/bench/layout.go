@@ -1,0 +1,173 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/visualrwkv/edged/kernels"
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/weights"
+)
+
+// role decides the type that a tensor has in a file of a given type, by the
+// rules of `edged convert`.
+type role uint8
+
+const (
+	vector    role = iota // float32
+	low                   // half precision: LoRA matrices, convolutions, positions
+	matrix                // the type of the file
+	sensitive             // the type of the file, but not below 8 bits: embedding and head
+	lookup                // as sensitive, but never packed: the embedding
+)
+
+// tensor is one tensor of a random model, uniform with a standard deviation of
+// spread about centre.
+type tensor struct {
+	name           string
+	role           role
+	centre, spread float64
+	shape          []int // PyTorch's order
+}
+
+// layout collects the tensors of a model.
+type layout struct{ tensors []tensor }
+
+func (l *layout) add(name string, r role, centre, spread float64, shape ...int) {
+	l.tensors = append(l.tensors, tensor{name, r, centre, spread, shape})
+}
+
+// linear keeps what passes through at its magnitude.
+func (l *layout) linear(name string, out, in int) {
+	l.add(name+".weight", matrix, 0, 1/math.Sqrt(float64(in)), out, in)
+}
+
+func (l *layout) norm(name string, c int) {
+	l.add(name+".weight", vector, 1, 0.1, c)
+	l.add(name+".bias", vector, 0, 0.1, c)
+}
+
+// language lists the tensors of a plain RWKV-6 model, with the authors' names.
+func (s Shape) language() []tensor {
+	var l layout
+	c := s.Width
+	mix, decay := s.lora()
+	l.add("rwkv.emb.weight", lookup, 0, 1, s.Vocab, c)
+	for i := range s.Layers {
+		b := fmt.Sprintf("rwkv.blocks.%d.", i)
+		if i == 0 {
+			l.norm(b+"ln0", c)
+		}
+		l.norm(b+"ln1", c)
+		l.norm(b+"ln2", c)
+		a := b + "att."
+		for _, n := range []string{"x", "w", "k", "v", "r", "g"} {
+			l.add(a+"time_maa_"+n, vector, 0.5, 0.25, 1, 1, c)
+		}
+		l.add(a+"time_maa_w1", low, 0, 0.5/math.Sqrt(float64(c)), c, 5*mix)
+		l.add(a+"time_maa_w2", low, 0, 0.1, 5, mix, c)
+		l.add(a+"time_decay", vector, -3.5, 1.4, 1, 1, c)
+		l.add(a+"time_decay_w1", low, 0, 0.5/math.Sqrt(float64(c)), c, decay)
+		l.add(a+"time_decay_w2", low, 0, 0.01, decay, c)
+		l.add(a+"time_faaaa", vector, 0, 0.3, c/headSize, headSize)
+		for _, n := range []string{"receptance", "key", "value", "gate", "output"} {
+			l.linear(a+n, c, c)
+		}
+		l.norm(a+"ln_x", c)
+		f := b + "ffn."
+		l.add(f+"time_maa_k", vector, 0.5, 0.25, 1, 1, c)
+		l.add(f+"time_maa_r", vector, 0.5, 0.25, 1, 1, c)
+		l.linear(f+"key", s.FFN, c)
+		l.linear(f+"receptance", c, c)
+		l.linear(f+"value", c, s.FFN)
+	}
+	l.norm("rwkv.ln_out", c)
+	l.add("rwkv.head.weight", sensitive, 0, 1/math.Sqrt(float64(c)), s.Vocab, c)
+	return l.tensors
+}
+
+// tower lists the tensors of a vision tower in SigLIP's layout.
+func (t Tower) tower() []tensor {
+	var l layout
+	d, g := t.Width, t.Image/t.Patch
+	const v = "vit.siglip_featurizer."
+	biased := func(name string, out, in int) {
+		l.linear(name, out, in)
+		l.add(name+".bias", vector, 0, 0.1, out)
+	}
+	l.add(v+"pos_embed", low, 0, 0.2, 1, g*g, d)
+	l.add(v+"patch_embed.proj.weight", low, 0, 1/math.Sqrt(float64(3*t.Patch*t.Patch)), d, 3, t.Patch, t.Patch)
+	l.add(v+"patch_embed.proj.bias", vector, 0, 0.1, d)
+	for i := range t.Depth {
+		b := fmt.Sprintf("%sblocks.%d.", v, i)
+		l.norm(b+"norm1", d)
+		biased(b+"attn.qkv", 3*d, d)
+		biased(b+"attn.proj", d, d)
+		l.norm(b+"norm2", d)
+		biased(b+"mlp.fc1", t.MLP, d)
+		biased(b+"mlp.fc2", d, t.MLP)
+	}
+	return l.tensors
+}
+
+// part is one tensor of the file: a packed matrix has two or three.
+type part struct {
+	weights.TensorInfo
+	filler
+}
+
+// parts tells how t is stored in a file of type typ; with pure embedding and head
+// have no more bits than the rest.
+func (t tensor) parts(typ quant.Type, pure bool) []part {
+	one := func(d weights.DType, f filler) []part {
+		return []part{{weights.TensorInfo{Name: t.name, Type: d, Shape: t.shape}, f}}
+	}
+	if t.role >= sensitive && !pure {
+		typ = atLeast8(typ)
+	}
+	rows, cols := t.shape[0], t.shape[len(t.shape)-1]
+	switch {
+	case t.role == vector:
+		return one(weights.F32, floats(t.centre, t.spread))
+	case t.role == low || typ == quant.F16:
+		return one(weights.F16, halves(t.spread))
+	case typ.Packed() && t.role != lookup && quant.Packs(rows, cols):
+		return t.packed(typ, rows, cols)
+	case cols%kernels.Block != 0:
+		return one(weights.F16, halves(t.spread))
+	case typ == quant.P8:
+		typ = quant.Q8_0
+	case typ == quant.P4:
+		typ = quant.Q4_0
+	}
+	return one(weights.DType(typ), blocks(typ, t.spread))
+}
+
+func atLeast8(t quant.Type) quant.Type {
+	switch t {
+	case quant.P4:
+		return quant.P8
+	case quant.Q4_0:
+		return quant.Q8_0
+	}
+	return t
+}
+
+// packed lists the parts of a packed matrix, as docs/model-file.md describes them.
+func (t tensor) packed(typ quant.Type, rows, cols int) []part {
+	tiles, blocks := rows/kernels.PackRows, kernels.PackBlocks(cols)
+	p := func(suffix string, d weights.DType, f filler, shape ...int) part {
+		return part{weights.TensorInfo{Name: t.name + suffix, Type: d, Shape: shape}, f}
+	}
+	if typ == quant.P8 {
+		return []part{
+			p("", weights.I8, integers(int8s), tiles, cols/4, kernels.PackRows, 4),
+			p(".scale", weights.F16, scales(t.spread/int8RMS), tiles, blocks, kernels.PackRows),
+		}
+	}
+	return []part{
+		p("", weights.I8, integers(nibbles), tiles, cols/8, kernels.PackRows, 4),
+		p(".scale", weights.F16, scales(t.spread/nibbleRMS/groupRMS), tiles, blocks, kernels.PackRows),
+		p(".group", weights.I8, integers(nibbles), tiles, cols/(2*kernels.PackGroup), kernels.PackRows),
+	}
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// threads is the default: one per CPU that the process may use.
+func threads() int { return runtime.GOMAXPROCS(0) }
+
+// subject is something to be timed.
+type subject struct {
+	row    Row
+	tokens int // of all sequences in a run
+	passes int // what Row.MS counts in a run
+	bytes  int64
+	warm   func(ctx context.Context) error // a short run before the first
+	run    func(ctx context.Context) (time.Duration, error)
+	peer   *peer
+
+	times  []time.Duration
+	theirs []float64 // tokens per second of the peer's runs
+}
+
+// measure runs all subjects in rounds, one after another, so that what disturbs
+// the machine disturbs all of them alike, and emits their rows.
+func (b *bencher) measure(ctx context.Context, subjects []*subject) error {
+	for _, s := range subjects {
+		if s.warm == nil {
+			continue
+		}
+		if err := s.warm(ctx); err != nil {
+			return err
+		}
+	}
+	for i := range b.Runs {
+		for _, s := range subjects {
+			b.Tell(fmt.Sprintf("%s, run %d of %d", s.label(), i+1, b.Runs))
+			d, err := s.run(ctx)
+			if err != nil {
+				return err
+			}
+			s.times = append(s.times, d)
+			if s.peer == nil {
+				continue
+			}
+			tokS, err := s.peer.speed(ctx, s.row.What, s.row.Tokens, b.Threads)
+			if err != nil {
+				return err
+			}
+			s.theirs = append(s.theirs, tokS)
+		}
+	}
+	for _, s := range subjects {
+		if s.row.RSS == 0 {
+			s.row.RSS = resident()
+		}
+		b.emit(s.result())
+	}
+	return nil
+}
+
+func (s *subject) label() string {
+	r := &s.row
+	text := fmt.Sprintf("%s %s %s", r.What, r.Shape, r.Type)
+	if r.Batch > 1 {
+		text += fmt.Sprintf(", %d sequences", r.Batch)
+	}
+	if r.Context > 0 {
+		text += fmt.Sprintf(", after %d tokens", r.Context)
+	}
+	return text
+}
+
+// result computes the row.
+func (s *subject) result() Row {
+	r := s.row
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1e3 / float64(s.passes) }
+	d := median(s.times)
+	r.MS, r.MSMin, r.MSMax = ms(d), ms(slices.Min(s.times)), ms(slices.Max(s.times))
+	if d > 0 {
+		r.TokS = float64(s.tokens) / d.Seconds()
+		r.WeightGBs = float64(s.bytes) * float64(s.passes) / d.Seconds() / 1e9
+	}
+	if s.peer == nil {
+		return r
+	}
+	ratios := make([]float64, len(s.theirs))
+	for i, theirs := range s.theirs {
+		ratios[i] = float64(s.tokens) / s.times[i].Seconds() / theirs
+	}
+	r.Peer = &PeerRow{TokS: median(s.theirs), Ratio: median(ratios), RSS: s.peer.rss, ModelBytes: s.peer.bytes}
+	return r
+}
+
+// median returns the middle value, of an even number the mean of two.
+func median[T time.Duration | float64](v []T) T {
+	v = slices.Sorted(slices.Values(v))
+	m := len(v) / 2
+	if len(v)%2 == 1 {
+		return v[m]
+	}
+	return (v[m-1] + v[m]) / 2
+}
