@@ -29,6 +29,10 @@ func checkDecode(op string, dst []float32, src []byte, unit, unitBytes int) {
 	if len(dst)%unit != 0 || len(src) != len(dst)/unit*unitBytes {
 		panic(fmt.Sprintf("kernels: %s: %d bytes for %d values", op, len(src), len(dst)))
 	}
+	if race {
+		raceWrite(dst)
+		raceRead(src)
+	}
 }
 
 // DecodeF32 reads little-endian float32 values of any alignment.

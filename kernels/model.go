@@ -2,6 +2,15 @@ package kernels
 
 import "fmt"
 
+// same panics unless all lengths equal n.
+func same(op string, n int, lens ...int) {
+	for _, l := range lens {
+		if l != n {
+			panic(fmt.Sprintf("kernels: %s: length %d, want %d", op, l, n))
+		}
+	}
+}
+
 // WKV6Step advances the RWKV-6 recurrence by one token, in place:
 //
 //	y[j]   = Σ_i r[i]*(S[i,j] + u[i]*k[i]*v[j])
@@ -15,6 +24,11 @@ func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
 	n := heads * size
 	same("WKV6Step", n, len(y), len(r), len(k), len(v), len(w), len(u))
 	same("WKV6Step", n*size, len(state))
+	if race {
+		raceWrite(y)
+		raceWrite(state)
+		raceReads(r, k, v, w, u)
+	}
 	wkv6Step(y, state, r, k, v, w, u, heads, size)
 }
 
@@ -34,6 +48,15 @@ func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	}
 	same("WKV6", heads*size, len(u))
 	same("WKV6", heads*size*size, len(state))
+	if race {
+		raceWrite(state)
+		raceReads(u)
+		for t := range steps {
+			a, b := t*stride, t*stride+heads*size
+			raceWrite(y[a:b])
+			raceReads(r[a:b], k[a:b], v[a:b], w[a:b])
+		}
+	}
 	wkv6(y, state, r, k, v, w, u, steps, stride, heads, size)
 }
 
@@ -44,6 +67,10 @@ func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 func StateRead(p, state, q []float32, heads, size int) {
 	same("StateRead", heads*size, len(p), len(q))
 	same("StateRead", heads*size*size, len(state))
+	if race {
+		raceWrite(p)
+		raceReads(state, q)
+	}
 	stateRead(p, state, q, heads, size)
 }
 
@@ -55,6 +82,10 @@ func LowRank(dst, x, a []float32, n, in, out int) {
 	same("LowRank", n*out, len(dst))
 	same("LowRank", n*in, len(x))
 	same("LowRank", in*out, len(a))
+	if race {
+		raceWrite(dst)
+		raceReads(x, a)
+	}
 	lowRank(dst, x, a, n, in, out)
 }
 
@@ -72,6 +103,16 @@ func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 	needQ, needKV := (queries-1)*qStride+dim, (keys-1)*kvStride+dim
 	if len(dst) < (queries-1)*dstStride+dim || len(q) < needQ || min(len(k), len(v)) < needKV || len(scores) < queries*keys {
 		panic(fmt.Sprintf("kernels: Attention: dst %d, q %d, k %d, v %d, scores %d values for %d queries, %d keys", len(dst), len(q), len(k), len(v), len(scores), queries, keys))
+	}
+	if race {
+		raceWrite(scores[:queries*keys])
+		for i := range queries {
+			raceWrite(dst[i*dstStride:][:dim])
+			raceReads(q[i*qStride:][:dim])
+		}
+		for i := range keys {
+			raceReads(k[i*kvStride:][:dim], v[i*kvStride:][:dim])
+		}
 	}
 	attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
 }

@@ -22,17 +22,42 @@ func checkMul(op string, dst []float32, stride int, w []byte, rows, cols, n, row
 	if len(w) != rows*rowBytes {
 		panic(fmt.Sprintf("kernels: %s: weights have %d bytes, want %d", op, len(w), rows*rowBytes))
 	}
+	if race {
+		raceRead(w)
+		for i := range n {
+			raceWrite(dst[i*stride:][:rows])
+		}
+	}
 }
 
 func checkVectors(op string, x []float32, cols, n int) {
 	if len(x) != n*cols {
 		panic(fmt.Sprintf("kernels: %s: x has %d values, want %d", op, len(x), n*cols))
 	}
+	if race {
+		raceRead(x)
+	}
 }
 
-func checkActs(op string, q []int8, scale []float32, sum []int32, cols, n int) {
+// raceActs tells the race detector about activations that are read, or written.
+func raceActs(q []int8, scale []float32, sum []int32, write bool) {
+	if write {
+		raceWrite(q)
+		raceWrite(scale)
+		raceWrite(sum)
+	} else {
+		raceRead(q)
+		raceRead(scale)
+		raceRead(sum)
+	}
+}
+
+func checkActs(op string, q []int8, scale []float32, sum []int32, cols, n int, write bool) {
 	if cols%Block != 0 || len(q) != n*cols || len(scale) != len(q)/Block || len(sum) != len(scale) {
 		panic(fmt.Sprintf("kernels: %s: %d activations, %d scales, %d sums for %d vectors of %d", op, len(q), len(scale), len(sum), n, cols))
+	}
+	if race {
+		raceActs(q, scale, sum, write)
 	}
 }
 
@@ -75,7 +100,7 @@ func MulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int
 //go:noinline
 func MulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
 	checkMul("MulQ8", dst, stride, w, rows, cols, n, cols/Block*portable.Q8Bytes)
-	checkActs("MulQ8", q, scale, sum, cols, n)
+	checkActs("MulQ8", q, scale, sum, cols, n, false)
 	mulQ8(dst, stride, w, q, scale, sum, rows, cols, n)
 }
 
@@ -84,7 +109,7 @@ func MulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum [
 //go:noinline
 func MulQ4(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
 	checkMul("MulQ4", dst, stride, w, rows, cols, n, cols/Block*portable.Q4Bytes)
-	checkActs("MulQ4", q, scale, sum, cols, n)
+	checkActs("MulQ4", q, scale, sum, cols, n, false)
 	mulQ4(dst, stride, w, q, scale, sum, rows, cols, n)
 }
 
@@ -95,6 +120,7 @@ func MulQ4(dst []float32, stride int, w []byte, q []int8, scale []float32, sum [
 //
 //go:noinline
 func QuantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
-	checkActs("QuantizeActs", q, scale, sum, len(x), 1)
+	checkActs("QuantizeActs", q, scale, sum, len(x), 1, true)
+	checkVectors("QuantizeActs", x, len(x), 1)
 	quantizeActs(q, scale, sum, x)
 }

@@ -26,12 +26,15 @@ var tiles = [MaxTile + 1]int8{0, 1, 2, 3, 4, 4, 4, 4, 8, 8, 8, 8, 12}
 func TileSize(n int) int { return int(tiles[min(n, MaxTile)]) }
 
 // checkTile panics unless the slices hold a tile of activations.
-func checkTile(op string, q []int8, scale []float32, sum []int32, cols, t int) {
+func checkTile(op string, q []int8, scale []float32, sum []int32, cols, t int, write bool) {
 	if cols < 0 || cols%(2*PackGroup) != 0 || t < 1 || t > MaxTile || TileSize(t) != t {
 		panic(fmt.Sprintf("kernels: %s: a tile of %d vectors of %d values", op, t, cols))
 	}
 	if len(q) != t*cols || len(scale) != t*PackBlocks(cols) || len(sum) != t*(cols/PackGroup) {
 		panic(fmt.Sprintf("kernels: %s: %d activations, %d scales, %d sums for %d vectors of %d", op, len(q), len(scale), len(sum), t, cols))
+	}
+	if race {
+		raceActs(q, scale, sum, write)
 	}
 }
 
@@ -46,6 +49,9 @@ func checkPack(op string, dst []float32, stride int, w, ws []byte, rows, cols, t
 	if rows%PackRows != 0 || len(ws) != 2*rows*PackBlocks(cols) {
 		panic(fmt.Sprintf("kernels: %s: %d bytes of scales for %d rows of %d", op, len(ws), rows, cols))
 	}
+	if race {
+		raceRead(ws)
+	}
 	if rows == 0 || cols > 0 {
 		return rows == 0
 	}
@@ -59,6 +65,9 @@ func checkGroups(op string, wg []byte, rows, cols int) {
 	if len(wg) != rows*(cols/(2*PackGroup)) {
 		panic(fmt.Sprintf("kernels: %s: %d bytes of group scales for %d rows of %d", op, len(wg), rows, cols))
 	}
+	if race {
+		raceRead(wg)
+	}
 }
 
 // QuantizeTile converts t vectors, x [t, cols], to a tile of int8 activations:
@@ -71,7 +80,7 @@ func checkGroups(op string, wg []byte, rows, cols int) {
 //
 //go:noinline
 func QuantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t int) {
-	checkTile("QuantizeTile", q, scale, sum, cols, t)
+	checkTile("QuantizeTile", q, scale, sum, cols, t, true)
 	checkVectors("QuantizeTile", x, cols, t)
 	if cols > 0 {
 		quantizeTile(q, scale, sum, x, cols, t)
@@ -86,7 +95,7 @@ func QuantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t i
 //
 //go:noinline
 func MulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	checkTile("MulP8", q, scale, sum, cols, t)
+	checkTile("MulP8", q, scale, sum, cols, t, false)
 	if checkPack("MulP8", dst, stride, w, ws, rows, cols, t, 1) {
 		return
 	}
@@ -98,7 +107,7 @@ func MulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, s
 //
 //go:noinline
 func MulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	checkTile("MulP4", q, scale, sum, cols, t)
+	checkTile("MulP4", q, scale, sum, cols, t, false)
 	checkGroups("MulP4", wg, rows, cols)
 	if checkPack("MulP4", dst, stride, w, ws, rows, cols, t, 2) {
 		return
@@ -115,6 +124,10 @@ func UnpackP4(dst []int8, w, wg []byte, rows, cols int) {
 		panic(fmt.Sprintf("kernels: UnpackP4: %d bytes into %d for %d rows of %d", len(w), len(dst), rows, cols))
 	}
 	checkGroups("UnpackP4", wg, rows, cols)
+	if race {
+		raceWrite(dst)
+		raceRead(w)
+	}
 	if len(dst) > 0 {
 		unpackP4(dst, w, wg, rows, cols)
 	}

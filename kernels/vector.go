@@ -2,12 +2,16 @@ package kernels
 
 import "fmt"
 
-// same panics unless all lengths equal n.
-func same(op string, n int, lens ...int) {
-	for _, l := range lens {
-		if l != n {
-			panic(fmt.Sprintf("kernels: %s: length %d, want %d", op, l, n))
+// each panics unless all lengths equal that of dst, and tells the race detector.
+func each(op string, dst []float32, src ...[]float32) {
+	for _, x := range src {
+		if len(x) != len(dst) {
+			panic(fmt.Sprintf("kernels: %s: length %d, want %d", op, len(x), len(dst)))
 		}
+	}
+	if race {
+		raceWrite(dst)
+		raceReads(src...)
 	}
 }
 
@@ -15,7 +19,7 @@ func same(op string, n int, lens ...int) {
 //
 //go:noinline
 func Exp(dst, x []float32) {
-	same("Exp", len(dst), len(x))
+	each("Exp", dst, x)
 	exp(dst, x)
 }
 
@@ -23,7 +27,7 @@ func Exp(dst, x []float32) {
 //
 //go:noinline
 func Sigmoid(dst, x []float32) {
-	same("Sigmoid", len(dst), len(x))
+	each("Sigmoid", dst, x)
 	sigmoid(dst, x)
 }
 
@@ -31,7 +35,7 @@ func Sigmoid(dst, x []float32) {
 //
 //go:noinline
 func Tanh(dst, x []float32) {
-	same("Tanh", len(dst), len(x))
+	each("Tanh", dst, x)
 	tanh(dst, x)
 }
 
@@ -39,7 +43,7 @@ func Tanh(dst, x []float32) {
 //
 //go:noinline
 func SiLU(dst, x []float32) {
-	same("SiLU", len(dst), len(x))
+	each("SiLU", dst, x)
 	silu(dst, x)
 }
 
@@ -47,7 +51,7 @@ func SiLU(dst, x []float32) {
 //
 //go:noinline
 func GELU(dst, x []float32) {
-	same("GELU", len(dst), len(x))
+	each("GELU", dst, x)
 	gelu(dst, x)
 }
 
@@ -55,7 +59,7 @@ func GELU(dst, x []float32) {
 //
 //go:noinline
 func GELUTanh(dst, x []float32) {
-	same("GELUTanh", len(dst), len(x))
+	each("GELUTanh", dst, x)
 	geluTanh(dst, x)
 }
 
@@ -63,7 +67,7 @@ func GELUTanh(dst, x []float32) {
 //
 //go:noinline
 func QuickGELU(dst, x []float32) {
-	same("QuickGELU", len(dst), len(x))
+	each("QuickGELU", dst, x)
 	quickGELU(dst, x)
 }
 
@@ -71,7 +75,7 @@ func QuickGELU(dst, x []float32) {
 //
 //go:noinline
 func ReLU(dst, x []float32) {
-	same("ReLU", len(dst), len(x))
+	each("ReLU", dst, x)
 	relu(dst, x)
 }
 
@@ -79,7 +83,7 @@ func ReLU(dst, x []float32) {
 //
 //go:noinline
 func SquaredReLU(dst, x []float32) {
-	same("SquaredReLU", len(dst), len(x))
+	each("SquaredReLU", dst, x)
 	squaredReLU(dst, x)
 }
 
@@ -87,20 +91,25 @@ func SquaredReLU(dst, x []float32) {
 //
 //go:noinline
 func Decay(dst, x []float32) {
-	same("Decay", len(dst), len(x))
+	each("Decay", dst, x)
 	decay(dst, x)
 }
 
 // Softmax replaces x by e^(x-max)/Σ. An empty x is left alone.
 //
 //go:noinline
-func Softmax(x []float32) { softmax(x) }
+func Softmax(x []float32) {
+	if race {
+		raceWrite(x)
+	}
+	softmax(x)
+}
 
 // Add sets dst = a + b.
 //
 //go:noinline
 func Add(dst, a, b []float32) {
-	same("Add", len(dst), len(a), len(b))
+	each("Add", dst, a, b)
 	add(dst, a, b)
 }
 
@@ -108,7 +117,7 @@ func Add(dst, a, b []float32) {
 //
 //go:noinline
 func Mul(dst, a, b []float32) {
-	same("Mul", len(dst), len(a), len(b))
+	each("Mul", dst, a, b)
 	mul(dst, a, b)
 }
 
@@ -116,7 +125,7 @@ func Mul(dst, a, b []float32) {
 //
 //go:noinline
 func AddMul(dst, a, b []float32) {
-	same("AddMul", len(dst), len(a), len(b))
+	each("AddMul", dst, a, b)
 	addMul(dst, a, b)
 }
 
@@ -124,7 +133,7 @@ func AddMul(dst, a, b []float32) {
 //
 //go:noinline
 func Lerp(dst, x, prev, mu []float32) {
-	same("Lerp", len(dst), len(x), len(prev), len(mu))
+	each("Lerp", dst, x, prev, mu)
 	lerp(dst, x, prev, mu)
 }
 
@@ -132,7 +141,7 @@ func Lerp(dst, x, prev, mu []float32) {
 //
 //go:noinline
 func LerpAdd(dst, x, prev, mu, eps []float32) {
-	same("LerpAdd", len(dst), len(x), len(prev), len(mu), len(eps))
+	each("LerpAdd", dst, x, prev, mu, eps)
 	lerpAdd(dst, x, prev, mu, eps)
 }
 
@@ -140,7 +149,7 @@ func LerpAdd(dst, x, prev, mu, eps []float32) {
 //
 //go:noinline
 func Blend(dst, y, p, gate []float32) {
-	same("Blend", len(dst), len(y), len(p), len(gate))
+	each("Blend", dst, y, p, gate)
 	blend(dst, y, p, gate)
 }
 
@@ -149,7 +158,7 @@ func Blend(dst, y, p, gate []float32) {
 //
 //go:noinline
 func LayerNorm(dst, x, weight, bias []float32, eps float32) {
-	same("LayerNorm", len(dst), len(x), len(weight), len(bias))
+	each("LayerNorm", dst, x, weight, bias)
 	layerNorm(dst, x, weight, bias, eps)
 }
 
@@ -158,7 +167,7 @@ func LayerNorm(dst, x, weight, bias []float32, eps float32) {
 //
 //go:noinline
 func GroupNorm(dst, x, weight, bias []float32, groups int, eps float32) {
-	same("GroupNorm", len(dst), len(x), len(weight), len(bias))
+	each("GroupNorm", dst, x, weight, bias)
 	if groups < 1 || len(x)%groups != 0 {
 		panic(fmt.Sprintf("kernels: GroupNorm: %d groups of %d values", groups, len(x)))
 	}
