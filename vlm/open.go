@@ -285,6 +285,16 @@ func (m *Model) Config() Config { return m.config }
 // Backend names the kernels in use on this machine.
 func Backend() string { return kernels.Backend() }
 
+// BackendsGivenUp says, a sentence each, which faster kernels failed the check that
+// every start makes of them on this CPU; usually none.
+func BackendsGivenUp() []string {
+	var all []string
+	for _, d := range kernels.SelfCheck() {
+		all = append(all, fmt.Sprintf("the %s kernels compute %s wrongly on this CPU, so %s is used", d.Backend, d.Kernel, kernels.Backend()))
+	}
+	return all
+}
+
 // Info are facts about an open model, for people and logs.
 type Info struct {
 	Name       string

@@ -67,6 +67,9 @@ func printReport(w io.Writer, rep *verify.Report) {
 	for _, s := range rep.Unchecked {
 		fmt.Fprintf(w, "not checked %s %s: %s\n", s.Config, s.Tensor, s.Why)
 	}
+	for _, s := range rep.GivenUp {
+		fmt.Fprintln(w, s)
+	}
 	fmt.Fprintf(w, "%d tensors, %d out of bounds, largest error %.2g of its bound, backend %s\n", len(rep.Rows), bad, worst, rep.Backend)
 }
 

@@ -54,6 +54,7 @@ type Report struct {
 	Skipped   []Skip    `json:"skipped"`
 	Unchecked []Unknown `json:"unchecked"`
 	Backend   string    `json:"backend"`
+	GivenUp   []string  `json:"given_up,omitempty"` // sentences about kernels that failed their check at start
 	OK        bool      `json:"ok"` // there are rows, and all are within their bounds
 }
 
@@ -97,7 +98,7 @@ func Run(ctx context.Context, path string, o *Options) (*Report, error) {
 	defer pool.Close()
 	r := &run{
 		ctx: ctx, dir: filepath.Dir(path), pool: pool,
-		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Unknown{}, Backend: vlm.Backend()},
+		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Unknown{}, Backend: vlm.Backend(), GivenUp: vlm.BackendsGivenUp()},
 	}
 	if err := r.all(&ix); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
