@@ -55,7 +55,7 @@ type Report struct {
 	Unchecked []Unknown `json:"unchecked"`
 	Backend   string    `json:"backend"`
 	GivenUp   []string  `json:"given_up,omitempty"` // sentences about kernels that failed their check at start
-	OK        bool      `json:"ok"` // there are rows, and all are within their bounds
+	OK        bool      `json:"ok"`                 // there are rows, and all are within their bounds
 }
 
 // Options change how a run computes. The zero value is good.
