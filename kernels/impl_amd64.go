@@ -28,6 +28,18 @@ func available() []implementation {
 	return all
 }
 
+// whole returns how many of n values the elementwise kernels take, the first ones. Package
+// portable does the others, with the same bits.
+func whole(n int) int {
+	if level == portableLevel {
+		return 0
+	}
+	return n &^ 7
+}
+
+// multiple reports whether n is a positive multiple of m, as kernels without a tail want.
+func multiple(n, m int) bool { return n > 0 && n%m == 0 }
+
 func mulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
 	portable.MulF32(dst, stride, w, x, rows, cols, n)
 }
@@ -54,9 +66,9 @@ func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
 
 func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
 	switch {
-	case level == vnniLevel && size%32 == 0:
+	case level == vnniLevel && multiple(size, 32):
 		avx.WKV6Step512(y, state, r, k, v, w, u, heads, size)
-	case level == avx2Level && size%32 == 0:
+	case level == avx2Level && multiple(size, 32):
 		avx.WKV6Step(y, state, r, k, v, w, u, heads, size)
 	default:
 		portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
@@ -65,9 +77,9 @@ func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
 
 func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	switch {
-	case level == vnniLevel && size%32 == 0:
+	case level == vnniLevel && multiple(size, 32):
 		avx.WKV6x512(y, state, r, k, v, w, u, steps, stride, heads, size)
-	case level == avx2Level && size%32 == 0:
+	case level == avx2Level && multiple(size, 32):
 		avx.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
 	default:
 		portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
@@ -76,9 +88,9 @@ func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 
 func stateRead(p, state, q []float32, heads, size int) {
 	switch {
-	case level == vnniLevel && size%8 == 0:
+	case level == vnniLevel && multiple(size, 8):
 		avx.StateRead512(p, state, q, heads, size)
-	case level == avx2Level && size%8 == 0:
+	case level == avx2Level && multiple(size, 8):
 		avx.StateRead(p, state, q, heads, size)
 	default:
 		portable.StateRead(p, state, q, heads, size)
@@ -87,9 +99,9 @@ func stateRead(p, state, q []float32, heads, size int) {
 
 func lowRank(dst, x, a []float32, n, in, out int) {
 	switch {
-	case level == vnniLevel && in > 0 && out%8 == 0:
+	case level == vnniLevel && in > 0 && multiple(out, 8):
 		avx.LowRank512(dst, x, a, n, in, out)
-	case level == avx2Level && in > 0 && out%8 == 0:
+	case level == avx2Level && in > 0 && multiple(out, 8):
 		avx.LowRank(dst, x, a, n, in, out)
 	default:
 		portable.LowRank(dst, x, a, n, in, out)
@@ -101,79 +113,182 @@ func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 }
 
 func exp(dst, x []float32) {
-	portable.Exp(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.Exp512(dst[:n], x[:n])
+	case avx2Level:
+		avx.Exp(dst[:n], x[:n])
+	}
+	portable.Exp(dst[n:], x[n:])
 }
 
 func sigmoid(dst, x []float32) {
-	portable.Sigmoid(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.Sigmoid512(dst[:n], x[:n])
+	case avx2Level:
+		avx.Sigmoid(dst[:n], x[:n])
+	}
+	portable.Sigmoid(dst[n:], x[n:])
 }
 
 func tanh(dst, x []float32) {
-	portable.Tanh(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.Tanh512(dst[:n], x[:n])
+	case avx2Level:
+		avx.Tanh(dst[:n], x[:n])
+	}
+	portable.Tanh(dst[n:], x[n:])
 }
 
 func silu(dst, x []float32) {
-	portable.SiLU(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.SiLU512(dst[:n], x[:n])
+	case avx2Level:
+		avx.SiLU(dst[:n], x[:n])
+	}
+	portable.SiLU(dst[n:], x[n:])
 }
 
 func gelu(dst, x []float32) {
-	portable.GELU(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.GELU512(dst[:n], x[:n])
+	case avx2Level:
+		avx.GELU(dst[:n], x[:n])
+	}
+	portable.GELU(dst[n:], x[n:])
 }
 
 func geluTanh(dst, x []float32) {
-	portable.GELUTanh(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.GELUTanh512(dst[:n], x[:n])
+	case avx2Level:
+		avx.GELUTanh(dst[:n], x[:n])
+	}
+	portable.GELUTanh(dst[n:], x[n:])
 }
 
 func quickGELU(dst, x []float32) {
-	portable.QuickGELU(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.QuickGELU512(dst[:n], x[:n])
+	case avx2Level:
+		avx.QuickGELU(dst[:n], x[:n])
+	}
+	portable.QuickGELU(dst[n:], x[n:])
 }
 
 func relu(dst, x []float32) {
-	portable.ReLU(dst, x)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.ReLU(dst[:n], x[:n])
+	}
+	portable.ReLU(dst[n:], x[n:])
 }
 
 func squaredReLU(dst, x []float32) {
-	portable.SquaredReLU(dst, x)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.SquaredReLU(dst[:n], x[:n])
+	}
+	portable.SquaredReLU(dst[n:], x[n:])
 }
 
 func decay(dst, x []float32) {
-	portable.Decay(dst, x)
+	n := whole(len(x))
+	switch level {
+	case vnniLevel:
+		avx.Decay512(dst[:n], x[:n])
+	case avx2Level:
+		avx.Decay(dst[:n], x[:n])
+	}
+	portable.Decay(dst[n:], x[n:])
 }
 
 func softmax(x []float32) {
-	portable.Softmax(x)
+	switch level {
+	case vnniLevel:
+		avx.Softmax512(x)
+	case avx2Level:
+		avx.Softmax(x)
+	default:
+		portable.Softmax(x)
+	}
 }
 
 func add(dst, a, b []float32) {
-	portable.Add(dst, a, b)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.Add(dst[:n], a[:n], b[:n])
+	}
+	portable.Add(dst[n:], a[n:], b[n:])
 }
 
 func mul(dst, a, b []float32) {
-	portable.Mul(dst, a, b)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.Mul(dst[:n], a[:n], b[:n])
+	}
+	portable.Mul(dst[n:], a[n:], b[n:])
 }
 
 func addMul(dst, a, b []float32) {
-	portable.AddMul(dst, a, b)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.AddMul(dst[:n], a[:n], b[:n])
+	}
+	portable.AddMul(dst[n:], a[n:], b[n:])
 }
 
 func lerp(dst, x, prev, mu []float32) {
-	portable.Lerp(dst, x, prev, mu)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.Lerp(dst[:n], x[:n], prev[:n], mu[:n])
+	}
+	portable.Lerp(dst[n:], x[n:], prev[n:], mu[n:])
 }
 
 func lerpAdd(dst, x, prev, mu, eps []float32) {
-	portable.LerpAdd(dst, x, prev, mu, eps)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.LerpAdd(dst[:n], x[:n], prev[:n], mu[:n], eps[:n])
+	}
+	portable.LerpAdd(dst[n:], x[n:], prev[n:], mu[n:], eps[n:])
 }
 
 func blend(dst, y, p, gate []float32) {
-	portable.Blend(dst, y, p, gate)
+	n := whole(len(dst))
+	if n > 0 {
+		avx.Blend(dst[:n], y[:n], p[:n], gate[:n])
+	}
+	portable.Blend(dst[n:], y[n:], p[n:], gate[n:])
 }
 
 func layerNorm(dst, x, weight, bias []float32, eps float32) {
-	portable.LayerNorm(dst, x, weight, bias, eps)
+	if level != portableLevel && len(x)%8 == 0 {
+		avx.LayerNorm(dst, x, weight, bias, eps)
+	} else {
+		portable.LayerNorm(dst, x, weight, bias, eps)
+	}
 }
 
 func groupNorm(dst, x, weight, bias []float32, groups int, eps float32) {
-	portable.GroupNorm(dst, x, weight, bias, groups, eps)
+	if level != portableLevel && len(x)/groups%8 == 0 {
+		avx.GroupNorm(dst, x, weight, bias, groups, eps)
+	} else {
+		portable.GroupNorm(dst, x, weight, bias, groups, eps)
+	}
 }
 
 func decodeF32(dst []float32, src []byte) {

@@ -39,3 +39,106 @@ func addRows(dst, rows, x *float32, n, stride, cols int)
 
 //go:noescape
 func addRows512(dst, rows, x *float32, n, stride, cols int)
+
+// Exp and the functions after it set dst = f(x), with the bits of package portable. The
+// length is a multiple of 8. dst may be x.
+//
+//go:noescape
+func Exp(dst, x []float32)
+
+//go:noescape
+func Sigmoid(dst, x []float32)
+
+//go:noescape
+func SiLU(dst, x []float32)
+
+//go:noescape
+func QuickGELU(dst, x []float32)
+
+//go:noescape
+func GELUTanh(dst, x []float32)
+
+//go:noescape
+func Tanh(dst, x []float32)
+
+//go:noescape
+func GELU(dst, x []float32)
+
+//go:noescape
+func Decay(dst, x []float32)
+
+//go:noescape
+func Exp512(dst, x []float32)
+
+//go:noescape
+func Sigmoid512(dst, x []float32)
+
+//go:noescape
+func SiLU512(dst, x []float32)
+
+//go:noescape
+func QuickGELU512(dst, x []float32)
+
+//go:noescape
+func GELUTanh512(dst, x []float32)
+
+//go:noescape
+func Tanh512(dst, x []float32)
+
+//go:noescape
+func GELU512(dst, x []float32)
+
+//go:noescape
+func Decay512(dst, x []float32)
+
+// expSum replaces x by e^(x-m) and returns the sum, four or eight partial sums added at
+// the end. n is a positive multiple of 8.
+//
+//go:noescape
+func expSum(x *float32, n int, m float32) float64
+
+//go:noescape
+func expSum512(x *float32, n int, m float32) float64
+
+// Add and the functions after it are elementwise, with the bits of package portable.
+// Lengths are equal and a multiple of 8. dst may be an input.
+//
+//go:noescape
+func Add(dst, a, b []float32)
+
+//go:noescape
+func Mul(dst, a, b []float32)
+
+//go:noescape
+func AddMul(dst, a, b []float32)
+
+//go:noescape
+func Lerp(dst, x, prev, mu []float32)
+
+//go:noescape
+func LerpAdd(dst, x, prev, mu, eps []float32)
+
+//go:noescape
+func Blend(dst, y, p, gate []float32)
+
+//go:noescape
+func ReLU(dst, x []float32)
+
+//go:noescape
+func SquaredReLU(dst, x []float32)
+
+// layerNorm normalises n values, a positive multiple of 8. Sums are taken in float64, as
+// eight partial sums. dst may be x.
+//
+//go:noescape
+func layerNorm(dst, x, weight, bias *float32, n int, eps float32)
+
+// maxOf returns the largest of n values, a positive multiple of 8; a NaN is passed over.
+//
+//go:noescape
+func maxOf(x *float32, n int) float32
+
+// multiply scales n values, a positive multiple of 8.
+//
+//go:noescape
+func multiply(x *float32, n int, s float32)

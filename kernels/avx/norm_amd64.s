@@ -1,0 +1,130 @@
+#include "textflag.h"
+
+DATA unit<>+0(SB)/8, $1.0
+GLOBL unit<>(SB), RODATA|NOPTR, $8
+
+// -Inf
+DATA lowest<>+0(SB)/4, $0xff800000
+GLOBL lowest<>(SB), RODATA|NOPTR, $4
+
+// func layerNorm(dst, x, weight, bias *float32, n int, eps float32)
+//
+// DI dst, SI x, R8 weight, R9 bias, R10 n; Y14 mean, Y15 1/√(var+eps).
+TEXT ·layerNorm(SB), NOSPLIT, $0-44
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ weight+16(FP), R8
+	MOVQ bias+24(FP), R9
+	MOVQ n+32(FP), R10
+	VXORPS X13, X13, X13
+	VCVTSI2SDQ R10, X13, X13
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	XORQ AX, AX
+
+mean:
+	VCVTPS2PD (SI)(AX*4), Y2
+	VCVTPS2PD 16(SI)(AX*4), Y3
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	ADDQ $8, AX
+	CMPQ AX, R10
+	JNE mean
+	VADDPD Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VUNPCKHPD X0, X0, X1
+	VADDSD X1, X0, X0
+	VDIVSD X13, X0, X0
+	VBROADCASTSD X0, Y14
+
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	XORQ AX, AX
+
+variance:
+	VCVTPS2PD (SI)(AX*4), Y2
+	VCVTPS2PD 16(SI)(AX*4), Y3
+	VSUBPD Y14, Y2, Y2
+	VSUBPD Y14, Y3, Y3
+	VMULPD Y2, Y2, Y2
+	VMULPD Y3, Y3, Y3
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	ADDQ $8, AX
+	CMPQ AX, R10
+	JNE variance
+	VADDPD Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VUNPCKHPD X0, X0, X1
+	VADDSD X1, X0, X0
+	VDIVSD X13, X0, X0
+	VXORPS X1, X1, X1
+	VCVTSS2SD eps+40(FP), X1, X1
+	VADDSD X1, X0, X0
+	VSQRTSD X0, X0, X0
+	VMOVSD unit<>(SB), X1
+	VDIVSD X0, X1, X1
+	VBROADCASTSD X1, Y15
+	XORQ AX, AX
+
+apply:
+	VCVTPS2PD (SI)(AX*4), Y2
+	VCVTPS2PD 16(SI)(AX*4), Y3
+	VSUBPD Y14, Y2, Y2
+	VSUBPD Y14, Y3, Y3
+	VMULPD Y15, Y2, Y2
+	VMULPD Y15, Y3, Y3
+	VCVTPD2PSY Y2, X2
+	VCVTPD2PSY Y3, X3
+	VINSERTF128 $1, X3, Y2, Y2
+	VMULPS (R8)(AX*4), Y2, Y2
+	VADDPS (R9)(AX*4), Y2, Y2
+	VMOVUPS Y2, (DI)(AX*4)
+	ADDQ $8, AX
+	CMPQ AX, R10
+	JNE apply
+	VZEROUPPER
+	RET
+
+// func maxOf(x *float32, n int) float32
+//
+// VMAXPS gives its second source, the maximum so far, where x is NaN.
+TEXT ·maxOf(SB), NOSPLIT, $0-20
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS lowest<>(SB), Y0
+	XORQ AX, AX
+
+loop:
+	VMOVUPS (SI)(AX*4), Y1
+	VMAXPS Y0, Y1, Y0
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JNE loop
+	VEXTRACTF128 $1, Y0, X1
+	VMAXPS X1, X0, X0
+	VSHUFPS $0x4e, X0, X0, X1
+	VMAXPS X1, X0, X0
+	VSHUFPS $0xb1, X0, X0, X1
+	VMAXPS X1, X0, X0
+	VMOVSS X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func multiply(x *float32, n int, s float32)
+TEXT ·multiply(SB), NOSPLIT, $0-20
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS s+16(FP), Y0
+	XORQ AX, AX
+
+loop:
+	VMULPS (SI)(AX*4), Y0, Y1
+	VMOVUPS Y1, (SI)(AX*4)
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JNE loop
+	VZEROUPPER
+	RET
