@@ -41,28 +41,73 @@ func whole(n int) int {
 	return n &^ 3
 }
 
+// quadRows returns how many of the rows of a product assembly takes, four at a time;
+// package portable takes the rest, with the same bits.
+func quadRows(rows, cols, n int) int {
+	if cols == 0 || n == 0 {
+		return 0
+	}
+	return whole(rows)
+}
+
 func mulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
+	if level != portableLevel && rows > 0 && cols > 0 && cols%8 == 0 {
+		neon.MulF32(dst, stride, w, x, rows, cols, n)
+		return
+	}
 	portable.MulF32(dst, stride, w, x, rows, cols, n)
 }
 
 func mulF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
+	if level != portableLevel && rows > 0 && cols > 0 && cols%8 == 0 {
+		neon.MulF16(dst, stride, w, x, rows, cols, n)
+		return
+	}
 	portable.MulF16(dst, stride, w, x, rows, cols, n)
 }
 
 func mulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
+	if level != portableLevel && rows > 0 && cols > 0 && cols%8 == 0 {
+		neon.MulBF16(dst, stride, w, x, rows, cols, n)
+		return
+	}
 	portable.MulBF16(dst, stride, w, x, rows, cols, n)
 }
 
 func mulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
-	portable.MulQ8(dst, stride, w, q, scale, sum, rows, cols, n)
+	whole := quadRows(rows, cols, n)
+	switch {
+	case whole == 0:
+	case level >= dotprodLevel:
+		neon.MulQ8Dot(dst, stride, w, q, scale, whole, cols, n)
+	default:
+		neon.MulQ8(dst, stride, w, q, scale, whole, cols, n)
+	}
+	if whole < rows {
+		portable.MulQ8(dst[whole:], stride, w[whole*(cols/Block*Q8Bytes):], q, scale, sum, rows-whole, cols, n)
+	}
 }
 
 func mulQ4(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
-	portable.MulQ4(dst, stride, w, q, scale, sum, rows, cols, n)
+	whole := quadRows(rows, cols, n)
+	switch {
+	case whole == 0:
+	case level >= dotprodLevel:
+		neon.MulQ4Dot(dst, stride, w, q, scale, sum, whole, cols, n)
+	default:
+		neon.MulQ4(dst, stride, w, q, scale, sum, whole, cols, n)
+	}
+	if whole < rows {
+		portable.MulQ4(dst[whole:], stride, w[whole*(cols/Block*Q4Bytes):], q, scale, sum, rows-whole, cols, n)
+	}
 }
 
 func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
-	portable.QuantizeActs(q, scale, sum, x)
+	if level == portableLevel {
+		portable.QuantizeActs(q, scale, sum, x)
+		return
+	}
+	neon.QuantizeActs(q, scale, sum, x)
 }
 
 func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
@@ -98,6 +143,10 @@ func lowRank(dst, x, a []float32, n, in, out int) {
 }
 
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
+	if level != portableLevel && dim%4 == 0 && keys >= 4 {
+		neon.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+		return
+	}
 	portable.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
 }
 
@@ -162,30 +211,11 @@ func decay(dst, x []float32) {
 }
 
 func softmax(x []float32) {
-	n := whole(len(x))
-	if n == 0 {
-		portable.Softmax(x)
+	if level != portableLevel && len(x) > 0 {
+		neon.Softmax(x)
 		return
 	}
-	top := neon.Max(x[:n])
-	for _, v := range x[n:] {
-		if v > top {
-			top = v
-		}
-	}
-	sum := neon.ExpSum(x[:n], top)
-	for i := range x[n:] {
-		x[n+i] -= top
-	}
-	portable.Exp(x[n:], x[n:])
-	for _, v := range x[n:] {
-		sum += float64(v)
-	}
-	inv := float32(1 / sum)
-	neon.Scale(x[:n], inv)
-	for i := range x[n:] {
-		x[n+i] *= inv
-	}
+	portable.Softmax(x)
 }
 
 func add(dst, a, b []float32) {

@@ -1,5 +1,7 @@
 package neon
 
+import "math"
+
 // Activations, with the bits of package portable. Lengths are multiples of 4; dst may be
 // x.
 
@@ -59,14 +61,28 @@ func Decay(dst, x []float32) {
 	}
 }
 
-// Max returns the largest of x, not empty, or -Inf if all are NaN.
-func Max(x []float32) float32 { return maximum(&x[0], len(x)) }
-
-// ExpSum replaces x, not empty, by e^(x-max) and returns the sum, taken in order.
-func ExpSum(x []float32, max float32) float64 { return expSum(&x[0], &x[0], len(x), max) }
-
-// Scale multiplies x, not empty.
-func Scale(x []float32, by float32) { scaleBy(&x[0], len(x), by) }
+// Softmax replaces x by e^(x-max)/Σ. x may have any length but zero.
+func Softmax(x []float32) {
+	n := len(x) &^ 3
+	whole, rest := x[:n], x[n:]
+	inf := float32(math.Inf(-1)) // counts for nothing
+	last := [4]float32{inf, inf, inf, inf}
+	copy(last[:], rest)
+	top, sum := maximum(&last[0], 4), 0.0
+	if n > 0 {
+		if m := maximum(&whole[0], n); m > top {
+			top = m
+		}
+		sum = expSum(&whole[0], &whole[0], n, top, sum)
+	}
+	sum = expSum(&last[0], &last[0], 4, top, sum)
+	by := float32(1 / sum)
+	if n > 0 {
+		scaleBy(&whole[0], n, by)
+	}
+	scaleBy(&last[0], 4, by)
+	copy(rest, last[:])
+}
 
 //go:noescape
 func expTo(dst, x *float32, n int)
@@ -92,11 +108,15 @@ func quickGELU(dst, x *float32, n int)
 //go:noescape
 func decay(dst, x *float32, n int)
 
+// maximum returns the largest value, or -Inf if all are NaN.
+//
 //go:noescape
 func maximum(x *float32, n int) float32
 
+// expSum sets dst = e^(x-max) and returns sum with all of it added in order.
+//
 //go:noescape
-func expSum(dst, x *float32, n int, max float32) float64
+func expSum(dst, x *float32, n int, max float32, sum float64) float64
 
 //go:noescape
 func scaleBy(x *float32, n int, by float32)

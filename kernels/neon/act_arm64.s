@@ -349,14 +349,12 @@ maxLoop:
 	FMOVS   F0, ret+16(FP)
 	RET
 
-// func expSum(dst, x *float32, n int, max float32) float64
-//
-// The sum is taken in order.
-TEXT ·expSum(SB), NOSPLIT, $0-40
+// func expSum(dst, x *float32, n int, max float32, sum float64) float64
+TEXT ·expSum(SB), NOSPLIT, $0-48
 	START
 	FMOVS max+24(FP), F25
 	VDUP  V25.S[0], V25.S4
-	FMOVD ZR, F26
+	FMOVD sum+32(FP), F26
 
 sumLoop:
 	FMOVQ.P 16(R1), F0
@@ -378,7 +376,7 @@ sumLoop:
 	FADDD   F3, F26, F26
 	SUBS    $4, R2
 	BNE     sumLoop
-	FMOVD   F26, ret+32(FP)
+	FMOVD   F26, ret+40(FP)
 	RET
 
 // func scaleBy(x *float32, n int, by float32)

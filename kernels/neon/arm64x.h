@@ -13,6 +13,8 @@
 
 // SDOT_LANE: Vd.4S += Vn.16B . Vm.4B[i]    FEAT_DotProd
 #define SDOT_LANE(i, m, n, d)     WORD $(0x4F80E000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
+// SDOT_4S: Vd.4S += Vn.16B . Vm.16B    FEAT_DotProd
+#define SDOT_4S(m, n, d)          WORD $(0x4E809400 | (m)<<16 | (n)<<5 | (d))
 // SMMLA_4S: Vd.4S += Vn.16B (2x8) * Vm.16B (2x8) transposed    FEAT_I8MM
 #define SMMLA_4S(m, n, d)         WORD $(0x4E80A400 | (m)<<16 | (n)<<5 | (d))
 // SMULL_8H, SMULL2_8H: Vd.8H = low or high half of Vn.16B * Vm.16B
@@ -46,6 +48,10 @@
 #define FSUB_4S(m, n, d)          WORD $(0x4EA0D400 | (m)<<16 | (n)<<5 | (d))
 #define FMUL_4S(m, n, d)          WORD $(0x6E20DC00 | (m)<<16 | (n)<<5 | (d))
 #define FMUL_4S_LANE(i, m, n, d)  WORD $(0x4F809000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
+// FMLA_4S_LANE: Vd.4S += Vn.4S * Vm.S[i], fused
+#define FMLA_4S_LANE(i, m, n, d)  WORD $(0x4F801000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
+// FADDP_4S: sums of pairs of Vn.4S, then of Vm.4S
+#define FADDP_4S(m, n, d)         WORD $(0x6E20D400 | (m)<<16 | (n)<<5 | (d))
 // FMAX: NaN if either is; FMAXNM: the other if one is NaN.
 #define FMAX_4S(m, n, d)          WORD $(0x4E20F400 | (m)<<16 | (n)<<5 | (d))
 #define FMAXNM_4S(m, n, d)        WORD $(0x4E20C400 | (m)<<16 | (n)<<5 | (d))

@@ -27,8 +27,10 @@
 //
 // # Bits
 //
-// Everything gives the bits of package portable: the same operations in the same order,
-// none fused.
+// Integer sums, everything elementwise, norms, softmax, the wkv recurrence, the state read
+// and low-rank products give the bits of package portable: the same operations in the same
+// order, none fused. MulF32 and its kin and Attention fuse and add in another order, in
+// one that does not depend on what else is computed.
 package neon
 
 //go:generate go run gen/main.go gen/mulp8.go gen/mulp4.go .

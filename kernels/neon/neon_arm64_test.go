@@ -1,6 +1,7 @@
 package neon
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -9,7 +10,7 @@ import (
 	"github.com/visualrwkv/edged/kernels/portable"
 )
 
-// Everything here has the bits of package portable; package kernels tests the products.
+// What has the bits of package portable. Package kernels tests products and attention.
 
 func same(t *testing.T, what string, got, want []float32) {
 	t.Helper()
@@ -95,19 +96,15 @@ func TestNorm(t *testing.T) {
 	}
 }
 
-func TestSoftmaxParts(t *testing.T) {
+func TestSoftmax(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	for n := 4; n <= 100; n += 4 {
-		x := values(t, r, n, false)
+	for n := 1; n <= 100; n++ {
+		x := values(t, r, n, n%16 == 0)
 		x[r.IntN(n)] = float32(math.Inf(-1))
 		want := append([]float32(nil), x...)
 		portable.Softmax(want)
-		sum := ExpSum(x, Max(x))
-		Scale(x, float32(1/sum))
+		Softmax(x)
 		same(t, "Softmax", x, want)
-		if nan := float32(math.NaN()); Max([]float32{nan, 3, nan, nan}) != 3 || Max([]float32{nan, nan, nan, nan}) != float32(math.Inf(-1)) {
-			t.Error("a NaN was not passed over")
-		}
 	}
 }
 
@@ -146,5 +143,87 @@ func TestLowRank(t *testing.T) {
 		LowRank(dst, x, a, n, in, out)
 		portable.LowRank(want, x, a, n, in, out)
 		same(t, "LowRank", dst, want)
+	}
+}
+
+// TestMulFloatStrips: a row has the same bits wherever its strip begins, and those of
+// half precision are those of the same weights in float32.
+func TestMulFloatStrips(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for rows := 1; rows <= 9; rows++ {
+		for _, cols := range []int{8, 40, 256, 264} {
+			const n = 3
+			half, bf := guard.Slice[byte](t, 2*rows*cols), guard.Slice[byte](t, 2*rows*cols)
+			wide, wideBF := make([]float32, rows*cols), make([]float32, rows*cols)
+			for i := range wide {
+				v := float32(r.NormFloat64())
+				h, b := portable.F32ToF16(v), portable.F32ToBF16(v)
+				half[2*i], half[2*i+1], bf[2*i], bf[2*i+1] = byte(h), byte(h>>8), byte(b), byte(b>>8)
+				wide[i], wideBF[i] = portable.F16ToF32(h), portable.BF16ToF32(b)
+			}
+			x := values(t, r, n*cols, false)
+			single := bytesOf(t, wide)
+			got, want, first := guard.Slice[float32](t, n*rows), make([]float32, n*rows), make([]float32, n)
+			MulF32(got, rows, single, x, rows, cols, n)
+			portable.MulF32(want, rows, single, x, rows, cols, n)
+			for i, v := range got {
+				var size float64
+				for k, a := range wide[i%rows*cols:][:cols] {
+					size += math.Abs(float64(a) * float64(x[i/rows*cols+k]))
+				}
+				if math.Abs(float64(v-want[i])) > float64(cols+2)*size*0x1p-24 {
+					t.Fatalf("%dx%d: value %d is %v, portable %v", rows, cols, i, v, want[i])
+				}
+			}
+			for row := range rows {
+				MulF32(first, 1, single[4*row*cols:][:4*cols], x, 1, cols, n)
+				for i, v := range first {
+					same(t, "row alone", got[i*rows+row:][:1], []float32{v})
+				}
+			}
+			MulF16(want, rows, half, x, rows, cols, n)
+			same(t, "MulF16", want, got)
+			MulF32(got, rows, bytesOf(t, wideBF), x, rows, cols, n)
+			MulBF16(want, rows, bf, x, rows, cols, n)
+			same(t, "MulBF16", want, got)
+		}
+	}
+}
+
+func bytesOf(t *testing.T, x []float32) []byte {
+	b := guard.Slice[byte](t, 4*len(x))
+	for i, v := range x {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+	}
+	return b
+}
+
+func TestAttention(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for _, dim := range []int{4, 16, 20, 64, 72} {
+		for _, keys := range []int{4, 5, 6, 7, 8, 29} {
+			const queries = 6
+			in := func(n int) []float32 {
+				x := guard.Slice[float32](t, n)
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
+				}
+				return x
+			}
+			q, k, v := in(queries*dim), in(keys*dim), in(keys*dim)
+			got, want := guard.Slice[float32](t, queries*dim), make([]float32, queries*dim)
+			scores := guard.Slice[float32](t, queries*keys)
+			Attention(got, dim, q, dim, k, v, dim, queries, keys, dim, 0.1, scores)
+			portable.Attention(want, dim, q, dim, k, v, dim, queries, keys, dim, 0.1, scores)
+			for i, a := range got {
+				if !(math.Abs(float64(a-want[i])) < 1e-5) {
+					t.Fatalf("dim %d, %d keys: value %d is %v, portable %v", dim, keys, i, a, want[i])
+				}
+			}
+			for i := range queries {
+				Attention(want[:dim], dim, q[i*dim:], dim, k, v, dim, 1, keys, dim, 0.1, scores)
+				same(t, "row alone", got[i*dim:][:dim], want[:dim])
+			}
+		}
 	}
 }

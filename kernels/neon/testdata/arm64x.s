@@ -8,6 +8,9 @@ TEXT ·arm64x(SB), 0, $0
 	SDOT_LANE(3, 31, 30, 29)           // ddebbf4f  sdot v29.4s, v30.16b, v31.4b[3]
 	SDOT_LANE(1, 7, 7, 7)              // e7e0a74f  sdot v7.4s, v7.16b, v7.4b[1]
 	SDOT_LANE(2, 16, 15, 8)            // e8e9904f  sdot v8.4s, v15.16b, v16.4b[2]
+	SDOT_4S(0, 1, 2)                   // 2294804e  sdot v2.4s, v1.16b, v0.16b
+	SDOT_4S(31, 30, 29)                // dd979f4e  sdot v29.4s, v30.16b, v31.16b
+	SDOT_4S(7, 7, 7)                   // e794874e  sdot v7.4s, v7.16b, v7.16b
 	SMMLA_4S(0, 1, 2)                  // 22a4804e  smmla v2.4s, v1.16b, v0.16b
 	SMMLA_4S(31, 30, 29)               // dda79f4e  smmla v29.4s, v30.16b, v31.16b
 	SMMLA_4S(7, 7, 7)                  // e7a4874e  smmla v7.4s, v7.16b, v7.16b
@@ -78,6 +81,13 @@ TEXT ·arm64x(SB), 0, $0
 	FMUL_4S_LANE(3, 31, 30, 29)        // dd9bbf4f  fmul v29.4s, v30.4s, v31.s[3]
 	FMUL_4S_LANE(1, 7, 7, 7)           // e790a74f  fmul v7.4s, v7.4s, v7.s[1]
 	FMUL_4S_LANE(2, 16, 15, 8)         // e899904f  fmul v8.4s, v15.4s, v16.s[2]
+	FMLA_4S_LANE(0, 0, 1, 2)           // 2210804f  fmla v2.4s, v1.4s, v0.s[0]
+	FMLA_4S_LANE(3, 31, 30, 29)        // dd1bbf4f  fmla v29.4s, v30.4s, v31.s[3]
+	FMLA_4S_LANE(1, 7, 7, 7)           // e710a74f  fmla v7.4s, v7.4s, v7.s[1]
+	FMLA_4S_LANE(2, 16, 15, 8)         // e819904f  fmla v8.4s, v15.4s, v16.s[2]
+	FADDP_4S(0, 1, 2)                  // 22d4206e  faddp v2.4s, v1.4s, v0.4s
+	FADDP_4S(31, 30, 29)               // ddd73f6e  faddp v29.4s, v30.4s, v31.4s
+	FADDP_4S(7, 7, 7)                  // e7d4276e  faddp v7.4s, v7.4s, v7.4s
 	FMAX_4S(0, 1, 2)                   // 22f4204e  fmax v2.4s, v1.4s, v0.4s
 	FMAX_4S(31, 30, 29)                // ddf73f4e  fmax v29.4s, v30.4s, v31.4s
 	FMAX_4S(7, 7, 7)                   // e7f4274e  fmax v7.4s, v7.4s, v7.4s
