@@ -43,6 +43,7 @@ var commands = []command{
 	{"inspect", "show what is in a model file", simple(inspectMain)},
 	{"plan", "say how much memory a model will need", simple(planMain)},
 	{"verify", "check this program on this machine against reference vectors", simple(verifyMain)},
+	{"bench", "measure how fast models run on this machine", simple(benchMain)},
 	{"eval", "measure a model on simulated rooms, or against another model", simple(evalMain)},
 }
 

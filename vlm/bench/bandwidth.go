@@ -14,7 +14,7 @@ import (
 // what a small machine can spare.
 const (
 	minBuffer   = 256 << 20
-	maxBuffer   = 1 << 30
+	maxBuffer   = 512 << 20
 	cachesOver  = 4 // buffer size in caches
 	readPasses  = 9
 	spareMemory = 4 // part of the available memory that may be taken
@@ -77,7 +77,7 @@ func sum(p []byte) uint64 {
 // bufferSize chooses a buffer that is in no cache.
 func bufferSize() int {
 	size := min(max(minBuffer, cachesOver*cacheSize()), maxBuffer)
-	if free := availableMemory(); free > 0 {
+	if free := procBytes("/proc/meminfo", "MemAvailable:"); free > 0 {
 		size = min(size, int(min(free/spareMemory, maxBuffer)))
 	}
 	return size
@@ -104,23 +104,4 @@ func cacheSize() (largest int) {
 		}
 	}
 	return min(largest, maxBuffer/cachesOver)
-}
-
-// availableMemory returns what /proc/meminfo calls MemAvailable, in bytes.
-func availableMemory() int64 {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		f := strings.Fields(line)
-		if len(f) >= 2 && f[0] == "MemAvailable:" {
-			kb, err := strconv.ParseInt(f[1], 10, 64)
-			if err != nil {
-				return 0
-			}
-			return kb << 10
-		}
-	}
-	return 0
 }

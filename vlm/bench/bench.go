@@ -58,12 +58,12 @@ type Options struct {
 	Shape string     // 0b1
 	Type  quant.Type // of random models; one of Types
 	Pure  bool       // embedding and head of random models have no more bits than the rest
-	Tower string     // of random towers; siglip-b
+	Tower []string   // random towers; siglip-b
 
 	Threads int   // goroutines that compute; one per CPU
 	Batch   []int // sequences in a pass, for [Batch] 1, 2, 4 and 8, for [Decode] 1
 	Tokens  int   // decoded or read in a run: 64, for [Prefill] 512
-	Context int   // tokens read before; for [Context] how far to go, 4096
+	Context int   // how far [Context] goes, 4096; without that, tokens read before [Decode] and [Batch]
 	Runs    int   // of which the median is taken: 5
 
 	Cache string // folder of random models; [CacheDir]
@@ -138,12 +138,28 @@ func Run(ctx context.Context, o Options, emit func(Row)) error {
 func (b *bencher) one(ctx context.Context, w What) error {
 	switch w {
 	case Vision:
-		return b.vision(ctx)
+		for _, t := range b.towers() {
+			if err := b.vision(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
 	case Startup:
 		return b.startup(ctx)
 	}
 	return b.language(ctx, w)
 }
+
+// towers are the towers to measure; a model file has one of its own.
+func (b *bencher) towers() []string {
+	if b.Model != "" {
+		return []string{""}
+	}
+	return b.Tower
+}
+
+// Check tells what is wrong with o, so that nothing is measured before it is known.
+func (o Options) Check() error { return o.complete() }
 
 // complete fills in defaults and refuses what makes no sense.
 func (o *Options) complete() error {
@@ -158,8 +174,8 @@ func (o *Options) complete() error {
 	if o.Shape == "" {
 		o.Shape = shapes[0].Name
 	}
-	if o.Tower == "" {
-		o.Tower = towers[0].Name
+	if len(o.Tower) == 0 {
+		o.Tower = []string{towers[0].Name}
 	}
 	def(&o.Threads, threads())
 	def(&o.Runs, 5)
@@ -189,8 +205,10 @@ func (o *Options) complete() error {
 	if _, err := ParseShape(o.Shape); err != nil {
 		return err
 	}
-	if _, err := ParseTower(o.Tower); err != nil {
-		return err
+	for _, t := range o.Tower {
+		if _, err := ParseTower(t); err != nil {
+			return err
+		}
 	}
 	if !slices.Contains(Types, o.Type) {
 		return fmt.Errorf("no random models of type %v: %s", o.Type, names(Types, quant.Type.String))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,10 +177,10 @@ const (
 // decoding is a subject that decodes n sequences from the state start.
 func (b *bencher) decoding(m *language, w What, start *rwkv6.State, n int) *subject {
 	s := b.subject(m, w, decodeTokens)
-	m.sequences(n)
 	s.row.Batch = n
 	s.tokens, s.passes, s.bytes = n*s.row.Tokens, s.row.Tokens, m.bytes
 	s.warm = func(ctx context.Context) error {
+		m.sequences(n)
 		_, err := m.decode(ctx, start, n, 1)
 		return err
 	}
@@ -191,14 +192,17 @@ func (b *bencher) decoding(m *language, w What, start *rwkv6.State, n int) *subj
 
 // decodes makes a subject for each number of sequences.
 func (b *bencher) decodes(ctx context.Context, m *language, w What, batches []int) ([]*subject, error) {
-	start := m.dec.NewState()
-	if err := b.readTo(ctx, m, start, 0, b.Context); err != nil {
+	start, read := m.dec.NewState(), b.Context
+	if slices.Contains(b.What, Context) {
+		read = 0 // it is for that series
+	}
+	if err := b.readTo(ctx, m, start, 0, read); err != nil {
 		return nil, err
 	}
 	var subjects []*subject
 	for _, n := range batches {
 		s := b.decoding(m, w, start, n)
-		s.row.Context = b.Context
+		s.row.Context = read
 		subjects = append(subjects, s)
 	}
 	return subjects, nil

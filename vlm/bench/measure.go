@@ -35,6 +35,9 @@ func (b *bencher) measure(ctx context.Context, subjects []*subject) error {
 		if err := s.warm(ctx); err != nil {
 			return err
 		}
+		if len(subjects) > 1 && s.row.RSS == 0 {
+			s.row.RSS = resident() // before the next one takes more
+		}
 	}
 	for i := range b.Runs {
 		for _, s := range subjects {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -36,18 +37,47 @@ func (p *peer) speed(ctx context.Context, what What, tokens, threads int) (float
 	cmd.WaitDelay = patience
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
+	err := cmd.Start()
+	if err == nil {
+		stop := p.watch(cmd.Process.Pid)
+		err = cmd.Wait()
+		stop()
+	}
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if err != nil {
 		return 0, fmt.Errorf("%s: %w%s", p.path, err, lastLine(stderr.String()))
 	}
-	p.rss = max(p.rss, maxResident(cmd.ProcessState))
 	tokS, err := parseSpeed(stdout.Bytes(), prompt, gen)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", p.path, err)
 	}
 	return tokS, nil
+}
+
+// watch notes the peak of a process's resident memory until it is stopped. The
+// figure that the system gives for a child that has ended will not do: it counts
+// from the fork, when all memory was ours.
+func (p *peer) watch(pid int) (stop func()) {
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	wg.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			p.rss = max(p.rss, procBytes(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:"))
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
 }
 
 func lastLine(text string) string {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 )
 
 // resident returns the resident memory of this process in bytes, mapped files
@@ -25,4 +26,25 @@ func resident() int64 {
 		return 0
 	}
 	return pages * int64(os.Getpagesize())
+}
+
+// procBytes returns a line of a file such as /proc/meminfo, which are in units of
+// 1024 bytes; 0 where there is none.
+func procBytes(path, key string) int64 {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != key {
+			continue
+		}
+		kb, err := strconv.ParseInt(f[1], 10, 64)
+		if err != nil {
+			return 0
+		}
+		return kb << 10
+	}
+	return 0
 }

@@ -18,12 +18,12 @@ var errNoTower = fmt.Errorf("the model has no vision tower: %w", vlm.ErrConfig)
 // vision measures a tower: normalised pixels to the features of its last block,
 // one picture at a time. In a model file it is the tower of that model, up to the
 // block that it uses.
-func (b *bencher) vision(ctx context.Context) error {
-	shape, err := ParseTower(b.Tower)
-	if err != nil {
-		return err
-	}
-	path, err := b.file(ctx, func() (modelFile, error) { return towerFile(shape, b.Type, b.Pure), nil })
+func (b *bencher) vision(ctx context.Context, name string) error {
+	var shape Tower
+	path, err := b.file(ctx, func() (m modelFile, err error) {
+		shape, err = ParseTower(name)
+		return towerFile(shape, b.Type, b.Pure), err
+	})
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (b *bencher) vision(ctx context.Context) error {
 		tower.Forward(work, features, tower.Dim(), pixels, 1)
 		return time.Since(begin), ctx.Err()
 	}
-	s := &subject{row: b.row(Vision, b.Tower, b.Type.String()), passes: 1, run: look}
+	s := &subject{row: b.row(Vision, name, b.Type.String()), passes: 1, run: look}
 	s.row.ModelBytes = f.Size()
 	s.row.Note = shape.Note
 	if b.Model != "" {
