@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/hostile"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
@@ -279,32 +281,49 @@ func TestConvertRefuses(t *testing.T) {
 	}
 }
 
-// Damaged model files are refused or opened, never worse.
+// Damaged model files are refused for little memory, or opened, never worse.
 func TestModelMutations(t *testing.T) {
-	data, err := os.ReadFile(convertTiny(t, smallest, quant.F16))
-	if err != nil {
-		t.Fatal(err)
+	packed := smallest
+	packed.H, packed.N, packed.F = 2, 32, 64 // the smallest width that is packed
+	var files [2][]byte
+	for i, path := range []string{convertTiny(t, smallest, quant.F16), convertTiny(t, packed, quant.P4)} {
+		var err error
+		if files[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
 	}
-	head := min(len(data), 20000) // where names, shapes and keys are
 	rng := rand.New(rand.NewPCG(9, 9))
-	for range 1000 {
-		b := slices.Clone(data)
-		for range 1 + rng.IntN(4) {
-			b[rng.IntN(head)] = byte(rng.Uint32())
+	opened := 0
+	for round := range 1000 {
+		data := files[round%2]
+		head := len(data)
+		if rng.IntN(4) > 0 {
+			head = min(head, 20000) // where names, shapes and keys are
 		}
-		if rng.IntN(4) == 0 {
-			b = b[:rng.IntN(len(b))]
+		b := append(hostile.Damage(rng, data[:head], sizes...), data[head:]...)
+		var m *vlm.Model
+		var err error
+		budget := hostile.Budget(len(b))
+		n := hostile.Allocated(budget, func() { m, err = vlm.OpenBytes("mutant", b, &vlm.Options{Threads: 1}) })
+		if n > budget {
+			t.Fatalf("%d bytes allocated for %d, %v", n, len(b), err)
 		}
-		m, err := vlm.OpenBytes("mutant", b, &vlm.Options{Threads: 1})
 		if err != nil {
+			if !strings.Contains(err.Error(), "mutant") || len(err.Error()) > 1000 {
+				t.Fatalf("unclear error %q", err)
+			}
 			continue
 		}
+		opened++
 		if s, err := m.NewStream(); err == nil && m.Config().Towers[0].ImageSize <= 256 {
 			if err := s.See(t.Context(), picture(1)); err == nil {
 				_, _ = s.Answer(t.Context(), "what?", short)
 			}
 		}
 		m.Close()
+	}
+	if opened == 0 || opened > 500 {
+		t.Errorf("%d of 1000 opened", opened)
 	}
 }
 
