@@ -109,7 +109,15 @@ func lowRank(dst, x, a []float32, n, in, out int) {
 }
 
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
-	portable.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+	fits := multiple(dim, 8) && dim <= 256 && kvStride < 1<<26
+	switch {
+	case level == vnniLevel && fits:
+		avx.Attention512(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+	case level == avx2Level && fits:
+		avx.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+	default:
+		portable.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
+	}
 }
 
 func exp(dst, x []float32) {

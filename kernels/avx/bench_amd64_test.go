@@ -89,3 +89,40 @@ func BenchmarkUnary(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkAttention(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const queries, keys, dim, stride = 16, 196, 64, 3 * 768
+	q, k, v := randoms(b, r, queries*stride), randoms(b, r, keys*stride), randoms(b, r, keys*stride)
+	dst, scores := make([]float32, queries*dim), make([]float32, queries*keys)
+	macs := 2.0 * queries * keys * dim
+	run := func(name string, f func(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32)) {
+		rate(b, name, "GMAC/s", macs, func() { f(dst, dim, q, stride, k, v, stride, queries, keys, dim, 0.125, scores) })
+	}
+	run("portable", portable.Attention)
+	run("avx2", Attention)
+	if hasVNNI {
+		run("avx512", Attention512)
+	}
+}
+
+func BenchmarkNorm(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	x, w, y := randoms(b, r, 2048), randoms(b, r, 2048), make([]float32, 2048)
+	const work = 2048
+	rate(b, "LayerNorm/portable", "Gelem/s", work, func() { portable.LayerNorm(y, x, w, w, 1e-5) })
+	rate(b, "LayerNorm/avx2", "Gelem/s", work, func() { LayerNorm(y, x, w, w, 1e-5) })
+	rate(b, "GroupNorm/portable", "Gelem/s", work, func() { portable.GroupNorm(y, x, w, w, 32, 1e-5) })
+	rate(b, "GroupNorm/avx2", "Gelem/s", work, func() { GroupNorm(y, x, w, w, 32, 1e-5) })
+	rate(b, "Softmax/portable", "Gelem/s", work, func() { copy(y, x); portable.Softmax(y) })
+	rate(b, "Softmax/avx2", "Gelem/s", work, func() { copy(y, x); Softmax(y) })
+	if hasVNNI {
+		rate(b, "Softmax/avx512", "Gelem/s", work, func() { copy(y, x); Softmax512(y) })
+	}
+	rate(b, "Lerp/portable", "Gelem/s", work, func() { portable.Lerp(y, x, w, x) })
+	rate(b, "Lerp/avx2", "Gelem/s", work, func() { Lerp(y, x, w, x) })
+	rate(b, "Blend/portable", "Gelem/s", work, func() { portable.Blend(y, x, w, x) })
+	rate(b, "Blend/avx2", "Gelem/s", work, func() { Blend(y, x, w, x) })
+	rate(b, "SquaredReLU/portable", "Gelem/s", work, func() { portable.SquaredReLU(y, x) })
+	rate(b, "SquaredReLU/avx2", "Gelem/s", work, func() { SquaredReLU(y, x) })
+}

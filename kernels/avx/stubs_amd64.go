@@ -142,3 +142,19 @@ func maxOf(x *float32, n int) float32
 //
 //go:noescape
 func multiply(x *float32, n int, s float32)
+
+// scores4, scores8 and their like set scores[i*scoresStride+j] = scale*Σ_d q[i]*k[j], the
+// sum in order, for as many queries as the name says. scoresStride and qStride are in
+// bytes, kStride in values; keys and dim are positive, 15 times kStride fits an int32.
+//
+//go:noescape
+func scores4(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)
+
+//go:noescape
+func scores8(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)
+
+//go:noescape
+func scores4x512(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)
+
+//go:noescape
+func scores16x512(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)

@@ -1,0 +1,40 @@
+package avx
+
+// Attention computes softmax(scale*q Kᵀ) V of one head for a tile of queries: scores and
+// sums over keys with the bits of package portable. dim is a multiple of 8, at most 256.
+func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
+	i := 0
+	for ; i+8 <= queries; i += 8 {
+		scores8(&scores[i*keys], &q[i*qStride], &k[0], 4*keys, 4*qStride, kvStride, keys, dim, scale)
+	}
+	for ; i+4 <= queries; i += 4 {
+		scores4(&scores[i*keys], &q[i*qStride], &k[0], 4*keys, 4*qStride, kvStride, keys, dim, scale)
+	}
+	for ; i < queries; i++ { // four times the same query
+		scores4(&scores[i*keys], &q[i*qStride], &k[0], 0, 0, kvStride, keys, dim, scale)
+	}
+	for i := range queries {
+		s := scores[i*keys:][:keys]
+		Softmax(s)
+		addRows(&dst[i*dstStride], &v[0], &s[0], keys, 4*kvStride, dim)
+	}
+}
+
+// Attention512 is Attention, with sixteen queries at a time.
+func Attention512(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
+	i := 0
+	for ; i+16 <= queries; i += 16 {
+		scores16x512(&scores[i*keys], &q[i*qStride], &k[0], 4*keys, 4*qStride, kvStride, keys, dim, scale)
+	}
+	for ; i+4 <= queries; i += 4 {
+		scores4x512(&scores[i*keys], &q[i*qStride], &k[0], 4*keys, 4*qStride, kvStride, keys, dim, scale)
+	}
+	for ; i < queries; i++ {
+		scores4x512(&scores[i*keys], &q[i*qStride], &k[0], 0, 0, kvStride, keys, dim, scale)
+	}
+	for i := range queries {
+		s := scores[i*keys:][:keys]
+		Softmax512(s)
+		addRows512(&dst[i*dstStride], &v[0], &s[0], keys, 4*kvStride, dim)
+	}
+}
