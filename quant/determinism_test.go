@@ -95,6 +95,34 @@ func TestMulEdges(t *testing.T) {
 	panics(t, func() { m.Mul(s, make([]float32, 4), dst[:3], 2) })
 }
 
+// TestMulUnpacked: int4 that is unpacked first has the bits of int4 that is not, without
+// allocating.
+func TestMulUnpacked(t *testing.T) {
+	defer func() { unpackFrom = kernels.UnpackFrom }()
+	r := rand.New(rand.NewPCG(1, 2))
+	p := NewPool(3)
+	defer p.Close()
+	s := NewScratch(p)
+	for _, sh := range [][3]int{{16, 64, 5}, {144, 1088, 14}, {64, 320, 100}, {2048, 64, 30}} {
+		rows, cols, n := sh[0], sh[1], sh[2]
+		m := randomMatrix(t, r, P4, rows, cols)
+		x := randoms(r, n*cols)
+		want, got := make([]float32, n*rows), make([]float32, n*rows)
+		unpackFrom = func() int { return math.MaxInt }
+		m.Mul(s, want, x, n)
+		unpackFrom = func() int { return 1 }
+		m.Mul(s, got, x, n)
+		if a := testing.AllocsPerRun(10, func() { m.Mul(s, got, x, n) }); a != 0 {
+			t.Errorf("%v: %v allocations", sh, a)
+		}
+		for i, v := range got {
+			if math.Float32bits(v) != math.Float32bits(want[i]) {
+				t.Fatalf("%v: value %d is %v, want %v", sh, i, v, want[i])
+			}
+		}
+	}
+}
+
 // TestMulNaN: a bad activation must show, and only where it belongs.
 func TestMulNaN(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

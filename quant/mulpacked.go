@@ -23,8 +23,9 @@ type packedProduct struct {
 // should take less than 100 microseconds.
 const packedBytes = 1 << 16
 
-// unpackFrom is the number of vectors from which on it pays to unpack int4 first.
-const unpackFrom = 8
+// unpackFrom tells the number of vectors from which on it pays to unpack int4 first.
+// Tests replace it.
+var unpackFrom = kernels.UnpackFrom
 
 func (s *Scratch) mulPacked(m *Matrix, dst, x []float32, n int) {
 	p := &s.packed
@@ -45,7 +46,7 @@ func (s *Scratch) mulPacked(m *Matrix, dst, x []float32, n int) {
 	*p = packedProduct{} // keep nothing of the caller's alive
 }
 
-func (p *packedProduct) unpacks() bool { return p.m.t == P4 && p.n >= unpackFrom }
+func (p *packedProduct) unpacks() bool { return p.m.t == P4 && p.n >= unpackFrom() }
 
 // split chooses the strips: about four per worker or more. All vectors pass by the same
 // rows unless there are too few rows for that.
