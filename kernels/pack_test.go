@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -400,10 +401,19 @@ func TestTileSize(t *testing.T) {
 
 // FuzzMulPacked lets the fuzzer choose weights, group scales and activations.
 func FuzzMulPacked(f *testing.F) {
-	f.Add(make([]byte, 16*64/2+16), uint64(1))
+	const pair = 16*64/2 + 16 // bytes of 64 columns of a row tile
+	for seed, n := range []int{1, 2, 4, 5, 8, 9} {
+		b := make([]byte, n*pair)
+		f.Add(b, uint64(seed))
+		f.Add(bytes.Repeat([]byte{0xff}, len(b)), uint64(seed))
+		for i := range b {
+			b[i] = byte(i * (2*seed + 37))
+		}
+		f.Add(b, uint64(seed+6))
+	}
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		units := min(len(b)/(16*64/2+16), 9) // 64 columns of a row tile
+		units := min(len(b)/pair, 9)
 		if units == 0 {
 			return
 		}

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -232,6 +233,10 @@ func TestPackEdges(t *testing.T) {
 // FuzzPack: whatever the values, an error or a matrix near them.
 func FuzzPack(f *testing.F) {
 	f.Add(make([]byte, 256), uint64(3))
+	f.Add(bytes.Repeat([]byte{0x00, 0x00, 0x80, 0x3f}, 1024), uint64(1))            // ones
+	f.Add(bytes.Repeat([]byte{0xff, 0xff, 0x7f, 0x33}, 70), uint64(7))              // near the smallest half
+	f.Add(bytes.Repeat([]byte{0, 0, 0, 0, 0x00, 0x00, 0xe0, 0xc0}, 64), uint64(11)) // 0 and -7
+	f.Add(bytes.Repeat([]byte{0x01, 0x00, 0x00, 0x00}, 1024), uint64(2))            // the smallest float
 	f.Add([]byte{0, 0, 0x80, 0x7f, 1, 0, 0, 0, 0xff, 0xff, 0x7f, 0x7f}, uint64(0))
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
 		const rows, cols = 16, 64

@@ -2,11 +2,13 @@ package tensors_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/hostile"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
@@ -122,6 +124,50 @@ func TestPackedErrors(t *testing.T) {
 			t.Errorf("%s: %d weights of shape %v", want, len(tensors.List(f)), l.Shape("w"))
 		}
 	}
+}
+
+// TestPackedDamaged: whatever is done to a file of packed matrices, they are refused or
+// can be used, and do not cost more memory than the file.
+func TestPackedDamaged(t *testing.T) {
+	infos := append(parts("a", quant.P8, 32, 128), parts("b", quant.P4, 16, 64)...)
+	good, err := os.ReadFile(gguf(t, infos...).Tensors()[0].File())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	s := quant.NewScratch(nil)
+	use := func(f *weights.File) (used int) {
+		l := tensors.New(f)
+		for _, w := range tensors.List(f) {
+			m, err := l.Matrix(w.Name, -1, -1)
+			if err != nil || m.Rows()*m.Cols() > 1<<20 {
+				continue
+			}
+			used++
+			if _, err := l.Vector(w.Name, -1); err != nil {
+				t.Errorf("%s: a matrix, but %v", w.Name, err)
+			}
+			m.Mul(s, make([]float32, 2*m.Rows()), make([]float32, 2*m.Cols()), 2)
+		}
+		return used
+	}
+	var opened, used int
+	for range 1000 {
+		bad := hostile.Damage(r, good, "\x10\x00\x00\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x10", "a.scale", "b.group", "\x18\x00\x00\x00")
+		n := hostile.Allocated(hostile.Budget(len(bad)), func() {
+			f, err := weights.OpenBytes("bad", bad)
+			if err != nil {
+				return
+			}
+			defer f.Close()
+			opened++
+			used += use(f)
+		})
+		if n > hostile.Budget(len(bad)) {
+			t.Fatalf("%d bytes for a file of %d", n, len(bad))
+		}
+	}
+	t.Logf("%d of 1000 files opened, %d matrices used", opened, used)
 }
 
 // TestPlainBesideScale: a tensor that is not I8 is no packed matrix, whatever its
