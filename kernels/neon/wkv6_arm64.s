@@ -98,10 +98,34 @@ rows:
 	BNE     columns
 	RET
 
+// ADDROW adds a row of 32 columns at R9, times one lane of V31, to V0-V7.
+#define ADDROW(lane) \
+	FLDPQ (R9), (F16, F17);         \
+	FLDPQ 32(R9), (F18, F19);       \
+	FLDPQ 64(R9), (F20, F21);       \
+	FLDPQ 96(R9), (F22, F23);       \
+	ADD   R2, R9;                   \
+	FMUL_4S_LANE(lane, 31, 16, 16); \
+	FMUL_4S_LANE(lane, 31, 17, 17); \
+	FMUL_4S_LANE(lane, 31, 18, 18); \
+	FMUL_4S_LANE(lane, 31, 19, 19); \
+	FMUL_4S_LANE(lane, 31, 20, 20); \
+	FMUL_4S_LANE(lane, 31, 21, 21); \
+	FMUL_4S_LANE(lane, 31, 22, 22); \
+	FMUL_4S_LANE(lane, 31, 23, 23); \
+	FADD_4S(16, 0, 0);              \
+	FADD_4S(17, 1, 1);              \
+	FADD_4S(18, 2, 2);              \
+	FADD_4S(19, 3, 3);              \
+	FADD_4S(20, 4, 4);              \
+	FADD_4S(21, 5, 5);              \
+	FADD_4S(22, 6, 6);              \
+	FADD_4S(23, 7, 7)
+
 // func sumRows(dst, rows *float32, stride int, x *float32, n, cols int)
 //
 //	R0 dst  R1 rows  R2 stride in bytes  R3 x  R4 n  R5 columns left
-//	R9 rows, running  R10 x, running  R13 rows left  V31 x[i]
+//	R9 rows, running  R10 x, running  R13 rows left  V31 x
 TEXT ·sumRows(SB), NOSPLIT, $0-48
 	MOVD dst+0(FP), R0
 	MOVD rows+8(FP), R1
@@ -123,33 +147,29 @@ wide:
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD R1, R9
 	MOVD R3, R10
-	MOVD R4, R13
+	SUBS $4, R4, R13
+	BLT  last
 
-wideRow:
-	VLD1R.P 4(R10), [V31.S4]
-	FLDPQ   (R9), (F16, F17)
-	FLDPQ   32(R9), (F18, F19)
-	FLDPQ   64(R9), (F20, F21)
-	FLDPQ   96(R9), (F22, F23)
-	FMUL_4S(31, 16, 16)
-	FMUL_4S(31, 17, 17)
-	FMUL_4S(31, 18, 18)
-	FMUL_4S(31, 19, 19)
-	FMUL_4S(31, 20, 20)
-	FMUL_4S(31, 21, 21)
-	FMUL_4S(31, 22, 22)
-	FMUL_4S(31, 23, 23)
-	FADD_4S(16, 0, 0)
-	FADD_4S(17, 1, 1)
-	FADD_4S(18, 2, 2)
-	FADD_4S(19, 3, 3)
-	FADD_4S(20, 4, 4)
-	FADD_4S(21, 5, 5)
-	FADD_4S(22, 6, 6)
-	FADD_4S(23, 7, 7)
-	ADD     R2, R9
+sums:
+	FMOVQ.P 16(R10), F31
+	ADDROW(0)
+	ADDROW(1)
+	ADDROW(2)
+	ADDROW(3)
+	SUBS    $4, R13
+	BGE     sums
+
+last:
+	ADDS $4, R13
+	BEQ  stored
+
+lastRow:
+	FMOVS.P 4(R10), F31
+	ADDROW(0)
 	SUBS    $1, R13
-	BNE     wideRow
+	BNE     lastRow
+
+stored:
 	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R0)
 	ADD     $128, R1
