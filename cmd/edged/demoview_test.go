@@ -73,9 +73,13 @@ func TestPageGolden(t *testing.T) {
 }
 
 func TestPageFitsAnySize(t *testing.T) {
+	dw, dh := 7, 3
+	if testing.Short() {
+		dw, dh = 17, 7
+	}
 	for _, p := range []*page{testPage(), {tally: &tally{}, views: make([]pageView, 4)}} {
-		for w := 1; w < 140; w += 7 {
-			for h := 1; h < 50; h += 3 {
+		for w := 1; w < 140; w += dw {
+			for h := 1; h < 50; h += dh {
 				v := newVT(t, w, h)
 				v.alternate = true
 				s := &screen{}

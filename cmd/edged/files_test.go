@@ -201,6 +201,9 @@ func TestRefResult(t *testing.T) {
 
 // A model compared with itself.
 func TestEvalRef(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many tokens, one after another")
+	}
 	var out, errs bytes.Buffer
 	if code := evalRef(t.Context(), embedded[0].name, embedded[0].name, "", true, &out, &errs); code != exitOK {
 		t.Fatalf("exit %d: %s", code, errs.String())
