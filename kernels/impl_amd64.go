@@ -41,23 +41,51 @@ func whole(n int) int {
 func multiple(n, m int) bool { return n > 0 && n%m == 0 }
 
 func mulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	portable.MulF32(dst, stride, w, x, rows, cols, n)
+	if level != portableLevel && multiple(cols, 16) {
+		avx.MulF32(dst, stride, w, x, rows, cols, n)
+	} else {
+		portable.MulF32(dst, stride, w, x, rows, cols, n)
+	}
 }
 
 func mulF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	portable.MulF16(dst, stride, w, x, rows, cols, n)
+	if level != portableLevel && multiple(cols, 16) {
+		avx.MulF16(dst, stride, w, x, rows, cols, n)
+	} else {
+		portable.MulF16(dst, stride, w, x, rows, cols, n)
+	}
 }
 
 func mulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	portable.MulBF16(dst, stride, w, x, rows, cols, n)
+	if level != portableLevel && multiple(cols, 16) {
+		avx.MulBF16(dst, stride, w, x, rows, cols, n)
+	} else {
+		portable.MulBF16(dst, stride, w, x, rows, cols, n)
+	}
 }
 
 func mulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
-	portable.MulQ8(dst, stride, w, q, scale, sum, rows, cols, n)
+	// Rows beyond a multiple of eight have the same bits from package portable.
+	done := 0
+	if level != portableLevel && cols > 0 && n > 0 {
+		done = rows &^ 7
+		avx.MulQ8(dst, stride, w, q, scale, sum, done, cols, n)
+	}
+	if done < rows {
+		portable.MulQ8(dst[done:], stride, w[done*(cols/Block)*portable.Q8Bytes:], q, scale, sum, rows-done, cols, n)
+	}
 }
 
 func mulQ4(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
-	portable.MulQ4(dst, stride, w, q, scale, sum, rows, cols, n)
+	// Rows beyond a multiple of eight have the same bits from package portable.
+	done := 0
+	if level != portableLevel && cols > 0 && n > 0 {
+		done = rows &^ 7
+		avx.MulQ4(dst, stride, w, q, scale, sum, done, cols, n)
+	}
+	if done < rows {
+		portable.MulQ4(dst[done:], stride, w[done*(cols/Block)*portable.Q4Bytes:], q, scale, sum, rows-done, cols, n)
+	}
 }
 
 func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {

@@ -1,6 +1,7 @@
 package avx
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -125,4 +126,43 @@ func BenchmarkNorm(b *testing.B) {
 	rate(b, "Blend/avx2", "Gelem/s", work, func() { Blend(y, x, w, x) })
 	rate(b, "SquaredReLU/portable", "Gelem/s", work, func() { portable.SquaredReLU(y, x) })
 	rate(b, "SquaredReLU/avx2", "Gelem/s", work, func() { SquaredReLU(y, x) })
+}
+
+func BenchmarkMulRows(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const rows, cols = 64, 2048
+	// Numbers of a usual size: random bits are subnormal often, and those are slow.
+	w32, w16, wb, wq := make([]byte, 4*rows*cols), make([]byte, 2*rows*cols), make([]byte, 2*rows*cols), make([]byte, rows*cols/32*q8Bytes)
+	for i := range rows * cols {
+		v := float32(r.NormFloat64())
+		binary.LittleEndian.PutUint32(w32[4*i:], math.Float32bits(v))
+		binary.LittleEndian.PutUint16(w16[2*i:], portable.F32ToF16(v))
+		binary.LittleEndian.PutUint16(wb[2*i:], portable.F32ToBF16(v))
+	}
+	for i := range wq {
+		wq[i] = byte(r.Uint32()) &^ 0x44
+	}
+	x, dst := randoms(b, r, 4*cols), make([]float32, 4*rows)
+	q, scale, sum := make([]int8, 4*cols), make([]float32, 4*cols/32), make([]int32, 4*cols/32)
+	portable.QuantizeActs(q, scale, sum, x)
+	for _, n := range []int{1, 4} {
+		macs := float64(rows * cols * n)
+		for _, f := range []struct {
+			name            string
+			w               []byte
+			plain, assembly func(dst []float32, stride int, w []byte, x []float32, rows, cols, n int)
+		}{{"F32", w32, portable.MulF32, MulF32}, {"F16", w16, portable.MulF16, MulF16}, {"BF16", wb, portable.MulBF16, MulBF16}} {
+			rate(b, fmt.Sprintf("%s/n=%d/portable", f.name, n), "GMAC/s", macs, func() { f.plain(dst, rows, f.w, x[:n*cols], rows, cols, n) })
+			rate(b, fmt.Sprintf("%s/n=%d/avx2", f.name, n), "GMAC/s", macs, func() { f.assembly(dst, rows, f.w, x[:n*cols], rows, cols, n) })
+		}
+		for _, f := range []struct {
+			name            string
+			bytes           int
+			plain, assembly func(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int)
+		}{{"Q8", q8Bytes, portable.MulQ8, MulQ8}, {"Q4", q4Bytes, portable.MulQ4, MulQ4}} {
+			w := wq[:f.bytes*rows*cols/32]
+			rate(b, fmt.Sprintf("%s/n=%d/portable", f.name, n), "GMAC/s", macs, func() { f.plain(dst, rows, w, q, scale, sum, rows, cols, n) })
+			rate(b, fmt.Sprintf("%s/n=%d/avx2", f.name, n), "GMAC/s", macs, func() { f.assembly(dst, rows, w, q, scale, sum, rows, cols, n) })
+		}
+	}
 }

@@ -158,3 +158,23 @@ func scores4x512(scores, q, k *float32, scoresStride, qStride, kStride, keys, di
 
 //go:noescape
 func scores16x512(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)
+
+// mulQ8 and mulQ4 multiply eight rows of a positive number of blocks with one vector.
+//
+//go:noescape
+func mulQ8(dst *float32, w *byte, q *int8, scale *float32, sum *int32, rowBytes, blocks int)
+
+//go:noescape
+func mulQ4(dst *float32, w *byte, q *int8, scale *float32, sum *int32, rowBytes, blocks int)
+
+// mulF32, mulF16 and mulBF16 multiply four rows with one vector; cols is a positive
+// multiple of 16.
+//
+//go:noescape
+func mulF32(dst *float32, w *byte, x *float32, rowBytes, cols int)
+
+//go:noescape
+func mulF16(dst *float32, w *byte, x *float32, rowBytes, cols int)
+
+//go:noescape
+func mulBF16(dst *float32, w *byte, x *float32, rowBytes, cols int)
