@@ -14,7 +14,7 @@ import (
 // what a small machine can spare.
 const (
 	minBuffer   = 256 << 20
-	maxBuffer   = 512 << 20
+	maxBuffer   = 1 << 30
 	cachesOver  = 4 // buffer size in caches
 	readPasses  = 9
 	spareMemory = 4 // part of the available memory that may be taken

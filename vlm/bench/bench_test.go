@@ -231,6 +231,20 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelVision ends a tower between two of its blocks.
+func TestCancelVision(t *testing.T) {
+	o := tinyOptions(t, quant.Q8_0, Vision)
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Tell = func(s string) {
+		if strings.Contains(s, "run 1") {
+			cancel()
+		}
+	}
+	if err := Run(ctx, o, nil); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func TestOptionsRefused(t *testing.T) {
 	for want, o := range map[string]Options{
 		"unknown shape":  {Shape: "9b", Type: quant.P8},

@@ -15,6 +15,9 @@ import (
 // errNoTower is the error for a model file without vision.
 var errNoTower = fmt.Errorf("the model has no vision tower: %w", vlm.ErrConfig)
 
+// stopped is what a tower that is to end panics with.
+type stopped struct{}
+
 // vision measures a tower: normalised pixels to the features of its last block,
 // one picture at a time. In a model file it is the tower of that model, up to the
 // block that it uses.
@@ -46,10 +49,26 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 		pixels[i] = float32(r.unit())
 	}
 	features := make([]float32, tower.Grid()*tower.Grid()*tower.Dim())
-	look := func(ctx context.Context) (time.Duration, error) {
+	look := func(ctx context.Context) (d time.Duration, err error) {
+		// A tower cannot be told to stop, and a large one takes long on a small
+		// machine; but it tells of each block.
+		work.Trace = func(string, []int, []float32) {
+			if ctx.Err() != nil {
+				panic(stopped{})
+			}
+		}
+		defer func() {
+			switch r := recover().(type) {
+			case nil:
+			case stopped:
+				err = ctx.Err()
+			default:
+				panic(r)
+			}
+		}()
 		begin := time.Now()
 		tower.Forward(work, features, tower.Dim(), pixels, 1)
-		return time.Since(begin), ctx.Err()
+		return time.Since(begin), nil
 	}
 	s := &subject{row: b.row(Vision, name, b.Type.String()), passes: 1, run: look}
 	s.row.ModelBytes = f.Size()
