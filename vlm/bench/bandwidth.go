@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,9 +43,6 @@ func readBandwidth(ctx context.Context, threads, size int) float64 {
 	return best
 }
 
-// sums keeps the compiler from dropping the reads.
-var sums []uint64
-
 func readAll(parts [][]byte) time.Duration {
 	results := make([]uint64, len(parts))
 	var wg sync.WaitGroup
@@ -54,7 +52,7 @@ func readAll(parts [][]byte) time.Duration {
 	}
 	wg.Wait()
 	d := time.Since(start)
-	sums = results
+	runtime.KeepAlive(results) // or the reads could be dropped
 	return d
 }
 
