@@ -54,6 +54,7 @@ type inspection struct {
 	Config     *vlm.Config      `json:"config,omitempty"`
 	Meta       []metaLine       `json:"meta"`
 	Tensors    []tensorLine     `json:"tensors,omitempty"`
+	count      int              // of tensors, listed or not
 }
 
 type metaLine struct {
@@ -80,7 +81,9 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 	for _, kv := range f.Meta() {
 		r.Meta = append(r.Meta, metaLine{kv.Key, kv.Value.Type().String(), kv.Value.String()})
 	}
-	for _, t := range vlm.Weights(f) {
+	all := vlm.Weights(f)
+	r.count = len(all)
+	for _, t := range all {
 		r.Parameters += t.Values
 		r.Types[t.Type] += t.Bytes
 		if tensors {
@@ -114,7 +117,7 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 
 func (r *inspection) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s, %d bytes, %d values in %d tensors\n", r.Format, r.Bytes, r.Parameters, len(r.Tensors))
+	fmt.Fprintf(t, "%s, %d bytes, %d values in %d tensors\n", r.Format, r.Bytes, r.Parameters, r.count)
 	if r.Model != "" {
 		fmt.Fprintln(t, r.Model)
 	}
