@@ -82,8 +82,8 @@ func TestConvertTypes(t *testing.T) {
 			"rwkv.blocks.0.att.key.weight":                  typ,
 			"rwkv.blocks.1.ffn.value.weight":                plain(typ), // 96 columns
 			"state_encoder.blocks.0.att.output.weight":      typ,
-			"vit.siglip_featurizer.blocks.0.mlp.fc1.weight": typ,
-			"proj.gate.weight":                              typ,
+			"vit.siglip_featurizer.blocks.0.mlp.fc1.weight": sensitive(typ),
+			"proj.gate.weight":                              sensitive(typ),
 			"rwkv.emb.weight":                               sensitive(plain(typ)),
 			"rwkv.head.weight":                              sensitive(typ),
 			"rwkv.blocks.0.att.time_maa_w2":                 half(typ),

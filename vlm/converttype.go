@@ -40,9 +40,11 @@ func tensorType(t tensors.Weight, typ quant.Type) (quant.Type, error) {
 		return half, nil
 	}
 	// Each row of embedding and head is one token's only chance; they cost little more
-	// in eight bits, since an embedding is read one row at a time.
+	// in eight bits, since an embedding is read one row at a time. Towers and projector
+	// see many vectors at once, so that four bits would not make them faster, only blind
+	// to small motion.
 	embedding := strings.HasSuffix(t.Name, "emb.weight")
-	if embedding || strings.HasSuffix(t.Name, "head.weight") {
+	if embedding || strings.HasSuffix(t.Name, "head.weight") || strings.HasPrefix(t.Name, "vit.") || strings.HasPrefix(t.Name, "proj.") {
 		switch typ {
 		case quant.Q4_0:
 			typ = quant.Q8_0
