@@ -58,7 +58,7 @@ func TestMacroBytes(t *testing.T) {
 // missing disassembler an error.
 func TestMacroText(t *testing.T) {
 	mc := ""
-	for _, name := range []string{"llvm-mc", "llvm-mc-19", "llvm-mc-14"} {
+	for _, name := range []string{"llvm-mc-19", "llvm-mc"} {
 		if path, err := exec.LookPath(name); err == nil {
 			mc = path
 			break
