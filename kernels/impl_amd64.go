@@ -125,6 +125,14 @@ func stateRead(p, state, q []float32, heads, size int) {
 	}
 }
 
+func lowRankF16(dst, x []float32, a []byte, n, in, out int) {
+	if level != portableLevel && in > 0 && out%8 == 0 {
+		avx.LowRankF16(dst, x, a, n, in, out)
+		return
+	}
+	portable.LowRankF16(dst, x, a, n, in, out)
+}
+
 func lowRank(dst, x, a []float32, n, in, out int) {
 	switch {
 	case level == vnniLevel && in > 0 && multiple(out, 8):

@@ -134,6 +134,14 @@ func stateRead(p, state, q []float32, heads, size int) {
 	portable.StateRead(p, state, q, heads, size)
 }
 
+func lowRankF16(dst, x []float32, a []byte, n, in, out int) {
+	if level != portableLevel && in > 0 && out > 0 && out%8 == 0 {
+		neon.LowRankF16(dst, x, a, n, in, out)
+		return
+	}
+	portable.LowRankF16(dst, x, a, n, in, out)
+}
+
 func lowRank(dst, x, a []float32, n, in, out int) {
 	if level != portableLevel && in > 0 && out > 0 && out%4 == 0 {
 		neon.LowRank(dst, x, a, n, in, out)

@@ -44,6 +44,10 @@ func stateRead(p, state, q []float32, heads, size int) {
 	portable.StateRead(p, state, q, heads, size)
 }
 
+func lowRankF16(dst, x []float32, a []byte, n, in, out int) {
+	portable.LowRankF16(dst, x, a, n, in, out)
+}
+
 func lowRank(dst, x, a []float32, n, in, out int) {
 	portable.LowRank(dst, x, a, n, in, out)
 }

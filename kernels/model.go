@@ -89,6 +89,22 @@ func LowRank(dst, x, a []float32, n, in, out int) {
 	lowRank(dst, x, a, n, in, out)
 }
 
+// LowRankF16 is LowRank for half-precision weights, little-endian bytes of any alignment:
+// the same bits as LowRank of the converted weights.
+//
+//go:noinline
+func LowRankF16(dst, x []float32, a []byte, n, in, out int) {
+	same("LowRankF16", n*out, len(dst))
+	same("LowRankF16", n*in, len(x))
+	same("LowRankF16", 2*in*out, len(a))
+	if race {
+		raceWrite(dst)
+		raceRead(x)
+		raceRead(a)
+	}
+	lowRankF16(dst, x, a, n, in, out)
+}
+
 // Attention computes softmax(scale*q Kᵀ) V of one head for a tile of queries. Row i
 // of q begins at i*qStride, of k and v at i*kvStride, of dst at i*dstStride, and has
 // dim values; so q, k and v may be columns of one [tokens, 3*width] product. scores

@@ -144,6 +144,28 @@ func TestLowRank(t *testing.T) {
 	})
 }
 
+// Half-precision weights give the bits of the same weights in float32.
+func TestLowRankF16(t *testing.T) {
+	eachBackend(t, func(t *testing.T) {
+		r := newRand()
+		for _, sh := range [][3]int{{1, 1, 1}, {2, 5, 8}, {1, 64, 160}, {3, 33, 24}, {2, 7, 300}, {1, 3, 17}, {2, 0, 8}} {
+			n, in, out := sh[0], sh[1], sh[2]
+			x := randoms(t, r, n*in)
+			half, wide := guard.Slice[byte](t, 2*in*out), make([]float32, in*out)
+			for i := range wide {
+				h := F32ToF16(float32(r.NormFloat64()))
+				half[2*i], half[2*i+1] = byte(h), byte(h>>8)
+				wide[i] = F16ToF32(h)
+			}
+			dst, want := guard.Slice[float32](t, n*out), make([]float32, n*out)
+			LowRankF16(dst, x, half, n, in, out)
+			LowRank(want, x, wide, n, in, out)
+			equalBits(t, "dst", dst, want)
+		}
+		panics(t, "LowRankF16", func() { LowRankF16(make([]float32, 2), make([]float32, 2), make([]byte, 7), 1, 2, 2) })
+	})
+}
+
 func TestAttention(t *testing.T) {
 	eachBackend(t, func(t *testing.T) {
 		r := newRand()

@@ -40,6 +40,11 @@ func addRows(dst, rows, x *float32, n, stride, cols int)
 //go:noescape
 func addRows512(dst, rows, x *float32, n, stride, cols int)
 
+// addHalfRows is addRows for rows in half precision.
+//
+//go:noescape
+func addHalfRows(dst *float32, rows *byte, x *float32, n, stride, cols int)
+
 // Exp and the functions after it set dst = f(x), with the bits of package portable. The
 // length is a multiple of 8. dst may be x.
 //

@@ -38,6 +38,13 @@ func LowRank(dst, x, a []float32, n, in, out int) {
 	}
 }
 
+// LowRankF16 is LowRank for half-precision weights; out is a multiple of 8.
+func LowRankF16(dst, x []float32, a []byte, n, in, out int) {
+	for i := range n {
+		sumHalfRows(&dst[i*out], &a[0], 2*out, &x[i*in], in, out)
+	}
+}
+
 // wkv6Head advances one head by one token: the state in two halves or more of 32 columns,
 // each read and written once.
 //
@@ -49,3 +56,8 @@ func wkv6Head(y, state, r, k, v, w, u *float32, size int)
 //
 //go:noescape
 func sumRows(dst, rows *float32, stride int, x *float32, n, cols int)
+
+// sumHalfRows is sumRows for rows in half precision; cols is a multiple of 8, n not 0.
+//
+//go:noescape
+func sumHalfRows(dst *float32, rows *byte, stride int, x *float32, n, cols int)

@@ -201,3 +201,82 @@ fourRow:
 
 done:
 	RET
+
+// HALVES multiplies eight half-precision weights by V31 and adds them to two sums.
+#define HALVES(w, t0, t1, y0, y1) \
+	FCVTL_4S(w, t0);     \
+	FCVTL2_4S(w, t1);    \
+	FMUL_4S(31, t0, t0); \
+	FMUL_4S(31, t1, t1); \
+	FADD_4S(t0, y0, y0); \
+	FADD_4S(t1, y1, y1)
+
+// func sumHalfRows(dst *float32, rows *byte, stride int, x *float32, n, cols int)
+//
+//	R0 dst  R1 rows  R2 stride  R3 x  R4 n  R5 columns left  R9 row  R10 x, running
+//	R13 rows left  V0-V7 sums  V16-V23 weights  V24-V27 halves  V31 x
+TEXT ·sumHalfRows(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD rows+8(FP), R1
+	MOVD stride+16(FP), R2
+	MOVD x+24(FP), R3
+	MOVD n+32(FP), R4
+	MOVD cols+40(FP), R5
+	SUBS $32, R5
+	BLT  narrow
+
+wide:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD R1, R9
+	MOVD R3, R10
+	MOVD R4, R13
+
+wideRow:
+	VLD1R.P 4(R10), [V31.S4]
+	FLDPQ   (R9), (F24, F25)
+	FLDPQ   32(R9), (F26, F27)
+	HALVES(24, 16, 17, 0, 1)
+	HALVES(25, 18, 19, 2, 3)
+	HALVES(26, 20, 21, 4, 5)
+	HALVES(27, 22, 23, 6, 7)
+	ADD     R2, R9
+	SUBS    $1, R13
+	BNE     wideRow
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R0)
+	ADD     $64, R1
+	SUBS    $32, R5
+	BGE     wide
+
+narrow:
+	ADDS $32, R5
+	BEQ  done
+
+eight:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD R1, R9
+	MOVD R3, R10
+	MOVD R4, R13
+
+eightRow:
+	VLD1R.P 4(R10), [V31.S4]
+	FMOVQ   (R9), F24
+	HALVES(24, 16, 17, 0, 1)
+	ADD     R2, R9
+	SUBS    $1, R13
+	BNE     eightRow
+	VST1.P  [V0.B16, V1.B16], 32(R0)
+	ADD     $16, R1
+	SUBS    $8, R5
+	BNE     eight
+
+done:
+	RET

@@ -9,3 +9,20 @@ func LowRank(dst, x, a []float32, n, in, out int) {
 		addRows(d, a, out, x[i*in:][:in])
 	}
 }
+
+// LowRankF16 is LowRank for half-precision weights, little-endian bytes.
+func LowRankF16(dst, x []float32, a []byte, n, in, out int) {
+	var row [256]float32
+	for i := range n {
+		for at := 0; at < out; at += len(row) {
+			d := dst[i*out+at:][:min(len(row), out-at)]
+			clear(d)
+			for k, v := range x[i*in:][:in] {
+				DecodeF16(row[:len(d)], a[2*(k*out+at):][:2*len(d)])
+				for j, w := range row[:len(d)] {
+					d[j] += float32(v * w)
+				}
+			}
+		}
+	}
+}
