@@ -3,6 +3,7 @@ package vlm
 import (
 	"strings"
 
+	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
@@ -32,7 +33,11 @@ type Plan struct {
 func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	p := Plan{Scenes: scenes, Views: views, File: f.Size()}
 	for _, t := range tensors.List(f) {
-		if len(t.Shape) != 2 || vectorLike(t.Shape) || lowRankName(t.Name) || strings.HasSuffix(t.Name, "time_faaaa") {
+		low := lowRankName(t.Name)
+		if low && t.Type == quant.F16 && !strings.HasSuffix(t.Name, "pos_embed") {
+			continue // used where it lies
+		}
+		if len(t.Shape) != 2 || vectorLike(t.Shape) || low || strings.HasSuffix(t.Name, "time_faaaa") {
 			p.Weights += 4 * int64(t.Len())
 		}
 	}

@@ -4,12 +4,15 @@ import (
 	"fmt"
 
 	"github.com/visualrwkv/edged/kernels"
+	"github.com/visualrwkv/edged/quant"
 )
 
-// lowRank is one matrix of a LoRA, stored [in, out] and applied as xᵀW.
+// lowRank is one matrix of a LoRA, stored [in, out] and applied as xᵀW. In half
+// precision, as model files have it, it is used where the file lies.
 type lowRank struct {
 	in, out int
 	w       []float32
+	half    []byte // instead of w
 }
 
 // down reads the first matrix of a LoRA, [in, width] with a width that is a
@@ -23,19 +26,31 @@ func (b *binder) down(name string, in, branches int) lowRank {
 		b.err = fmt.Errorf("tensor %s: shape %v, want [%d, %d x width]", b.at(name), shape, in, branches)
 		return lowRank{}
 	}
-	return lowRank{in, shape[1], b.vector(name, in*shape[1])}
+	return b.lowRanks(name, 1, in, shape[1])[0]
 }
 
 // ups reads the second matrices of a LoRA, [branches, width, out] or [width,
 // out].
 func (b *binder) ups(name string, branches, width, out int) []lowRank {
-	w := b.vector(name, branches*width*out)
-	if b.err != nil {
-		return nil
+	return b.lowRanks(name, branches, width, out)
+}
+
+// lowRanks reads n matrices that lie one after another in one tensor.
+func (b *binder) lowRanks(name string, n, in, out int) []lowRank {
+	ms := make([]lowRank, n)
+	size := in * out
+	if m := b.matrix(name, -1, -1); b.err == nil && m.Type() == quant.F16 && m.Rows()*m.Cols() == n*size {
+		for i := range ms {
+			ms[i] = lowRank{in: in, out: out, half: m.Bytes()[2*i*size:][:2*size]}
+		}
+		return ms
 	}
-	ms := make([]lowRank, branches)
+	w := b.vector(name, n*size)
+	if b.err != nil {
+		return ms
+	}
 	for i := range ms {
-		ms[i] = lowRank{width, out, w[i*width*out:][:width*out]}
+		ms[i] = lowRank{in: in, out: out, w: w[i*size:][:size]}
 	}
 	return ms
 }
@@ -48,7 +63,13 @@ type lowRankJob struct {
 }
 
 func (j *lowRankJob) row(t int) {
-	kernels.LowRank(j.dst[t*j.m.out:][:j.m.out], j.x[t*j.m.in:][:j.m.in], j.m.w, 1, j.m.in, j.m.out)
+	m := &j.m
+	dst, x := j.dst[t*m.out:][:m.out], j.x[t*m.in:][:m.in]
+	if m.half != nil {
+		kernels.LowRankF16(dst, x, m.half, 1, m.in, m.out)
+		return
+	}
+	kernels.LowRank(dst, x, m.w, 1, m.in, m.out)
 }
 
 // mul sets dst [n, out] = x [n, in] W.
