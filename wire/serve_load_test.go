@@ -95,7 +95,7 @@ func TestServeMutations(t *testing.T) {
 					nc.Close()
 				}()
 				for {
-					payload, err := c.Read(time.Second)
+					payload, err := c.Read(20 * time.Second)
 					if err != nil {
 						if errors.Is(err, ErrFormat) || errors.Is(err, os.ErrDeadlineExceeded) {
 							t.Error(err)
