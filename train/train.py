@@ -179,7 +179,7 @@ class Source:
             seed = 1000 * generation + 10 * o.seed + rank
             streams = o.streams * (2 if k == 1 else 1)
             self.sims[k] = data.Simulator([o.simgen], seed, "train", streams, k, cfg.image_size, cfg.grid,
-                                          ["-questions", str(o.questions), *o.gen.split()])
+                                          ["-questions", str(o.questions), "-short", str(short), *o.gen.split()])
             self.memory[k] = None
 
     def _ask(self, k, stage):

@@ -64,8 +64,8 @@ func TestSequencesJoinAndLeave(t *testing.T) {
 	morePasses, moreTokens := m.Passes()
 	morePasses, moreTokens = morePasses-passes, moreTokens-tokens
 	t.Logf("%d tokens in %d passes", moreTokens, morePasses)
-	if moreTokens < 2*morePasses {
-		t.Errorf("%d tokens took %d passes: hardly any company among %d streams", moreTokens, morePasses, streams)
+	if moreTokens <= morePasses { // how much company there is depends on the machine
+		t.Errorf("%d tokens took %d passes: no company among %d streams", moreTokens, morePasses, streams)
 	}
 }
 
