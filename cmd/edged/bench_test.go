@@ -19,7 +19,7 @@ func benchArgs(t *testing.T, more ...string) []string {
 }
 
 func TestBenchJSON(t *testing.T) {
-	code, out, stderr := runCommand(t, benchArgs(t, "-what", "all", "-type", "int8,int4", "-context", "16", "-batch", "1,3", "-json")...)
+	code, out, stderr := runCommand(t, benchArgs(t, "-what", "all", "-type", "int8,int4", "-context", "16", "-batch", "1,3", "-json", "-quiet")...)
 	if code != exitOK || stderr != "" {
 		t.Fatalf("code %d: %s", code, stderr)
 	}
