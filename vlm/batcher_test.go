@@ -39,6 +39,7 @@ func TestSequencesJoinAndLeave(t *testing.T) {
 		t.Fatalf("%d passes for %d tokens of sequences alone", passes, tokens)
 	}
 
+	release := m.HoldPasses()
 	var group sync.WaitGroup
 	for i, s := range scenes {
 		group.Go(func() {
@@ -60,12 +61,13 @@ func TestSequencesJoinAndLeave(t *testing.T) {
 			}
 		})
 	}
+	release(streams) // so that at least the first pass has full company
 	group.Wait()
 	morePasses, moreTokens := m.Passes()
 	morePasses, moreTokens = morePasses-passes, moreTokens-tokens
 	t.Logf("%d tokens in %d passes", moreTokens, morePasses)
-	if moreTokens <= morePasses { // how much company there is depends on the machine
-		t.Errorf("%d tokens took %d passes: no company among %d streams", moreTokens, morePasses, streams)
+	if moreTokens < morePasses+streams-1 { // how much more company there is depends on the machine
+		t.Errorf("%d tokens took %d passes with %d streams", moreTokens, morePasses, streams)
 	}
 }
 

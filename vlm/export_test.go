@@ -1,9 +1,30 @@
 package vlm
 
+import "runtime"
+
 // Passes returns how many passes over the decoder's weights were made for
 // answers, and how many tokens they fed.
 func (m *Model) Passes() (passes, tokens uint64) {
 	m.batcher.mu.Lock()
 	defer m.batcher.mu.Unlock()
 	return m.batcher.passes, m.batcher.tokens
+}
+
+// HoldPasses keeps sequences from being decoded; release lets them, once n of
+// them wait.
+func (m *Model) HoldPasses() (release func(n int)) {
+	b := m.batcher
+	b.mu.Lock()
+	b.running = true
+	b.mu.Unlock()
+	return func(n int) {
+		b.mu.Lock()
+		for len(b.waiting) < n {
+			b.mu.Unlock()
+			runtime.Gosched()
+			b.mu.Lock()
+		}
+		b.rest()
+		b.mu.Unlock()
+	}
 }
