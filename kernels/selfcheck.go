@@ -4,12 +4,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // An implementation that computes something else than package portable on the CPU it
 // has met, because of an emulator, a hypervisor that hides a feature or a broken chip,
 // would make captions that look plausible and are wrong. So the one chosen proves
-// itself at start, on small inputs, within a millisecond or so. When a kernel of it
+// itself before the first model is opened, on small inputs, within a millisecond or so;
+// commands that compute nothing are spared that. When a kernel of it
 // disagrees the whole implementation is given up for the next one: where one kernel
 // cannot be trusted the CPU is not what its feature bits say.
 
@@ -19,15 +21,14 @@ type Distrusted struct {
 	Kernel  string // the first that disagreed with package portable
 }
 
-var distrusted []Distrusted
-
-// SelfCheck tells which implementations were given up at start, and over which kernel.
-func SelfCheck() []Distrusted { return slices.Clone(distrusted) }
-
-func init() {
+var distrusted = sync.OnceValue(func() []Distrusted {
 	at := slices.IndexFunc(implementations, func(i implementation) bool { return i.level == level })
-	distrusted = settle(implementations[at:], checks())
-}
+	return settle(implementations[at:], checks())
+})
+
+// SelfCheck checks the implementation in use, the first time that it is called, and tells
+// which ones were given up, and over which kernel. No kernel may run meanwhile.
+func SelfCheck() []Distrusted { return slices.Clone(distrusted()) }
 
 // settle makes the first of the implementations that agrees with the last, which is
 // portable, the one in use, and returns those before it.

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// The implementation chosen at start has passed its check here, or every other test of
-// this package would test another one than it says.
+// The implementation in use passes its check here, or models would run on another one
+// than the tests of this package.
 func TestSelfCheckPasses(t *testing.T) {
 	if d := SelfCheck(); len(d) > 0 {
-		t.Errorf("given up at start: %+v", d)
+		t.Errorf("given up: %+v", d)
 	}
 }
 

@@ -113,6 +113,7 @@ func (o *Options) withDefaults() *Options {
 }
 
 func finish(name string, f *weights.File, o *Options) (*Model, error) {
+	kernels.SelfCheck()
 	m := &Model{file: f, format: f.Format(), exact: o.Exact}
 	if err := m.bind(o); err != nil {
 		f.Close()
@@ -286,7 +287,7 @@ func (m *Model) Config() Config { return m.config }
 func Backend() string { return kernels.Backend() }
 
 // BackendsGivenUp says, a sentence each, which faster kernels failed the check that
-// every start makes of them on this CPU; usually none.
+// is made of them before the first model is opened; usually none.
 func BackendsGivenUp() []string {
 	var all []string
 	for _, d := range kernels.SelfCheck() {

@@ -54,7 +54,7 @@ type Report struct {
 	Skipped   []Skip    `json:"skipped"`
 	Unchecked []Unknown `json:"unchecked"`
 	Backend   string    `json:"backend"`
-	GivenUp   []string  `json:"given_up,omitempty"` // sentences about kernels that failed their check at start
+	GivenUp   []string  `json:"given_up,omitempty"` // sentences about kernels that failed their check
 	OK        bool      `json:"ok"`                 // there are rows, and all are within their bounds
 }
 
@@ -94,11 +94,12 @@ func Run(ctx context.Context, path string, o *Options) (*Report, error) {
 	if ix.Configs == nil && ix.Towers == nil && ix.Preprocess == nil {
 		return nil, fmt.Errorf(`%s: none of "configs", "towers", "preprocess": %w`, path, ErrIndex)
 	}
+	givenUp := vlm.BackendsGivenUp() // may change the backend
 	pool := quant.NewPool(o.Threads)
 	defer pool.Close()
 	r := &run{
 		ctx: ctx, dir: filepath.Dir(path), pool: pool,
-		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Unknown{}, Backend: vlm.Backend(), GivenUp: vlm.BackendsGivenUp()},
+		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Unknown{}, Backend: vlm.Backend(), GivenUp: givenUp},
 	}
 	if err := r.all(&ix); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -7,12 +7,12 @@ import (
 	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
 )
 
-// Prompt is a sequence of token ids in which placeholders stand for image
+// Prompt is a sequence of token ids in which one id keeps the places of image
 // tokens.
 type Prompt struct {
 	IDs []int
 
-	// The i-th placeholder takes row i of Rows [n, C]. With ImageID < 0
+	// The i-th ImageID is replaced by row i of Rows [n, C]. With ImageID < 0
 	// nothing is replaced.
 	ImageID int
 	Rows    []float32
@@ -22,7 +22,7 @@ type Prompt struct {
 // time, and advances s. If logits is not nil it receives the logits of the
 // last position [Vocab]. image is S_img.
 //
-// Fewer rows than placeholders is an error; surplus rows are ignored. When ctx
+// Fewer rows than places for them is an error; surplus rows are ignored. When ctx
 // ends Prefill stops between two blocks; s is then of no more use.
 func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, image []float32, p Prompt, logits []float32) error {
 	c := m.Dims().C
@@ -40,7 +40,7 @@ func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, im
 				continue
 			}
 			if len(rows) < c {
-				return fmt.Errorf("prompt has more image placeholders than the %d image tokens given", len(p.Rows)/c)
+				return fmt.Errorf("prompt has places for more image tokens than the %d given", len(p.Rows)/c)
 			}
 			copy(dst, rows[:c])
 			rows = rows[c:]
