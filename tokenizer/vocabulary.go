@@ -10,7 +10,7 @@ const (
 	// End is the id of padding and of the end of text. It has no text.
 	End = 0
 	// MaxID is the largest id a vocabulary can hold. RWKV World ends at 65529;
-	// VisualRWKV uses 65535 as the placeholder of an image, which is no token.
+	// VisualRWKV's prompts mark an image with 65535, which is no token.
 	MaxID = 1<<16 - 1
 	// MaxToken is the largest number of bytes in a token. RWKV World has 128.
 	MaxToken = 1 << 10
