@@ -4,18 +4,22 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// Pool is a set of goroutines that help whoever calls Run. Idle workers are
-// parked; nothing ever spins at a barrier, so a neighbour that takes a core costs
-// its share and no more. Run may be called from several goroutines at once, and
-// from within a strip. A nil *Pool is valid: the caller does all the work.
+// Pool is a set of goroutines that help whoever calls Run. Nothing spins at a
+// barrier, so a neighbour that takes a core costs its share and no more: who has
+// nothing to do looks around for as long as waking a parked goroutine would take,
+// then parks. Run may be called from several goroutines at once, and from within a
+// strip. A nil *Pool is valid: the caller does all the work.
 type Pool struct {
 	mu     sync.Mutex
 	wake   sync.Cond // a job was added, or the pool was closed
 	active []*job    // jobs that may have strips left
 	idle   []*job    // jobs to use again
 	closed bool
+
+	news atomic.Uint32 // changes with everything that wake tells; under mu
 
 	workers int
 	stopped sync.WaitGroup
@@ -27,8 +31,24 @@ type job struct {
 	strips int64
 	next   atomic.Int64 // first strip nobody has taken
 
-	helpers int       // workers inside the job; under Pool.mu
-	left    sync.Cond // helpers became 0
+	helpers atomic.Int32 // workers inside the job; changed under Pool.mu
+	left    sync.Cond    // helpers became 0
+}
+
+// pollFor is how long a goroutine looks for news before it parks: what waking it
+// would cost, tens of microseconds, so that waiting never costs more than twice the
+// better choice. Products of one token follow each other in a few microseconds;
+// workers that park in between sleep through most of them.
+const pollFor = 50 * time.Microsecond
+
+// poll calls done until it returns true, or for pollFor.
+func poll(done func() bool) bool {
+	for start := time.Now(); !done(); {
+		if time.Since(start) > pollFor {
+			return false
+		}
+	}
+	return true
 }
 
 // NewPool starts a pool in which up to workers goroutines compute, the caller of
@@ -63,6 +83,7 @@ func (p *Pool) Close() {
 	}
 	p.mu.Lock()
 	p.closed = true
+	p.news.Add(1)
 	p.wake.Broadcast()
 	p.mu.Unlock()
 	p.stopped.Wait()
@@ -96,6 +117,7 @@ func (p *Pool) add(strips int, f func(int)) *job {
 	j.f, j.strips = f, int64(strips)
 	j.next.Store(0)
 	p.active = append(p.active, j)
+	p.news.Add(1)
 	for range min(strips, p.workers) - 1 {
 		p.wake.Signal()
 	}
@@ -105,7 +127,6 @@ func (p *Pool) add(strips int, f func(int)) *job {
 // remove keeps further helpers away, waits for those inside, and frees the job.
 func (p *Pool) remove(j *job) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for i, a := range p.active {
 		if a == j {
 			last := len(p.active) - 1
@@ -115,11 +136,15 @@ func (p *Pool) remove(j *job) {
 		}
 	}
 	j.next.Store(j.strips) // f may have panicked in the caller
-	for j.helpers > 0 {
+	p.mu.Unlock()
+	poll(func() bool { return j.helpers.Load() == 0 })
+	p.mu.Lock()
+	for j.helpers.Load() > 0 {
 		j.left.Wait()
 	}
 	j.f = nil
 	p.idle = append(p.idle, j)
+	p.mu.Unlock()
 }
 
 func (j *job) run() {
@@ -140,14 +165,20 @@ func (p *Pool) work() {
 	for !p.closed {
 		j := p.pick()
 		if j == nil {
-			p.wake.Wait()
+			old := p.news.Load()
+			p.mu.Unlock()
+			poll(func() bool { return p.news.Load() != old })
+			p.mu.Lock()
+			if p.news.Load() == old {
+				p.wake.Wait()
+			}
 			continue
 		}
-		j.helpers++
+		j.helpers.Add(1)
 		p.mu.Unlock()
 		j.run()
 		p.mu.Lock()
-		if j.helpers--; j.helpers == 0 {
+		if j.helpers.Add(-1) == 0 {
 			j.left.Signal()
 		}
 	}
