@@ -54,8 +54,13 @@ func demoMain(args []string, stdout, stderr io.Writer) int {
 	if what := o.check(fs); what != "" {
 		return wrongUse(fs, stderr, what)
 	}
-	// A closed pipe ends the demo like Ctrl-C: nothing may be left behind.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// Who asks for SIGPIPE is not killed by it. It is no reason to end by itself: a
+	// client that leaves raises it too. A write to a closed pipe fails, and that
+	// ends the demo like Ctrl-C: nothing may be left behind.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	return runDemo(ctx, o, stdout, stderr)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -259,6 +260,43 @@ func TestClosedPipe(t *testing.T) {
 	}
 	if _, err := os.Lstat(socket); err == nil {
 		t.Error("socket left behind")
+	}
+}
+
+// TestRudeClients leaves in the middle of answers: the demo goes on.
+func TestRudeClients(t *testing.T) {
+	needProcess(t)
+	socket := testSocket(t)
+	cmd := exec.Command(os.Args[0], "demo", "-quiet", "-every", "20ms", "-socket", socket)
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	hello := []byte("\x00\x00\x00\x1a\x83\xa4type\xa5hello\xa2id\x01\xa8protocol\x01")
+	ask := []byte("\x00\x00\x00\x22\x83\xa4type\xa3ask\xa2id\x02\xa8question\xaawhat left?")
+	for end := time.Now().Add(60 * time.Second); !answers(socket); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the demo does not answer")
+		}
+	}
+	for i := range 100 {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+		c.Write(append(hello, ask...))
+		time.Sleep(time.Duration(i%10) * 300 * time.Microsecond)
+		c.Close()
+	}
+	if code, out, stderr := runCommand(t, "ask", "-socket", socket, "what left?"); code != exitOK || out == "" {
+		t.Errorf("ask: code %d, %q, %q", code, out, stderr)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
