@@ -27,10 +27,11 @@
 //
 // # Bits
 //
-// Integer sums, everything elementwise, norms, softmax, the wkv recurrence, the state read
-// and low-rank products give the bits of package portable: the same operations in the same
-// order, none fused. MulF32 and its kin and Attention fuse and add in another order, in
-// one that does not depend on what else is computed.
+// Integer sums, everything elementwise, norms, softmax, the state read and low-rank
+// products give the bits of package portable: the same operations in the same order, none
+// fused. The wkv recurrence is fused and adds the bonus in another order; MulF32 and its
+// kin and Attention fuse and add in another order too. What they compute does not depend
+// on what else is computed.
 package neon
 
 //go:generate go run gen/main.go gen/mulp8.go gen/mulp4.go .

@@ -1,35 +1,38 @@
 #include "textflag.h"
 #include "arm64x.h"
 
-// PAIR advances eight columns of one row of the state: S at off from R9, y and v in two
-// registers each, and the row's lane of r (V28), k (V29) and w (V30). s, t and u are
-// scratch. Nothing is fused: the bits are those of package portable.
-#define PAIR(off, lane, y0, y1, v0, v1, s0, s1, F0, F1, t0, t1, u0, u1) \
-	FLDPQ off(R9), (F0, F1);        \
-	FMUL_4S_LANE(lane, 28, s0, t0); \
-	FMUL_4S_LANE(lane, 28, s1, t1); \
-	FMUL_4S_LANE(lane, 29, v0, u0); \
-	FMUL_4S_LANE(lane, 29, v1, u1); \
-	FMUL_4S_LANE(lane, 30, s0, s0); \
-	FMUL_4S_LANE(lane, 30, s1, s1); \
-	FADD_4S(t0, y0, y0);            \
-	FADD_4S(t1, y1, y1);            \
-	FADD_4S(u0, s0, s0);            \
-	FADD_4S(u1, s1, s1);            \
-	FSTPQ (F0, F1), off(R9)
+// HALF advances 16 columns of one row of the state: S at off from R9, y and v in four
+// registers each, and the row's lane of r (V28), k (V29) and w (V30). Every product that
+// is added is fused: on cores with two vector pipes these are what the loop waits for, and
+// a store takes one too.
+#define HALF(off, lane, y0, y1, y2, y3, v0, v1, v2, v3) \
+	FLDPQ off(R9), (F16, F17);            \
+	FLDPQ (off+32)(R9), (F18, F19);       \
+	FMLA_4S_LANE(lane, 28, 16, y0);       \
+	FMLA_4S_LANE(lane, 28, 17, y1);       \
+	FMLA_4S_LANE(lane, 28, 18, y2);       \
+	FMLA_4S_LANE(lane, 28, 19, y3);       \
+	FMUL_4S_LANE(lane, 30, 16, 16);       \
+	FMUL_4S_LANE(lane, 30, 17, 17);       \
+	FMUL_4S_LANE(lane, 30, 18, 18);       \
+	FMUL_4S_LANE(lane, 30, 19, 19);       \
+	FMLA_4S_LANE(lane, 29, v0, 16);       \
+	FMLA_4S_LANE(lane, 29, v1, 17);       \
+	FMLA_4S_LANE(lane, 29, v2, 18);       \
+	FMLA_4S_LANE(lane, 29, v3, 19);       \
+	FSTPQ (F16, F17), off(R9);            \
+	FSTPQ (F18, F19), (off+32)(R9)
 
 #define ROW(lane) \
-	PAIR(0, lane, 0, 1, 8, 9, 16, 17, F16, F17, 18, 19, 20, 21);    \
-	PAIR(32, lane, 2, 3, 10, 11, 22, 23, F22, F23, 24, 25, 26, 27); \
-	PAIR(64, lane, 4, 5, 12, 13, 16, 17, F16, F17, 18, 19, 20, 21); \
-	PAIR(96, lane, 6, 7, 14, 15, 22, 23, F22, F23, 24, 25, 26, 27); \
+	HALF(0, lane, 0, 1, 2, 3, 8, 9, 10, 11);    \
+	HALF(64, lane, 4, 5, 6, 7, 12, 13, 14, 15); \
 	ADD R8, R9
 
 // func wkv6Head(y, state, r, k, v, w, u *float32, size int)
 //
 //	R0 y  R1 state  R2 r  R3 k  R4 v  R5 w  R6 u  R7 size  R8 bytes of a row
 //	R9 state, running  R10-R12 r, k, w, running  R13 rows left  R14 columns left
-//	V0-V7 y  V8-V15 v  V31 c
+//	V0-V7 y  V8-V15 v  V16-V19 state  V31 c
 TEXT ·wkv6Head(SB), NOSPLIT, $0-64
 	MOVD y+0(FP), R0
 	MOVD state+8(FP), R1
@@ -41,28 +44,27 @@ TEXT ·wkv6Head(SB), NOSPLIT, $0-64
 	MOVD size+56(FP), R7
 	LSL  $2, R7, R8
 
-	// c = Σ r*u*k, in order.
-	FMOVS ZR, F31
-	MOVD  R2, R10
-	MOVD  R3, R11
-	MOVD  R7, R13
+	// c = Σ r*u*k, in eight sums.
+	VEOR V30.B16, V30.B16, V30.B16
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD R2, R10
+	MOVD R3, R11
+	MOVD R7, R13
 
 bonus:
-	FMOVQ.P 16(R10), F0
-	FMOVQ.P 16(R6), F1
-	FMOVQ.P 16(R11), F2
-	FMUL_4S(1, 0, 0)
+	VLD1.P 32(R10), [V0.S4, V1.S4]
+	VLD1.P 32(R6), [V2.S4, V3.S4]
+	VLD1.P 32(R11), [V4.S4, V5.S4]
 	FMUL_4S(2, 0, 0)
-	VDUP    V0.S[1], V1.S4
-	VDUP    V0.S[2], V2.S4
-	VDUP    V0.S[3], V3.S4
-	FADDS   F0, F31, F31
-	FADDS   F1, F31, F31
-	FADDS   F2, F31, F31
-	FADDS   F3, F31, F31
-	SUBS    $4, R13
-	BNE     bonus
-	MOVD    R7, R14
+	FMUL_4S(3, 1, 1)
+	VFMLA  V4.S4, V0.S4, V30.S4
+	VFMLA  V5.S4, V1.S4, V31.S4
+	SUBS   $8, R13
+	BNE    bonus
+	FADD_4S(30, 31, 31)
+	FADDP_4S(31, 31, 31)
+	FADDP_4S(31, 31, 31)
+	MOVD   R7, R14
 
 columns:
 	VLD1.P 64(R4), [V8.B16, V9.B16, V10.B16, V11.B16]
