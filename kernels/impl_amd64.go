@@ -125,23 +125,20 @@ func stateRead(p, state, q []float32, heads, size int) {
 	}
 }
 
-func lowRankF16(dst, x []float32, a []byte, n, in, out int) {
-	if level != portableLevel && in > 0 && out%8 == 0 {
-		avx.LowRankF16(dst, x, a, n, in, out)
+func lowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
+	if level != portableLevel && in > 0 && multiple(to-from, 8) {
+		avx.LowRankF16(dst, x, a, n, in, out, from, to)
 		return
 	}
-	portable.LowRankF16(dst, x, a, n, in, out)
+	portable.LowRankF16(dst, x, a, n, in, out, from, to)
 }
 
-func lowRank(dst, x, a []float32, n, in, out int) {
-	switch {
-	case level == vnniLevel && in > 0 && multiple(out, 8):
-		avx.LowRank512(dst, x, a, n, in, out)
-	case level == avx2Level && in > 0 && multiple(out, 8):
-		avx.LowRank(dst, x, a, n, in, out)
-	default:
-		portable.LowRank(dst, x, a, n, in, out)
+func lowRank(dst, x, a []float32, n, in, out, from, to int) {
+	if level != portableLevel && in > 0 && multiple(to-from, 8) {
+		avx.LowRank(dst, x, a, n, in, out, from, to)
+		return
 	}
+	portable.LowRank(dst, x, a, n, in, out, from, to)
 }
 
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {

@@ -134,20 +134,20 @@ func stateRead(p, state, q []float32, heads, size int) {
 	portable.StateRead(p, state, q, heads, size)
 }
 
-func lowRankF16(dst, x []float32, a []byte, n, in, out int) {
-	if level != portableLevel && in > 0 && out > 0 && out%8 == 0 {
-		neon.LowRankF16(dst, x, a, n, in, out)
+func lowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
+	if level != portableLevel && in > 0 && to > from && (to-from)%8 == 0 {
+		neon.LowRankF16(dst, x, a, n, in, out, from, to)
 		return
 	}
-	portable.LowRankF16(dst, x, a, n, in, out)
+	portable.LowRankF16(dst, x, a, n, in, out, from, to)
 }
 
-func lowRank(dst, x, a []float32, n, in, out int) {
-	if level != portableLevel && in > 0 && out > 0 && out%4 == 0 {
-		neon.LowRank(dst, x, a, n, in, out)
+func lowRank(dst, x, a []float32, n, in, out, from, to int) {
+	if level != portableLevel && in > 0 && to > from && (to-from)%4 == 0 {
+		neon.LowRank(dst, x, a, n, in, out, from, to)
 		return
 	}
-	portable.LowRank(dst, x, a, n, in, out)
+	portable.LowRank(dst, x, a, n, in, out, from, to)
 }
 
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {

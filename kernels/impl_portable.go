@@ -44,12 +44,12 @@ func stateRead(p, state, q []float32, heads, size int) {
 	portable.StateRead(p, state, q, heads, size)
 }
 
-func lowRankF16(dst, x []float32, a []byte, n, in, out int) {
-	portable.LowRankF16(dst, x, a, n, in, out)
+func lowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
+	portable.LowRankF16(dst, x, a, n, in, out, from, to)
 }
 
-func lowRank(dst, x, a []float32, n, in, out int) {
-	portable.LowRank(dst, x, a, n, in, out)
+func lowRank(dst, x, a []float32, n, in, out, from, to int) {
+	portable.LowRank(dst, x, a, n, in, out, from, to)
 }
 
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {

@@ -74,35 +74,45 @@ func StateRead(p, state, q []float32, heads, size int) {
 	stateRead(p, state, q, heads, size)
 }
 
-// LowRank sets dst = x A for a small matrix stored [in, out], as low-rank weights
-// are: dst [n, out], x [n, in]. dst must not overlap x.
+// LowRank sets the columns from ≤ j < to of dst = x A for a small matrix stored [in, out],
+// as low-rank weights are: dst [n, out], x [n, in]. Sums run over in, in order. dst must
+// not overlap x.
 //
 //go:noinline
-func LowRank(dst, x, a []float32, n, in, out int) {
-	same("LowRank", n*out, len(dst))
-	same("LowRank", n*in, len(x))
+func LowRank(dst, x, a []float32, n, in, out, from, to int) {
+	checkLowRank("LowRank", dst, x, n, in, out, from, to)
 	same("LowRank", in*out, len(a))
 	if race {
-		raceWrite(dst)
-		raceReads(x, a)
+		raceRead(a)
 	}
-	lowRank(dst, x, a, n, in, out)
+	lowRank(dst, x, a, n, in, out, from, to)
 }
 
 // LowRankF16 is LowRank for half-precision weights, little-endian bytes of any alignment:
 // the same bits as LowRank of the converted weights.
 //
 //go:noinline
-func LowRankF16(dst, x []float32, a []byte, n, in, out int) {
-	same("LowRankF16", n*out, len(dst))
-	same("LowRankF16", n*in, len(x))
+func LowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
+	checkLowRank("LowRankF16", dst, x, n, in, out, from, to)
 	same("LowRankF16", 2*in*out, len(a))
 	if race {
-		raceWrite(dst)
-		raceRead(x)
 		raceRead(a)
 	}
-	lowRankF16(dst, x, a, n, in, out)
+	lowRankF16(dst, x, a, n, in, out, from, to)
+}
+
+func checkLowRank(op string, dst, x []float32, n, in, out, from, to int) {
+	same(op, n*out, len(dst))
+	same(op, n*in, len(x))
+	if from < 0 || to < from || to > out {
+		panic(fmt.Sprintf("kernels: %s: columns %d to %d of %d", op, from, to, out))
+	}
+	if race {
+		raceRead(x)
+		for i := range n {
+			raceWrite(dst[i*out+from : i*out+to])
+		}
+	}
 }
 
 // Attention computes softmax(scale*q Kᵀ) V of one head for a tile of queries. Row i

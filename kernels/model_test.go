@@ -125,7 +125,7 @@ func TestLowRank(t *testing.T) {
 			n, in, out := sh[0], sh[1], sh[2]
 			x, a := randoms(t, r, n*in), randoms(t, r, in*out)
 			dst, alone := guard.Slice[float32](t, n*out), make([]float32, out)
-			LowRank(dst, x, a, n, in, out)
+			LowRank(dst, x, a, n, in, out, 0, out)
 			for i := range n {
 				for j := range out {
 					var want, bound float64
@@ -136,11 +136,15 @@ func TestLowRank(t *testing.T) {
 					}
 					near(t, "dst", dst[i*out+j], want, bound, float64(in)+2)
 				}
-				LowRank(alone, x[i*in:][:in], a, 1, in, out)
-				equalBits(t, "row alone", dst[i*out:][:out], alone)
+				from := r.IntN(out)
+				to := from + r.IntN(out-from) + 1
+				LowRank(alone, x[i*in:][:in], a, 1, in, out, 0, from)
+				LowRank(alone, x[i*in:][:in], a, 1, in, out, from, to)
+				LowRank(alone, x[i*in:][:in], a, 1, in, out, to, out)
+				equalBits(t, "in parts", dst[i*out:][:out], alone)
 			}
 		}
-		panics(t, "LowRank", func() { LowRank(make([]float32, 2), make([]float32, 2), make([]float32, 3), 1, 2, 2) })
+		panics(t, "LowRank", func() { LowRank(make([]float32, 2), make([]float32, 2), make([]float32, 3), 1, 2, 2, 0, 2) })
 	})
 }
 
@@ -158,11 +162,13 @@ func TestLowRankF16(t *testing.T) {
 				wide[i] = F16ToF32(h)
 			}
 			dst, want := guard.Slice[float32](t, n*out), make([]float32, n*out)
-			LowRankF16(dst, x, half, n, in, out)
-			LowRank(want, x, wide, n, in, out)
+			mid := r.IntN(out+1) &^ 7
+			LowRankF16(dst, x, half, n, in, out, 0, mid)
+			LowRankF16(dst, x, half, n, in, out, mid, out)
+			LowRank(want, x, wide, n, in, out, 0, out)
 			equalBits(t, "dst", dst, want)
 		}
-		panics(t, "LowRankF16", func() { LowRankF16(make([]float32, 2), make([]float32, 2), make([]byte, 7), 1, 2, 2) })
+		panics(t, "LowRankF16", func() { LowRankF16(make([]float32, 2), make([]float32, 2), make([]byte, 7), 1, 2, 2, 0, 2) })
 	})
 }
 
@@ -197,7 +203,7 @@ func TestAttention(t *testing.T) {
 					near(t, "dst", dst[i*ds+d], want, bound, 64)
 				}
 				Attention(alone, dim, q[i*qs:], qs, k, v, kvs, 1, keys, dim, scale, scores)
-				equalBits(t, "row alone", dst[i*ds:][:dim], alone)
+				equalBits(t, "in parts", dst[i*ds:][:dim], alone)
 				if i+1 < queries && dst[i*ds+dim] != 0 {
 					t.Fatal("wrote between rows")
 				}
@@ -239,7 +245,7 @@ func BenchmarkLowRank(b *testing.B) {
 	r := newRand()
 	x, a, dst := randoms(b, r, in), randoms(b, r, in*out), make([]float32, out)
 	for b.Loop() {
-		LowRank(dst, x, a, 1, in, out)
+		LowRank(dst, x, a, 1, in, out, 0, out)
 	}
 	b.ReportMetric(2*in*out*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 }

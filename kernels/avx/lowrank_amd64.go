@@ -1,23 +1,16 @@
 package avx
 
-// LowRank sets dst = x A for a small matrix stored [in, out]. in is not 0, out a multiple
-// of 8.
-func LowRank(dst, x, a []float32, n, in, out int) {
+// LowRank sets the columns from..to of dst [n, out] = x [n, in] A, for a small matrix
+// stored [in, out]. in is not 0, to-from a multiple of 8 and not 0.
+func LowRank(dst, x, a []float32, n, in, out, from, to int) {
 	for i := range n {
-		addRows(&dst[i*out], &a[0], &x[i*in], in, 4*out, out)
-	}
-}
-
-// LowRank512 is LowRank.
-func LowRank512(dst, x, a []float32, n, in, out int) {
-	for i := range n {
-		addRows512(&dst[i*out], &a[0], &x[i*in], in, 4*out, out)
+		streamRows(&dst[i*out+from], &a[from], &x[i*in], in, 4*out, to-from)
 	}
 }
 
 // LowRankF16 is LowRank for half-precision weights.
-func LowRankF16(dst, x []float32, a []byte, n, in, out int) {
+func LowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
 	for i := range n {
-		addHalfRows(&dst[i*out], &a[0], &x[i*in], in, 2*out, out)
+		streamHalfRows(&dst[i*out+from], &a[2*from], &x[i*in], in, 2*out, to-from)
 	}
 }

@@ -40,10 +40,15 @@ func addRows(dst, rows, x *float32, n, stride, cols int)
 //go:noescape
 func addRows512(dst, rows, x *float32, n, stride, cols int)
 
-// addHalfRows is addRows for rows in half precision.
+// streamRows is addRows for large matrices, rows first; n and cols are not 0.
 //
 //go:noescape
-func addHalfRows(dst *float32, rows *byte, x *float32, n, stride, cols int)
+func streamRows(dst, rows, x *float32, n, stride, cols int)
+
+// streamHalfRows is streamRows for rows in half precision.
+//
+//go:noescape
+func streamHalfRows(dst *float32, rows *byte, x *float32, n, stride, cols int)
 
 // Exp and the functions after it set dst = f(x), with the bits of package portable. The
 // length is a multiple of 8. dst may be x.

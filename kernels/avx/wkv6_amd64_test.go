@@ -49,9 +49,9 @@ func TestWKV6(t *testing.T) {
 func TestRows(t *testing.T) {
 	eachTier(t, func(t *testing.T, wide bool) {
 		r := rand.New(rand.NewPCG(1, 2))
-		read, low := StateRead, LowRank
+		read := StateRead
 		if wide {
-			read, low = StateRead512, LowRank512
+			read = StateRead512
 		}
 		for _, size := range []int{8, 16, 40, 64, 72, 136} {
 			heads := 1 + r.IntN(3)
@@ -59,12 +59,19 @@ func TestRows(t *testing.T) {
 			read(p, state, q, heads, size)
 			portable.StateRead(want, state, q, heads, size)
 			equalBits(t, "StateRead", p, want)
-
-			n, in := 1+r.IntN(4), 1+r.IntN(100)
-			x, a, dst, want := randoms(t, r, n*in), randoms(t, r, in*size), guard.Slice[float32](t, n*size), make([]float32, n*size)
-			low(dst, x, a, n, in, size)
-			portable.LowRank(want, x, a, n, in, size)
-			equalBits(t, "LowRank", dst, want)
 		}
 	})
+}
+
+func TestLowRank(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, out := range []int{8, 16, 40, 160} {
+		n, in := 1+r.IntN(4), 1+r.IntN(100)
+		from := r.IntN(out/8) * 8
+		to := from + 8 + r.IntN((out-from)/8)*8
+		x, a, dst, want := randoms(t, r, n*in), randoms(t, r, in*out), guard.Slice[float32](t, n*out), make([]float32, n*out)
+		LowRank(dst, x, a, n, in, out, from, to)
+		portable.LowRank(want, x, a, n, in, out, from, to)
+		equalBits(t, "LowRank", dst, want)
+	}
 }

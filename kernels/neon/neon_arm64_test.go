@@ -184,8 +184,8 @@ func TestLowRank(t *testing.T) {
 		n, in, out := sh[0], sh[1], sh[2]
 		x, a := values(t, r, n*in, false), values(t, r, in*out, false)
 		dst, want := guard.Slice[float32](t, n*out), make([]float32, n*out)
-		LowRank(dst, x, a, n, in, out)
-		portable.LowRank(want, x, a, n, in, out)
+		LowRank(dst, x, a, n, in, out, 0, out)
+		portable.LowRank(want, x, a, n, in, out, 0, out)
 		same(t, "LowRank", dst, want)
 	}
 }

@@ -31,18 +31,18 @@ func StateRead(p, state, q []float32, heads, size int) {
 	}
 }
 
-// LowRank sets dst [n, out] = x [n, in] times a [in, out]. out is a multiple of 4, none
-// is zero.
-func LowRank(dst, x, a []float32, n, in, out int) {
+// LowRank sets the columns from..to of dst [n, out] = x [n, in] A, for a small matrix
+// stored [in, out]. in is not 0, to-from a multiple of 4 and not 0.
+func LowRank(dst, x, a []float32, n, in, out, from, to int) {
 	for i := range n {
-		sumRows(&dst[i*out], &a[0], 4*out, &x[i*in], in, out)
+		sumRows(&dst[i*out+from], &a[from], 4*out, &x[i*in], in, to-from)
 	}
 }
 
-// LowRankF16 is LowRank for half-precision weights; out is a multiple of 8.
-func LowRankF16(dst, x []float32, a []byte, n, in, out int) {
+// LowRankF16 is LowRank for half-precision weights; to-from is a multiple of 8.
+func LowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
 	for i := range n {
-		sumHalfRows(&dst[i*out], &a[0], 2*out, &x[i*in], in, out)
+		sumHalfRows(&dst[i*out+from], &a[2*from], 2*out, &x[i*in], in, to-from)
 	}
 }
 

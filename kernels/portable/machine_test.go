@@ -65,7 +65,7 @@ func TestSameOnEveryMachine(t *testing.T) {
 	add(state)
 	StateRead(y[:heads*size], state, y[heads*size:], heads, size)
 	add(y)
-	LowRank(dst[:3*40], randoms(3*50), randoms(50*40), 3, 50, 40)
+	LowRank(dst[:3*40], randoms(3*50), randoms(50*40), 3, 50, 40, 0, 40)
 	add(dst)
 	Attention(dst, 64, randoms(4*64), 64, randoms(9*64), randoms(9*64), 64, 4, 9, 64, 0.125, make([]float32, 36))
 	add(dst)

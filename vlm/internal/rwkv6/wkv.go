@@ -78,9 +78,9 @@ func place(segs []Seg, heads, strip int) (seg *Seg, head, row int) {
 	return &segs[strip/heads], strip % heads, row
 }
 
-// parallelFrom is the number of multiplications from which waking other
-// workers pays: about 50 microseconds of work.
-const parallelFrom = 1 << 16
+// parallelFrom is the number of multiplications from which sharing the work with
+// other workers pays: some microseconds of it.
+const parallelFrom = 1 << 15
 
 // strips calls f for each of n strips, on the workers if the multiplications
 // in all are worth it.

@@ -44,7 +44,7 @@ func NewWork(s *quant.Scratch, trace Tracer) *Work {
 	// layer and token.
 	w.wkv.run = w.wkv.head
 	w.read.run = w.read.head
-	w.low.run = w.low.row
+	w.low.run = w.low.strip
 	return w
 }
 
