@@ -156,6 +156,12 @@ func Describe(f *weights.File, config, vocab []byte) (Config, error) {
 		}
 		c.Tokens = v.Tokens()
 	}
+	if len(c.Tokens) > c.Vocab {
+		return Config{}, fmt.Errorf("vocabulary has ids up to %d, the model %d tokens: %w", len(c.Tokens)-1, c.Vocab, ErrConfig)
+	}
+	if c.ImageToken < len(c.Tokens) && c.Tokens[c.ImageToken] != "" {
+		return Config{}, fmt.Errorf("image token %d is a token of the vocabulary: %w", c.ImageToken, ErrConfig)
+	}
 	return c, nil
 }
 
@@ -167,9 +173,6 @@ func (m *Model) bind(o *Options) error {
 	m.config = c
 	if err := c.Runnable(); err != nil {
 		return err
-	}
-	if c.Variant == rwkv6.Vanilla.String() && c.EncoderBlocks > 0 {
-		return fmt.Errorf("a state encoder, but decoder blocks that read no image state: tensors are missing: %w", ErrConfig)
 	}
 	l := tensors.New(m.file)
 	if m.dec, err = decoder.New(l, nil); err != nil {
@@ -191,12 +194,6 @@ func (m *Model) bind(o *Options) error {
 	if len(c.Tokens) > 0 {
 		if m.vocab, err = tokenizer.FromTokens(c.Tokens); err != nil {
 			return err
-		}
-		if m.vocab.Size() > c.Vocab {
-			return fmt.Errorf("vocabulary has ids up to %d, the model %d tokens: %w", m.vocab.Size()-1, c.Vocab, ErrConfig)
-		}
-		if m.vocab.Token(c.ImageToken) != "" {
-			return fmt.Errorf("image token %d is a token of the vocabulary: %w", c.ImageToken, ErrConfig)
 		}
 	}
 	for _, t := range tensors.List(m.file) {
@@ -225,8 +222,14 @@ func (m *Model) bindTower(l quant.Loader, t Tower) (err error) {
 // [ErrUnsupported] where it is a matter of this version and [ErrConfig] where
 // something must be given.
 func (c Config) Runnable() error {
-	if c.Variant == variantRWKV7 {
+	vanilla := c.Variant == rwkv6.Vanilla.String()
+	switch {
+	case c.Variant == variantRWKV7:
 		return fmt.Errorf("blocks are RWKV-7 (v7.00): %w", ErrUnsupported)
+	case vanilla && c.EncoderBlocks > 0:
+		return fmt.Errorf("a state encoder, but decoder blocks that read no image state: tensors are missing: %w", ErrConfig)
+	case !vanilla && c.EncoderBlocks == 0:
+		return fmt.Errorf("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing? %w", ErrConfig)
 	}
 	for _, t := range c.Towers {
 		switch t.Kind {

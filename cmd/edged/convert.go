@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -109,41 +110,62 @@ func stem(path string) string {
 
 // readConfig reads a JSON configuration; beside a checkpoint it may be absent.
 func readConfig(config, input, format string) ([]byte, error) {
-	if config != "" {
-		return os.ReadFile(config)
+	path := config
+	if path == "" {
+		if format == "gguf" {
+			return nil, nil
+		}
+		path = strings.TrimSuffix(input, filepath.Ext(input)) + ".json"
 	}
-	if format == "gguf" {
+	data, err := os.ReadFile(path)
+	if config == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	data, err := os.ReadFile(strings.TrimSuffix(input, filepath.Ext(input)) + ".json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if err == nil {
+		_, err = vlm.ParseMetadata(data)
+		err = named(path, err)
 	}
 	return data, err
+}
+
+// named adds the name of the file that an error is about.
+func named(path string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return err
 }
 
 // maxVocab bounds a vocabulary file; that of RWKV World has 1.1 MB.
 const maxVocab = 64 << 20
 
+// readVocab reads a vocabulary in RWKV's text format, and checks it.
 func readVocab(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
 	data, err := os.ReadFile(path)
-	if err != nil || !bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
-		return data, err
+	if err != nil {
+		return nil, err
 	}
+	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		if data, err = gunzip(data); err != nil {
+			return nil, named(path, err)
+		}
+	}
+	_, err = tokenizer.Parse(data)
+	return data, named(path, err)
+}
+
+func gunzip(data []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
-	if data, err = io.ReadAll(io.LimitReader(z, maxVocab+1)); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if data, err = io.ReadAll(io.LimitReader(z, maxVocab+1)); err == nil && len(data) > maxVocab {
+		err = fmt.Errorf("more than %d MB", maxVocab>>20)
 	}
-	if len(data) > maxVocab {
-		return nil, fmt.Errorf("%s: more than %d MB", path, maxVocab>>20)
-	}
-	return data, nil
+	return data, err
 }
 
 // progressTo reports progress in steps of a tenth, once there is something

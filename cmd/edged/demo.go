@@ -166,7 +166,9 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 	if e := d.ended.Load(); e != nil {
 		err = errors.Join(err, *e)
 	}
-	err = errors.Join(err, d.out.end(s))
+	if e := d.out.end(s); err == nil { // else it likely says the same again
+		err = e
+	}
 	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		return fail(exitFailed, err)
 	}

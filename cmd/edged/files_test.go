@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,11 @@ func TestFileCommandsRefuse(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.gguf")
 	junk := writeFile(t, "junk.pth", "not a model")
 	bad := writeFile(t, "bad.json", `{"image.decoder_tokns": 4}`)
+	large := writeFile(t, "large.txt", "70000 'a' 1\n")
+	blind := filepath.Join(t.TempDir(), "blind.gguf") // no tower, no vocabulary
+	if code, _, stderr := tool(t, "convert", smallWhole, "-o", blind); code != exitOK || !strings.Contains(stderr, "no vocabulary") {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
 	for _, c := range []struct {
 		code int
 		args []string
@@ -90,7 +96,10 @@ func TestFileCommandsRefuse(t *testing.T) {
 		{exitInput, []string{"convert", junk, "-o", out}},
 		{exitInput, []string{"convert", smallWhole, "-o", out, "-config", bad}},
 		{exitInput, []string{"convert", smallWhole, "-o", out, "-vocab", junk}},
+		{exitInput, []string{"convert", smallWhole, "-o", out, "-vocab", large}},
 		{exitInput, []string{"convert", smallWhole, smallWhole, "-o", out}},
+		{exitInput, []string{"demo", "-frames", "1", "-model", blind}},
+		{exitInput, []string{"eval", "-sim", "-clips", "1", "-model", blind}},
 		{exitInput, []string{"convert", smallHalves[1], "-o", out}},
 		{exitFailed, []string{"convert", smallWhole, "-o", filepath.Join(out, "no", "folder.gguf")}},
 		{exitUsage, []string{"quantize", smallWhole, "-o", out}},
@@ -109,6 +118,12 @@ func TestFileCommandsRefuse(t *testing.T) {
 		code, stdout, stderr := tool(t, c.args...)
 		if code != c.code || stderr == "" || stdout != "" {
 			t.Errorf("%v: exit %d, want %d; %q; %q", c.args, code, c.code, stdout, stderr)
+		}
+		// An error about a file names that one.
+		for _, file := range []string{junk, bad, blind} {
+			if slices.Contains(c.args, file) && code == exitInput && !strings.Contains(stderr, file) {
+				t.Errorf("%v: %q does not name %s", c.args, stderr, file)
+			}
 		}
 	}
 	if _, err := os.Stat(out); err == nil {

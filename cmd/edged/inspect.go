@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -100,13 +99,7 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 		return r, nil
 	}
 	r.Model = c.String()
-	err = c.Runnable()
-	if err == nil && len(c.Towers) == 0 {
-		err = errors.New("no vision tower")
-	}
-	if err == nil && len(c.Tokens) == 0 {
-		err = errors.New("no vocabulary")
-	}
+	err = watches(c)
 	if r.Runs = err == nil; !r.Runs {
 		r.Why = err.Error()
 	}

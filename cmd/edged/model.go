@@ -27,8 +27,8 @@ var embedded = []struct {
 
 const modelHelp = "model `file`, or demo-int8 or demo-int4, which are in the binary"
 
-// openModel opens a file, or a model of the binary when name is one of theirs
-// or empty.
+// openModel opens a model that can watch: a file, or one of the binary when name
+// is one of theirs or empty.
 func openModel(name string, o *vlm.Options) (*vlm.Model, error) {
 	for _, e := range embedded {
 		if name == e.name || name == "" {
@@ -38,5 +38,27 @@ func openModel(name string, o *vlm.Options) (*vlm.Model, error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file", name)
 	}
-	return vlm.Open(name, o)
+	m, err := vlm.Open(name, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := watches(m.Config()); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
+// watches tells what keeps a model of c from describing what it sees.
+func watches(c vlm.Config) error {
+	if err := c.Runnable(); err != nil {
+		return err
+	}
+	switch {
+	case len(c.Towers) == 0:
+		return errors.New("no vision tower")
+	case len(c.Tokens) == 0:
+		return errors.New("no vocabulary")
+	}
+	return nil
 }

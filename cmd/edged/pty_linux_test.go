@@ -152,7 +152,7 @@ func TestTerminalDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	screen := s.until(t, "#3 ")
+	screen := s.until(t, "· true ") // a caption was scored
 	for _, want := range []string{"a simulated room, seed 1", " front", " side", "▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀", "ask -socket " + socket} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("%q is not on the screen:\n%s", want, screen)
