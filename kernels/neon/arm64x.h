@@ -8,6 +8,8 @@
 
 // Element i of four, as bits 21 and 11.
 #define LANE4(i)  (((i)&1)<<21 | ((i)>>1)<<11)
+// Element i of eight, as bits 20, 21 and 11; the register is one of V0 to V15.
+#define LANE8(i)  (((i)&1)<<20 | ((i)>>1&1)<<21 | ((i)>>2)<<11)
 
 // Integer products.
 
@@ -26,11 +28,28 @@
 // SMLAL_4S, SMLAL2_4S: Vd.4S += low or high half of Vn.8H * Vm.8H
 #define SMLAL_4S(m, n, d)         WORD $(0x0E608000 | (m)<<16 | (n)<<5 | (d))
 #define SMLAL2_4S(m, n, d)        WORD $(0x4E608000 | (m)<<16 | (n)<<5 | (d))
+// The same with element i of Vm.8H; MUL_8H_LANE and MLA_8H_LANE keep 16 bits of each product.
+#define SMULL_4S_LANE(i, m, n, d)   WORD $(0x0F40A000 | LANE8(i) | (m)<<16 | (n)<<5 | (d))
+#define SMULL2_4S_LANE(i, m, n, d)  WORD $(0x4F40A000 | LANE8(i) | (m)<<16 | (n)<<5 | (d))
+#define SMLAL_4S_LANE(i, m, n, d)   WORD $(0x0F402000 | LANE8(i) | (m)<<16 | (n)<<5 | (d))
+#define SMLAL2_4S_LANE(i, m, n, d)  WORD $(0x4F402000 | LANE8(i) | (m)<<16 | (n)<<5 | (d))
+#define MUL_8H_LANE(i, m, n, d)     WORD $(0x4F408000 | LANE8(i) | (m)<<16 | (n)<<5 | (d))
+#define MLA_8H_LANE(i, m, n, d)     WORD $(0x6F400000 | LANE8(i) | (m)<<16 | (n)<<5 | (d))
 // SADALP_4S: Vd.4S += sums of pairs of Vn.8H
 #define SADALP_4S(n, d)           WORD $(0x4E606800 | (n)<<5 | (d))
 #define MUL_16B(m, n, d)          WORD $(0x4E209C00 | (m)<<16 | (n)<<5 | (d))
 #define NEG_4S(n, d)              WORD $(0x6EA0B800 | (n)<<5 | (d))
 #define UMAXV_4S(n, d)            WORD $(0x6EB0A800 | (n)<<5 | (d))
+// USUBL_8H: Vd.8H = Vn.8B - Vm.8B, unsigned bytes
+#define USUBL_8H(m, n, d)         WORD $(0x2E202000 | (m)<<16 | (n)<<5 | (d))
+// ADDHN_4H, ADDHN2_8H: low or high half of Vd.8H = upper halves of Vn.4S + Vm.4S
+#define ADDHN_4H(m, n, d)         WORD $(0x0E604000 | (m)<<16 | (n)<<5 | (d))
+#define ADDHN2_8H(m, n, d)        WORD $(0x4E604000 | (m)<<16 | (n)<<5 | (d))
+// SQXTUN_8B: Vd.8B = Vn.8H cut to 0..255; SQSHRUN_8B, SQSHRUN2_16B: the same of Vn.8H >> s,
+// into the low or high half of Vd.16B
+#define SQXTUN_8B(n, d)           WORD $(0x2E212800 | (n)<<5 | (d))
+#define SQSHRUN_8B(s, n, d)       WORD $(0x2F008400 | (16-(s))<<16 | (n)<<5 | (d))
+#define SQSHRUN2_16B(s, n, d)     WORD $(0x6F008400 | (16-(s))<<16 | (n)<<5 | (d))
 
 // Conversions. FCVTL and FCVTN change the precision, the forms with 2 read or write
 // the upper half; FCVTNS rounds to nearest, ties to even.

@@ -44,6 +44,54 @@ TEXT ·arm64x(SB), 0, $0
 	UMAXV_4S(0, 2)                     // 02a8b06e  umaxv s2, v0.4s
 	UMAXV_4S(31, 29)                   // fdabb06e  umaxv s29, v31.4s
 	UMAXV_4S(7, 7)                     // e7a8b06e  umaxv s7, v7.4s
+	SMULL_4S_LANE(0, 0, 1, 2)          // 22a0400f  smull v2.4s, v1.4h, v0.h[0]
+	SMULL_4S_LANE(7, 15, 30, 29)       // ddab7f0f  smull v29.4s, v30.4h, v15.h[7]
+	SMULL_4S_LANE(1, 7, 7, 7)          // e7a0570f  smull v7.4s, v7.4h, v7.h[1]
+	SMULL_4S_LANE(2, 8, 15, 16)        // f0a1680f  smull v16.4s, v15.4h, v8.h[2]
+	SMULL_4S_LANE(4, 3, 31, 0)         // e0ab430f  smull v0.4s, v31.4h, v3.h[4]
+	SMULL2_4S_LANE(0, 0, 1, 2)         // 22a0404f  smull2 v2.4s, v1.8h, v0.h[0]
+	SMULL2_4S_LANE(7, 15, 30, 29)      // ddab7f4f  smull2 v29.4s, v30.8h, v15.h[7]
+	SMULL2_4S_LANE(1, 7, 7, 7)         // e7a0574f  smull2 v7.4s, v7.8h, v7.h[1]
+	SMULL2_4S_LANE(2, 8, 15, 16)       // f0a1684f  smull2 v16.4s, v15.8h, v8.h[2]
+	SMULL2_4S_LANE(4, 3, 31, 0)        // e0ab434f  smull2 v0.4s, v31.8h, v3.h[4]
+	SMLAL_4S_LANE(0, 0, 1, 2)          // 2220400f  smlal v2.4s, v1.4h, v0.h[0]
+	SMLAL_4S_LANE(7, 15, 30, 29)       // dd2b7f0f  smlal v29.4s, v30.4h, v15.h[7]
+	SMLAL_4S_LANE(1, 7, 7, 7)          // e720570f  smlal v7.4s, v7.4h, v7.h[1]
+	SMLAL_4S_LANE(2, 8, 15, 16)        // f021680f  smlal v16.4s, v15.4h, v8.h[2]
+	SMLAL_4S_LANE(4, 3, 31, 0)         // e02b430f  smlal v0.4s, v31.4h, v3.h[4]
+	SMLAL2_4S_LANE(0, 0, 1, 2)         // 2220404f  smlal2 v2.4s, v1.8h, v0.h[0]
+	SMLAL2_4S_LANE(7, 15, 30, 29)      // dd2b7f4f  smlal2 v29.4s, v30.8h, v15.h[7]
+	SMLAL2_4S_LANE(1, 7, 7, 7)         // e720574f  smlal2 v7.4s, v7.8h, v7.h[1]
+	SMLAL2_4S_LANE(2, 8, 15, 16)       // f021684f  smlal2 v16.4s, v15.8h, v8.h[2]
+	SMLAL2_4S_LANE(4, 3, 31, 0)        // e02b434f  smlal2 v0.4s, v31.8h, v3.h[4]
+	MUL_8H_LANE(0, 0, 1, 2)            // 2280404f  mul v2.8h, v1.8h, v0.h[0]
+	MUL_8H_LANE(7, 15, 30, 29)         // dd8b7f4f  mul v29.8h, v30.8h, v15.h[7]
+	MUL_8H_LANE(1, 7, 7, 7)            // e780574f  mul v7.8h, v7.8h, v7.h[1]
+	MUL_8H_LANE(2, 8, 15, 16)          // f081684f  mul v16.8h, v15.8h, v8.h[2]
+	MUL_8H_LANE(4, 3, 31, 0)           // e08b434f  mul v0.8h, v31.8h, v3.h[4]
+	MLA_8H_LANE(0, 0, 1, 2)            // 2200406f  mla v2.8h, v1.8h, v0.h[0]
+	MLA_8H_LANE(7, 15, 30, 29)         // dd0b7f6f  mla v29.8h, v30.8h, v15.h[7]
+	MLA_8H_LANE(1, 7, 7, 7)            // e700576f  mla v7.8h, v7.8h, v7.h[1]
+	MLA_8H_LANE(2, 8, 15, 16)          // f001686f  mla v16.8h, v15.8h, v8.h[2]
+	MLA_8H_LANE(4, 3, 31, 0)           // e00b436f  mla v0.8h, v31.8h, v3.h[4]
+	USUBL_8H(0, 1, 2)                  // 2220202e  usubl v2.8h, v1.8b, v0.8b
+	USUBL_8H(31, 30, 29)               // dd233f2e  usubl v29.8h, v30.8b, v31.8b
+	USUBL_8H(7, 7, 7)                  // e720272e  usubl v7.8h, v7.8b, v7.8b
+	ADDHN_4H(0, 1, 2)                  // 2240600e  addhn v2.4h, v1.4s, v0.4s
+	ADDHN_4H(31, 30, 29)               // dd437f0e  addhn v29.4h, v30.4s, v31.4s
+	ADDHN_4H(7, 7, 7)                  // e740670e  addhn v7.4h, v7.4s, v7.4s
+	ADDHN2_8H(0, 1, 2)                 // 2240604e  addhn2 v2.8h, v1.4s, v0.4s
+	ADDHN2_8H(31, 30, 29)              // dd437f4e  addhn2 v29.8h, v30.4s, v31.4s
+	ADDHN2_8H(7, 7, 7)                 // e740674e  addhn2 v7.8h, v7.4s, v7.4s
+	SQXTUN_8B(0, 2)                    // 0228212e  sqxtun v2.8b, v0.8h
+	SQXTUN_8B(31, 29)                  // fd2b212e  sqxtun v29.8b, v31.8h
+	SQXTUN_8B(7, 7)                    // e728212e  sqxtun v7.8b, v7.8h
+	SQSHRUN_8B(1, 0, 2)                // 02840f2f  sqshrun v2.8b, v0.8h, #1
+	SQSHRUN_8B(8, 31, 29)              // fd87082f  sqshrun v29.8b, v31.8h, #8
+	SQSHRUN_8B(6, 7, 7)                // e7840a2f  sqshrun v7.8b, v7.8h, #6
+	SQSHRUN2_16B(1, 0, 2)              // 02840f6f  sqshrun2 v2.16b, v0.8h, #1
+	SQSHRUN2_16B(8, 31, 29)            // fd87086f  sqshrun2 v29.16b, v31.8h, #8
+	SQSHRUN2_16B(6, 7, 7)              // e7840a6f  sqshrun2 v7.16b, v7.8h, #6
 	SCVTF_4S(0, 2)                     // 02d8214e  scvtf v2.4s, v0.4s
 	SCVTF_4S(31, 29)                   // fddb214e  scvtf v29.4s, v31.4s
 	SCVTF_4S(7, 7)                     // e7d8214e  scvtf v7.4s, v7.4s

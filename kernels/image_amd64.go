@@ -1,0 +1,64 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"github.com/visualrwkv/edged/kernels/avx"
+	"github.com/visualrwkv/edged/kernels/portable"
+)
+
+func yuyvToRGB(dst, src []uint8, full bool) {
+	if level != portableLevel && len(src) >= 32 {
+		avx.YUYVToRGB(dst, src, full)
+	} else {
+		portable.YUYVToRGB(dst, src, full)
+	}
+}
+
+func uyvyToRGB(dst, src []uint8, full bool) {
+	if level != portableLevel && len(src) >= 32 {
+		avx.UYVYToRGB(dst, src, full)
+	} else {
+		portable.UYVYToRGB(dst, src, full)
+	}
+}
+
+func nv12ToRGB(dst, y, uv []uint8, full bool) {
+	if level != portableLevel && len(y) >= 16 {
+		avx.NV12ToRGB(dst, y, uv, full)
+	} else {
+		portable.NV12ToRGB(dst, y, uv, full)
+	}
+}
+
+func i420ToRGB(dst, y, u, v []uint8, full bool) {
+	if level != portableLevel && len(y) >= 16 {
+		avx.I420ToRGB(dst, y, u, v, full)
+	} else {
+		portable.I420ToRGB(dst, y, u, v, full)
+	}
+}
+
+func greyToRGB(dst, src []uint8) {
+	if level != portableLevel && len(src) >= 16 {
+		avx.GreyToRGB(dst, src)
+	} else {
+		portable.GreyToRGB(dst, src)
+	}
+}
+
+func resample(dst, src []uint8, stride, n int, w []int16) {
+	if level != portableLevel && len(dst) >= 32 {
+		avx.Resample(dst, src, stride, n, w)
+	} else {
+		portable.Resample(dst, src, stride, n, w)
+	}
+}
+
+func transpose(dst []uint8, dstStride int, src []uint8, srcStride, rows, cols int) {
+	if level != portableLevel && rows >= 16 && cols >= 16 {
+		avx.Transpose(dst, dstStride, src, srcStride, rows, cols)
+	} else {
+		portable.Transpose(dst, dstStride, src, srcStride, rows, cols)
+	}
+}
