@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -72,15 +73,25 @@ type Tower struct {
 	Mean, Std    [3]float32
 }
 
+// maxConfig bounds a configuration in JSON, of which a value can take sixty times
+// its bytes in memory.
+const maxConfig = 16 << 10
+
 // ParseMetadata reads a JSON object with the keys of docs/model-file.md: what
 // a checkpoint's file does not hold. The prefix "visualrwkv." may be left out.
 // Unknown keys are an error, since a misspelt one would silently be a default.
 func ParseMetadata(data []byte) (weights.Meta, error) {
+	if len(data) > maxConfig {
+		return nil, fmt.Errorf("configuration: %d bytes, more than %d: %w", len(data), maxConfig, ErrConfig)
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var raw map[string]any
 	if err := dec.Decode(&raw); err != nil {
 		return nil, fmt.Errorf("configuration: %w: %w", err, ErrConfig)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("configuration: something follows the object at byte %d: %w", dec.InputOffset(), ErrConfig)
 	}
 	var md weights.Meta
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
@@ -89,7 +100,7 @@ func ParseMetadata(data []byte) (weights.Meta, error) {
 			full = "visualrwkv." + key
 		}
 		if !knownKey(full) {
-			return nil, fmt.Errorf("configuration: unknown key %q: %w", key, ErrConfig)
+			return nil, fmt.Errorf("configuration: unknown key %.100q: %w", key, ErrConfig)
 		}
 		if md.Has(full) {
 			return nil, fmt.Errorf("configuration: key %q is given twice: %w", full, ErrConfig)

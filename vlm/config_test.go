@@ -2,9 +2,11 @@ package vlm_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/hostile"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/weights"
@@ -56,6 +58,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"block_count": 3}`:                              "says 3",
 		`{"visualrwkv.variant": "cross"}`:                 "cross",
 		`{"image.decoder_tokns": 4}`:                      "unknown key",
+		`{"image.views": 2} {}`:                           "follows",
 		`{"vision.eye.image_size": 4}`:                    "unknown key",
 		`{"vision.siglip.image_size": 33}`:                "multiple",
 		`{"vision.siglip.head_count": 5}`:                 "divide",
@@ -168,4 +171,55 @@ func TestNoVocabularyNoTower(t *testing.T) {
 	if _, err := s.Answer(t.Context(), "hello", nil); !errors.Is(err, vlm.ErrConfig) {
 		t.Errorf("a model without a vocabulary answered: %v", err)
 	}
+}
+
+// fullConfig has a value of each kind.
+const fullConfig = `{"general.name": "m", "visualrwkv.image.views": 2, "prompt.questions_lowercase": true,
+	"vision.siglip.image_mean": [0.5, 0.5, 1e-1], "vision.towers": ["siglip"], "prompt.caption": "What is in the picture? \u00e4"}`
+
+// parseConfig reads data, which must be refused clearly or give known keys,
+// within the bounds of memory.
+func parseConfig(t testing.TB, data []byte) (ok bool) {
+	t.Helper()
+	var md weights.Meta
+	var err error
+	if used := hostile.Allocated(hostile.Budget(len(data)), func() { md, err = vlm.ParseMetadata(data) }); used > hostile.Budget(len(data)) {
+		t.Fatalf("%d bytes allocated for a configuration of %d", used, len(data))
+	}
+	if err != nil && (!errors.Is(err, vlm.ErrConfig) || len(err.Error()) > 1000) {
+		t.Fatalf("unclear error %v", err)
+	}
+	for _, kv := range md {
+		if !strings.HasPrefix(kv.Key, "general.") && !strings.HasPrefix(kv.Key, "visualrwkv.") {
+			t.Fatalf("key %q", kv.Key)
+		}
+	}
+	return err == nil
+}
+
+func TestConfigMutations(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	accepted := 0
+	for range 1000 {
+		if parseConfig(t, hostile.Damage(rng, []byte(fullConfig), "[", "{", "\"", "1e999", "-1", "4294967296", "null", ",", "\\u0000")) {
+			accepted++
+		}
+	}
+	if accepted == 0 || accepted > 500 {
+		t.Errorf("%d of 1000 are accepted", accepted)
+	}
+	for _, bomb := range []string{
+		`{"vision.towers": ` + strings.Repeat("[", 16000) + "}",
+		`{"vision.siglip.image_mean": [` + strings.Repeat("1,", 8000) + "1]}",
+		`{` + strings.Repeat(`"a":1,`, 2500) + `"b":1}`,
+		`{"` + strings.Repeat("k", 16000) + `": 1}`,
+		`{"general.name": "` + strings.Repeat("n", 64<<10) + `"}`,
+	} {
+		parseConfig(t, []byte(bomb))
+	}
+}
+
+func FuzzParseMetadata(f *testing.F) {
+	f.Add([]byte(fullConfig))
+	f.Fuzz(func(t *testing.T, data []byte) { parseConfig(t, data) })
 }
