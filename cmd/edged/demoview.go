@@ -27,7 +27,10 @@ func newTerminalView(t *terminal) *terminalView { return &terminalView{term: t} 
 
 func (v *terminalView) begin(d *demo, socket string) error {
 	p := &v.page
-	p.title = "edged demo · " + d.model.Name()
+	p.title = "edged demo"
+	if d.demoFlags.model != "" {
+		p.title += " · " + printable(d.model.Name())
+	}
 	if d.source != "" {
 		p.title += " · " + printable(d.source)
 	} else {
@@ -152,18 +155,17 @@ const (
 // draw lays the page out on a screen of any size; what does not fit is cut.
 func (p *page) draw(s *screen) {
 	s.clear()
+	if s.h < 6 { // the caption, and nothing else
+		p.drawCaptions(s, 0, s.h-1)
+		return
+	}
 	s.text(1, 0, p.title, 0, bold)
 	y := rowsAbove + p.drawViews(s, rowsAbove) + 1
 	last := s.h - 3 // below it stand figures and hint, and a note above them
 	if p.note != "" {
 		last--
 	}
-	if p.frame == 0 {
-		s.text(1, y, "looking ...", 0, dim)
-	}
-	for i := len(p.captions) - 1; i >= 0 && y <= last; i-- {
-		y = p.drawCaption(s, y, last, p.captions[i], i == len(p.captions)-1)
-	}
+	p.drawCaptions(s, y, last)
 	if p.note != "" {
 		s.text(1, s.h-3, p.note, amber, 0)
 	}
@@ -171,6 +173,16 @@ func (p *page) draw(s *screen) {
 	x := s.text(1, s.h-1, "ask in another terminal:  ", 0, 0)
 	x = s.text(x, s.h-1, p.ask, green, bold)
 	s.text(x, s.h-1, "   Ctrl-C ends", 0, dim)
+}
+
+// drawCaptions lists the captions from row y to row last, the newest first.
+func (p *page) drawCaptions(s *screen, y, last int) {
+	if p.frame == 0 {
+		s.text(1, y, "looking ...", 0, dim)
+	}
+	for i := len(p.captions) - 1; i >= 0 && y <= last; i-- {
+		y = p.drawCaption(s, y, last, p.captions[i], i == len(p.captions)-1)
+	}
 }
 
 // drawViews shows the pictures side by side from row y and returns how many rows

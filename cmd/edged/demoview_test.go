@@ -61,7 +61,7 @@ func TestPageGolden(t *testing.T) {
 	for _, size := range []struct {
 		name string
 		w, h int
-	}{{"page_80x24.txt", 80, 24}, {"page_120x40.txt", 120, 40}, {"page_40x10.txt", 40, 10}} {
+	}{{"page_80x24.txt", 80, 24}, {"page_120x40.txt", 120, 40}, {"page_40x10.txt", 40, 10}, {"page_30x5.txt", 30, 5}} {
 		v := newVT(t, size.w, size.h)
 		v.alternate = true
 		s := &screen{rich: true}
