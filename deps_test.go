@@ -27,7 +27,7 @@ var imports = map[string]string{
 	"weights/internal/pickle": "",
 	"weights":                 "weights/internal/pickle golang.org/x/sys/unix",
 	"tokenizer":               "",
-	"vlm/preprocess":          "",
+	"vlm/preprocess":          "kernels",
 	"vlm/internal/rwkv6":      "quant kernels",
 	"vlm/internal/vision":     "quant kernels vlm/preprocess",
 	"vlm/internal/encoder":    "vlm/internal/rwkv6 quant kernels",

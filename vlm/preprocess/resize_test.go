@@ -6,6 +6,8 @@ import (
 	"image"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/visualrwkv/edged/kernels"
 )
 
 // plain is the textbook form of the resampling: one sample at a time, 64-bit
@@ -66,20 +68,20 @@ func TestResizeAgainstPlain(t *testing.T) {
 	}
 }
 
-// TestLaneHeadroom checks the bound the packed passes rest on.
-func TestLaneHeadroom(t *testing.T) {
+// TestHeadroom checks that sums stay in the range that kernels.Resample takes.
+func TestHeadroom(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 7, 48, 96, 160, 448, 480, 1080, 1920, 4000} {
 		for _, m := range []int{1, 2, 3, 27, 56, 96, 336, 448, 1024} {
 			taps := NewTaps(n, m)
 			k := taps.fixed()
 			for i := range m {
-				var pos, neg int64 = 257 << precisionBits, 256 << precisionBits
+				var pos, neg int64 = 1 << (kernels.SampleBits - 1), 1 << (kernels.SampleBits - 1)
 				for _, v := range k[i*taps.Stride:][:taps.N[i]] {
 					pos += 255 * max(0, int64(v))
 					neg += 255 * min(0, int64(v))
 				}
-				if pos >= 1<<32 || neg < 0 {
-					t.Fatalf("%d to %d, output %d: lane reaches %d..%d", n, m, i, neg, pos)
+				if pos >= 1<<31 || neg < -1<<30 {
+					t.Fatalf("%d to %d, output %d: sums reach %d..%d", n, m, i, neg, pos)
 				}
 			}
 		}
@@ -94,22 +96,67 @@ func TestResizerRefuses(t *testing.T) {
 	}
 }
 
+// TestNoAllocation: cameras of several sizes and kinds take turns.
 func TestNoAllocation(t *testing.T) {
 	s, err := NewSquare(56, HalfMean, HalfStd)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dst := make([]float32, 3*56*56)
-	for _, img := range []image.Image{
+	views := []image.Image{
 		image.NewRGBA(image.Rect(0, 0, 160, 120)),
-		image.NewYCbCr(image.Rect(0, 0, 160, 120), image.YCbCrSubsampleRatio420),
-	} {
-		if n := testing.AllocsPerRun(5, func() {
+		image.NewYCbCr(image.Rect(0, 0, 64, 48), image.YCbCrSubsampleRatio420),
+		image.NewYCbCr(image.Rect(0, 0, 81, 61), image.YCbCrSubsampleRatio422),
+		image.NewGray(image.Rect(0, 0, 56, 120)),
+		image.NewRGBA(image.Rect(0, 0, 56, 56)),
+	}
+	if n := testing.AllocsPerRun(5, func() {
+		for _, img := range views {
 			if err := s.Planar(dst, img); err != nil {
 				t.Fatal(err)
 			}
-		}); n != 0 {
-			t.Errorf("%T: %v allocations per picture", img, n)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if len(s.resizers) != keptSizes {
+		t.Errorf("%d resizers for %d sizes, one of them that of the tower", len(s.resizers), len(views))
+	}
+	for w := 100; w < 100+3*keptSizes; w++ {
+		if _, err := s.RGB(image.NewGray(image.Rect(0, 0, w, 20))); err != nil || len(s.resizers) != keptSizes || !s.resizers[0].Fits(w, 20, 56, 56) {
+			t.Fatalf("after width %d: %d resizers, %v", w, len(s.resizers), err)
+		}
+	}
+}
+
+// TestSquareKeepsSizes: the result does not depend on what was resized before.
+func TestSquareKeepsSizes(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var views []image.Image
+	for i := range keptSizes + 2 {
+		m := image.NewGray(image.Rect(0, 0, 20+7*i, 56-i))
+		for k := range m.Pix {
+			m.Pix[k] = uint8(r.Uint32())
+		}
+		views = append(views, m)
+	}
+	square := func() *Square {
+		s, err := NewSquare(32, HalfMean, HalfStd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := square()
+	for range 100 {
+		img := views[r.IntN(len(views))]
+		got, err := s.RGB(img)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := square().RGB(img)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%v: another result than with a new Square, %v", img.Bounds(), err)
 		}
 	}
 }

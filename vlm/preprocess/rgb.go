@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+
+	"github.com/visualrwkv/edged/kernels"
 )
 
 // RGB writes img to dst as packed 8-bit RGB, rows top to bottom, without
@@ -39,7 +41,7 @@ func RGB(dst []uint8, img image.Image) {
 		}
 	case *image.Gray:
 		for y := range h {
-			gray(dst[y*3*w:][:3*w], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:w])
+			kernels.GreyToRGB(dst[y*3*w:][:3*w], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:w])
 		}
 	case *image.Gray16:
 		for y := range h {
@@ -80,13 +82,6 @@ func rgbx(dst, src []uint8) {
 	for len(src) >= 4 && len(dst) >= 3 {
 		dst[0], dst[1], dst[2] = src[0], src[1], src[2]
 		src, dst = src[4:], dst[3:]
-	}
-}
-
-func gray(dst, src []uint8) {
-	for i, v := range src {
-		d := (*[3]uint8)(dst[3*i:])
-		d[0], d[1], d[2] = v, v, v
 	}
 }
 
@@ -164,6 +159,10 @@ func ycbcr(dst []uint8, m *image.YCbCr, y int) {
 	}
 	n := (w-1+int(odd))>>shift + 1
 	cbs, crs := m.Cb[c0:][:n], m.Cr[c0:][:n]
+	if shift == 1 && odd == 0 {
+		kernels.I420ToRGB(dst, ys, cbs, crs, true)
+		return
+	}
 	for i, v := range ys {
 		c := (uint(i) + odd) >> shift
 		d := (*[3]uint8)(dst[3*i:])

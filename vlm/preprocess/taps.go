@@ -1,8 +1,6 @@
 package preprocess
 
-// precisionBits is the number of fractional bits of Pillow's 8-bit resampling
-// coefficients: 32 bits less 8 for the pixel and 2 for sign and overshoot.
-const precisionBits = 22
+import "github.com/visualrwkv/edged/kernels"
 
 // Taps lists, for one axis, which source samples make up each destination
 // sample and with which weights: Pillow's antialiased bicubic filter (a = -0.5).
@@ -69,8 +67,8 @@ func ceil(x float64) int {
 	return n
 }
 
-// fixed rounds the weights, half away from zero, to precisionBits fractional
-// bits, as Pillow's normalize_coeffs_8bpc does.
+// fixed rounds the weights, half away from zero, to kernels.SampleBits
+// fractional bits, as Pillow's normalize_coeffs_8bpc does.
 func (t Taps) fixed() []int32 {
 	k := make([]int32, len(t.W))
 	for i, w := range t.W {
@@ -78,7 +76,7 @@ func (t Taps) fixed() []int32 {
 		if w < 0 {
 			half = -0.5
 		}
-		k[i] = int32(half + float64(w*(1<<precisionBits)))
+		k[i] = int32(half + float64(w*(1<<kernels.SampleBits)))
 	}
 	return k
 }
