@@ -13,6 +13,7 @@ import (
 // other goroutine reads, and expects the detector to say so.
 func TestRaceDetector(t *testing.T) {
 	x, y := make([]float32, 1024), make([]float32, 1024)
+	bytes := make([]uint8, 160)
 	p := newPacked(t, newRand(), 16, 64)
 	// The detector knows Go's memory only, not the guarded pages of other tests.
 	a := tile{64, 1, make([]int8, 64), make([]float32, 1), make([]int32, 2)}
@@ -22,6 +23,7 @@ func TestRaceDetector(t *testing.T) {
 		"matrix": {func() { MulP8(x[:16], 16, w8, p.ws, a.q, a.scale, a.sum, 16, 64, 1) }, func() { Softmax(x[:4]) }},
 		"tile":   {func() { QuantizeTile(a.q, a.scale, a.sum, x[:64], 64, 1) }, func() { MulP4(y[:16], 16, p.w4, p.ws, p.wg, a.q, a.scale, a.sum, 16, 64, 1) }},
 		"state":  {func() { StateRead(y[:8], x[:64], y[8:16], 1, 8) }, func() { WKV6Step(y[16:24], x[:64], y[24:32], y[32:40], y[40:48], y[48:56], y[56:64], 1, 8) }},
+		"pixels": {func() { GreyToRGB(bytes[:96], bytes[96:128]) }, func() { Transpose(bytes[128:], 32, bytes[:32], 1, 32, 1) }},
 	}
 	if name := os.Getenv("EDGED_TEST_RACE"); name != "" {
 		done := make(chan struct{})

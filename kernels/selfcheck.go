@@ -126,7 +126,34 @@ func checks() []check {
 		wkv6Step(dst, s, x[:size], y[:size], z[:size], w[:size], u[:size], 1, size)
 		return append(dst, s...)
 	}})
-	return append(all, packedChecks(rng, floats)...)
+	return append(append(all, imageChecks(rng)...), packedChecks(rng, floats)...)
+}
+
+// imageChecks are rows of whole registers and some samples more.
+func imageChecks(rng *rand.Rand) []check {
+	const n = 44
+	src := make([]uint8, 16*n)
+	for i := range src {
+		src[i] = uint8(rng.Uint32())
+	}
+	w := make([]int16, TapsLen(5))
+	SplitTaps(w, []int32{-1 << 19, 1<<20 - 7, 1<<21 + 5, 1<<20 + 1, 1<<19 + 1})
+	var all []check
+	bytes := func(kernel string, size int, f func(dst []uint8)) {
+		all = append(all, check{kernel, func() []float32 {
+			dst := make([]uint8, size)
+			f(dst)
+			return widen(nil, dst)
+		}})
+	}
+	bytes("YUYVToRGB", 3*n, func(dst []uint8) { yuyvToRGB(dst, src[:2*n], false) })
+	bytes("UYVYToRGB", 3*n, func(dst []uint8) { uyvyToRGB(dst, src[:2*n], true) })
+	bytes("NV12ToRGB", 3*n, func(dst []uint8) { nv12ToRGB(dst, src[:n], src[n:2*n], false) })
+	bytes("I420ToRGB", 3*n, func(dst []uint8) { i420ToRGB(dst, src[:n], src[n:][:n/2], src[2*n:][:n/2], true) })
+	bytes("GreyToRGB", 3*n, func(dst []uint8) { greyToRGB(dst, src[:n]) })
+	bytes("Resample", n, func(dst []uint8) { resample(dst, src, n, 5, w) })
+	bytes("Transpose", 16*n, func(dst []uint8) { transpose(dst, 16, src, n, 16, n) })
+	return all
 }
 
 // packedChecks cover a whole block of columns and a short one. The tiles left out use
@@ -178,7 +205,7 @@ func packedChecks(rng *rand.Rand, floats func(int) []float32) []check {
 	return all
 }
 
-func widen[T int8 | int32](dst []float32, x []T) []float32 {
+func widen[T int8 | uint8 | int32](dst []float32, x []T) []float32 {
 	for _, v := range x {
 		dst = append(dst, float32(v))
 	}
