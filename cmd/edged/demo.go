@@ -172,6 +172,9 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		return fail(exitFailed, err)
 	}
+	if s.Frames == 0 && s.BadPictures > 0 && ctx.Err() == nil {
+		return fail(exitInput, fmt.Errorf("%s: no frame set without a bad picture", d.source))
+	}
 	return exitOK
 }
 

@@ -205,6 +205,16 @@ func TestDemoFolder(t *testing.T) {
 			t.Errorf("caption %+v", c)
 		}
 	}
+
+	dir = t.TempDir()
+	writeFilm(t, dir, 1)
+	if err := os.Truncate(filepath.Join(dir, "side", "1.png"), 500); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr = runCommand(t, "demo", "-source", dir, "-every", "1ms", "-quiet", "-socket", testSocket(t))
+	if code != exitInput || !strings.Contains(stderr, dir+": no frame set without a bad picture") {
+		t.Errorf("no whole frame set: code %d, stderr %q", code, stderr)
+	}
 }
 
 func TestDemoText(t *testing.T) {
