@@ -40,7 +40,7 @@ var imports = map[string]string{
 	"vlm/bench/plot":          "",
 	"wire":                    "github.com/vmihailenco/msgpack/v5",
 	"client":                  "wire",
-	"camera":                  "",
+	"camera":                  "kernels",
 	"camera/sim":              "camera",
 	"edge":                    "camera vlm wire client",
 	"cmd/edged":               "camera camera/sim client edge quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",

@@ -3,5 +3,6 @@
 //
 // A view is one camera. Views of one place are used together: the consumer
 // pairs their frames by [Frame.Time], so sources of the same place must share a
-// clock. Nothing here knows how pictures are decoded or what is done with them.
+// clock. Nothing here knows how pictures are decoded or what is done with them;
+// [RawPicture] gives those that are not compressed the same colours everywhere.
 package camera
