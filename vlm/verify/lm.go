@@ -63,7 +63,7 @@ func (r *run) checkpoints(files []string) (c checkpoints, err error) {
 			c.split = append(c.split, name)
 		case emb.Type == weights.BF16:
 			c.bf16 = name
-		default:
+		case c.main == "" || emb.Type == weights.F32:
 			c.main = name
 		}
 		f.Close()
