@@ -2,16 +2,17 @@
 #include "arm64x.h"
 
 // Eight pairs of pixels at a time, which share their chroma: products with it are made
-// once for the even pixels in V0 and the odd ones in V2, bytes; V1 has U and V3 V.
+// once for the even and the odd pixels.
 //
+//	V0 to V3   bytes of U, V, even and odd Y, in the order of the format
 //	V4   the factors, lanes as in yuvFactors   V5 black   V6 half   V7 128
 //	V16, V17 rv*v   V18, V19 gu*u + gv*v   V20, V21 bu*u
 //	V22 rvWhole*v   V23 v   V24 2*u
 
-// CHROMA makes the products.
-#define CHROMA \
-	USUBL_8H(7, 1, 24);              \
-	USUBL_8H(7, 3, 23);              \
+// CHROMA makes the products with the bytes in U and V.
+#define CHROMA(U, V) \
+	USUBL_8H(7, U, 24);              \
+	USUBL_8H(7, V, 23);              \
 	SMULL_4S_LANE(1, 4, 23, 16);     \
 	SMULL2_4S_LANE(1, 4, 23, 17);    \
 	SMULL_4S_LANE(2, 4, 24, 18);     \
@@ -46,11 +47,11 @@
 	SQXTUN_8B(G, G);                 \
 	SQXTUN_8B(B, B)
 
-// RGB converts and stores 16 pixels.
-#define RGB \
-	CHROMA;                                  \
-	LUMA(0, 28, 29, 30, V28, V29, V30);      \
-	LUMA(2, 0, 1, 2, V0, V1, V2);            \
+// RGB converts and stores 16 pixels: the even and the odd ones.
+#define RGB(EVEN, ODD, U, V) \
+	CHROMA(U, V);                            \
+	LUMA(EVEN, 28, 29, 30, V28, V29, V30);   \
+	LUMA(ODD, 0, 1, 2, V0, V1, V2);          \
 	VZIP1 V0.B16, V28.B16, V28.B16;          \
 	VZIP1 V1.B16, V29.B16, V29.B16;          \
 	VZIP1 V2.B16, V30.B16, V30.B16;          \
@@ -86,7 +87,7 @@ TEXT ·yuyvToRGB(SB), NOSPLIT, $0-32
 
 pixels:
 	VLD4 (R1), [V0.B8, V1.B8, V2.B8, V3.B8]
-	RGB
+	RGB(0, 2, 1, 3)
 	NEXT
 	ADD R7<<1, R1
 	B   pixels
@@ -103,12 +104,8 @@ TEXT ·uyvyToRGB(SB), NOSPLIT, $0-32
 	FACTORS
 
 pixels:
-	VLD4 (R1), [V28.B8, V29.B8, V30.B8, V31.B8]
-	VMOV V28.B8, V1.B8
-	VMOV V29.B8, V0.B8
-	VMOV V30.B8, V3.B8
-	VMOV V31.B8, V2.B8
-	RGB
+	VLD4 (R1), [V0.B8, V1.B8, V2.B8, V3.B8]
+	RGB(1, 3, 0, 2)
 	NEXT
 	ADD R7<<1, R1
 	B   pixels
@@ -126,13 +123,9 @@ TEXT ·nv12ToRGB(SB), NOSPLIT, $0-40
 	FACTORS
 
 pixels:
-	VLD2 (R1), [V28.B8, V29.B8]
-	VLD2 (R2), [V30.B8, V31.B8]
-	VMOV V28.B8, V0.B8
-	VMOV V29.B8, V2.B8
-	VMOV V30.B8, V1.B8
-	VMOV V31.B8, V3.B8
-	RGB
+	VLD2 (R1), [V0.B8, V1.B8]
+	VLD2 (R2), [V2.B8, V3.B8]
+	RGB(0, 1, 2, 3)
 	NEXT
 	ADD R7, R1
 	ADD R7, R2
@@ -152,12 +145,10 @@ TEXT ·i420ToRGB(SB), NOSPLIT, $0-48
 	FACTORS
 
 pixels:
-	FMOVQ (R1), F2
-	FMOVD (R2), F1
+	VLD2  (R1), [V0.B8, V1.B8]
+	FMOVD (R2), F2
 	FMOVD (R3), F3
-	VUZP1 V2.B16, V2.B16, V0.B16
-	VUZP2 V2.B16, V2.B16, V2.B16
-	RGB
+	RGB(0, 1, 2, 3)
 	NEXT
 	ADD R7, R1
 	ADD R7>>1, R2
