@@ -30,14 +30,6 @@ func (c Camera) Jitter(seed uint64) Camera {
 	return c
 }
 
-// Project returns where the camera sees p: u to the right and v down, both
-// -1..1 over the picture, and the depth along the axis of view. Points with
-// depth <= 0 are behind the camera and have no meaningful u and v.
-func Project(c Camera, p [3]float64) (u, v, depth float64) {
-	w := newView(c)
-	return w.project(vec{p[0], p[1], p[2]})
-}
-
 // view is the orthogonal frame of a camera. The ray through (u, v) is
 // fwd + u*right + v*down, so that its parameter is the depth.
 type view struct {

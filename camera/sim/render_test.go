@@ -165,10 +165,16 @@ func TestHidden(t *testing.T) {
 	}
 }
 
+// project is where the camera sees a point.
+func project(c Camera, p [3]float64) (u, v, depth float64) {
+	w := newView(c)
+	return w.project(vec{p[0], p[1], p[2]})
+}
+
 func TestProject(t *testing.T) {
 	for _, c := range Cameras() {
 		c = c.Jitter(9)
-		u, v, depth := Project(c, c.Target)
+		u, v, depth := project(c, c.Target)
 		dist := math.Hypot(math.Hypot(c.Pos[0]-c.Target[0], c.Pos[1]-c.Target[1]), c.Pos[2]-c.Target[2])
 		if math.Abs(u)+math.Abs(v) > 1e-12 || math.Abs(depth-dist) > 1e-12 {
 			t.Errorf("%s camera: target at %g,%g depth %g, want the middle at %g", c.Name, u, v, depth, dist)
@@ -179,7 +185,7 @@ func TestProject(t *testing.T) {
 		at   [3]float64
 		u, v float64 // signs
 	}{{[3]float64{0.5, 0, 0.15}, 1, 0}, {[3]float64{0, 0, 0.5}, 0, -1}, {[3]float64{0, -0.5, 0.15}, 0, 1}} {
-		u, v, _ := Project(front, p.at)
+		u, v, _ := project(front, p.at)
 		if math.Abs(u) > 1e-9 && u*p.u <= 0 || math.Abs(v) > 1e-9 && v*p.v < 0 {
 			t.Errorf("front camera sees %v at %g,%g", p.at, u, v)
 		}
@@ -198,7 +204,7 @@ func TestProjectAgreesWithIDs(t *testing.T) {
 			o := scatter(rng, 1)
 			_, height := extent(o[0].Shape)
 			r.IDs(ids, c, o)
-			u, v, _ := Project(cam, [3]float64{o[0].X, o[0].Y, height / 2})
+			u, v, _ := project(cam, [3]float64{o[0].X, o[0].Y, height / 2})
 			x, y := int((u+1)*w/2), int((v+1)*h/2)
 			if x < 0 || x >= w || y < 0 || y >= h || ids[y*w+x] != 1 {
 				t.Errorf("%s camera: %+v is not at %d,%d", cam.Name, o[0], x, y)
