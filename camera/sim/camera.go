@@ -50,6 +50,9 @@ func newView(c Camera) view {
 	return view{pos: pos, fwd: f, right: r.mul(tx), down: d.mul(ty), tx: tx, ty: ty}
 }
 
+// project returns where p is seen: u to the right and v down, both -1..1 over the
+// picture, and the depth along the axis of view. Points with depth <= 0 are
+// behind the camera and have no meaningful u and v.
 func (w *view) project(p vec) (u, v, depth float64) {
 	d := p.sub(w.pos)
 	depth = d.dot(w.fwd)
