@@ -1,4 +1,4 @@
-// Package plot draws line charts as SVG: small files without scripts or external
+// Package plot draws line and bar charts as SVG: small files without scripts or external
 // fonts, readable on light and dark pages.
 package plot
 
@@ -28,12 +28,14 @@ type Chart struct {
 // Sizes of a drawing in user units.
 const (
 	width, height           = 720, 420
-	left, right, top, below = 70, 20, 44, 56
+	left, right, top, below = 70, 20, 64, 56
 	lineHeight              = 18
 )
 
 // colours are told apart by people with any colour vision (Okabe and Ito).
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#999999"}
+
+func colour(i int) string { return colours[i%len(colours)] }
 
 // frame maps values to the drawing.
 type frame struct {
@@ -63,24 +65,14 @@ func (c *Chart) WriteSVG(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	total := height + lineHeight*len(c.Series)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" fill="#555">`+"\n", width, total)
-	b.WriteString(`<rect width="100%" height="100%" fill="#fff"/>` + "\n")
-	text(&b, width/2, 24, "middle", `font-size="16" fill="#222"`, c.Title)
-	step := nice(f.y1 / 5)
-	for i := 0; float64(i)*step <= f.y1*1.0001; i++ {
-		v := float64(i) * step
-		line(&b, left, f.y(v), width-right, f.y(v), `stroke="#ddd"`)
-		text(&b, left-8, f.y(v)+4, "end", "", label(v))
-	}
+	begin(&b, f, c.Title, c.Y, len(c.Series))
 	for _, v := range c.ticks(f) {
 		line(&b, f.x(v), f.base, f.x(v), f.base+5, `stroke="#555"`)
 		text(&b, f.x(v), f.base+20, "middle", "", label(v))
 	}
 	line(&b, left, f.base, width-right, f.base, `stroke="#555"`)
 	text(&b, (left+width-right)/2, f.base+42, "middle", "", c.X)
-	text(&b, left, top-10, "start", "", c.Y)
 	if c.Diagonal {
 		s := c.Series[0]
 		slope := s.Y[0] / s.X[0]
@@ -94,24 +86,39 @@ func (c *Chart) WriteSVG(w io.Writer) error {
 		b.WriteString(`"/>` + "\n")
 	}
 	for i, s := range c.Series {
-		c.draw(&b, f, s, colours[i%len(colours)], float64(height+lineHeight*i))
+		c.draw(&b, f, s, colour(i), float64(height+lineHeight*i))
 	}
 	b.WriteString("</svg>\n")
 	_, err = w.Write(b.Bytes())
 	return err
 }
 
+// begin opens the drawing, with room for a legend, and draws what all charts have: title
+// and vertical axis.
+func begin(b *bytes.Buffer, f *frame, title, y string, legend int) {
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" fill="#555">`+"\n", width, height+lineHeight*legend)
+	b.WriteString(`<rect width="100%" height="100%" fill="#fff"/>` + "\n")
+	text(b, width/2, 24, "middle", `font-size="16" fill="#222"`, title)
+	step := nice(f.y1 / 5)
+	for i := 0; float64(i)*step <= f.y1*1.0001; i++ {
+		v := float64(i) * step
+		line(b, left, f.y(v), width-right, f.y(v), `stroke="#ddd"`)
+		text(b, left-8, f.y(v)+4, "end", "", label(v))
+	}
+	text(b, left, top-16, "start", "", y)
+}
+
 // draw adds one series and its line in the legend.
-func (c *Chart) draw(b *bytes.Buffer, f *frame, s Series, colour string, legend float64) {
-	fmt.Fprintf(b, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, colour)
+func (c *Chart) draw(b *bytes.Buffer, f *frame, s Series, paint string, legend float64) {
+	fmt.Fprintf(b, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, paint)
 	for i := range s.X {
 		fmt.Fprintf(b, "%.1f,%.1f ", f.x(s.X[i]), f.y(s.Y[i]))
 	}
 	b.WriteString(`"/>` + "\n")
 	for i := range s.X {
-		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", f.x(s.X[i]), f.y(s.Y[i]), colour)
+		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", f.x(s.X[i]), f.y(s.Y[i]), paint)
 	}
-	line(b, left, legend, left+24, legend, fmt.Sprintf(`stroke="%s" stroke-width="3"`, colour))
+	line(b, left, legend, left+24, legend, fmt.Sprintf(`stroke="%s" stroke-width="3"`, paint))
 	text(b, left+32, legend+4, "start", "", s.Name)
 }
 

@@ -4,11 +4,31 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strings"
 	"testing"
 )
+
+// elements counts the elements of a drawing by name.
+func elements(t *testing.T, svg []byte) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	d := xml.NewDecoder(bytes.NewReader(svg))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return count
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, svg)
+		}
+		if e, ok := token.(xml.StartElement); ok {
+			count[e.Name.Local]++
+		}
+	}
+}
 
 func TestWriteSVG(t *testing.T) {
 	c := Chart{Title: "a < b & c", X: "scenes", Y: "tok/s", Log: true, Diagonal: true, Series: []Series{
@@ -19,20 +39,7 @@ func TestWriteSVG(t *testing.T) {
 	if err := c.WriteSVG(&b); err != nil {
 		t.Fatal(err)
 	}
-	count := map[string]int{}
-	d := xml.NewDecoder(bytes.NewReader(b.Bytes()))
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatalf("%v in\n%s", err, b.Bytes())
-		}
-		if e, ok := token.(xml.StartElement); ok {
-			count[e.Name.Local]++
-		}
-	}
+	count := elements(t, b.Bytes())
 	if count["polyline"] != 3 || count["circle"] != 6 {
 		t.Errorf("%v", count)
 	}
@@ -49,6 +56,50 @@ func TestSinglePoints(t *testing.T) {
 		var b bytes.Buffer
 		if err := c.WriteSVG(&b); err != nil || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
 			t.Errorf("log %v: %v\n%s", log, err, b.String())
+		}
+	}
+}
+
+func TestBars(t *testing.T) {
+	c := Bars{Title: "a < b", Groups: []string{"one", "two", "three"}, Series: []Series{
+		{Name: "x", Y: []float64{1, 0.5, 0}}, {Name: "y", Y: []float64{2, 0.25, 0.125}},
+	}}
+	var b bytes.Buffer
+	if err := c.WriteSVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	// The background, a bar for each value and a mark for each series.
+	if n := elements(t, b.Bytes())["rect"]; n != 1+6+2 {
+		t.Errorf("%d rectangles", n)
+	}
+	// Half of the value is half as high.
+	var high, low float64
+	for _, line := range strings.Split(b.String(), "\n") {
+		var x, y, w, h float64
+		if n, _ := fmt.Sscanf(line, `<rect x="%f" y="%f" width="%f" height="%f"`, &x, &y, &w, &h); n == 4 && w > 30 && strings.Contains(line, colour(0)) {
+			if high == 0 {
+				high = h
+			} else if low == 0 {
+				low = h
+			}
+			if d := y + h - (height - below); math.Abs(d) > 0.11 {
+				t.Errorf("a bar ends %v beside the axis", d)
+			}
+		}
+	}
+	if high <= 0 || math.Abs(low*2-high) > 0.3 {
+		t.Errorf("bars of 1 and 0.5 are %v and %v high", high, low)
+	}
+	for _, c := range []Bars{
+		{},
+		{Groups: []string{"a"}},
+		{Series: []Series{{}}},
+		{Groups: []string{"a"}, Series: []Series{{Y: []float64{1, 2}}}},
+		{Groups: []string{"a"}, Series: []Series{{Y: []float64{math.Inf(1)}}}},
+		{Groups: []string{"a"}, Series: []Series{{Y: []float64{-1}}}},
+	} {
+		if err := c.WriteSVG(io.Discard); err == nil {
+			t.Errorf("%+v was drawn", c)
 		}
 	}
 }
