@@ -2,7 +2,9 @@ package vlm_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,7 +23,12 @@ import (
 // convertTiny writes a GGUF file of a tiny model.
 func convertTiny(t testing.TB, s tinymodel.Spec, typ quant.Type) string {
 	t.Helper()
-	f, err := weights.OpenBytes("tiny", tinymodel.New(s).Safetensors())
+	return convertModel(t, tinymodel.New(s), typ)
+}
+
+func convertModel(t testing.TB, m *tinymodel.Model, typ quant.Type) string {
+	t.Helper()
+	f, err := weights.OpenBytes("tiny", m.Safetensors())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +47,42 @@ func convertTiny(t testing.TB, s tinymodel.Spec, typ quant.Type) string {
 		t.Errorf("progress ended at %d of %d", done, total)
 	}
 	return path
+}
+
+// TestConvertAsGGML compares the blocks in a converted file with those that ggml
+// makes of the same values: testdata/ggml_quantize.c wrote them.
+func TestConvertAsGGML(t *testing.T) {
+	want, err := os.ReadFile("testdata/ggml_quantize.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name, values = "rwkv.blocks.0.att.key.weight", 64 * 64
+	spec := base
+	spec.Width, spec.MLP, spec.Vocab = 64, 96, 128
+	m := tinymodel.New(spec)
+	key := &m.Tensors[slices.IndexFunc(m.Tensors, func(t tinymodel.Tensor) bool { return t.Name == name })]
+	if len(key.Data) != values {
+		t.Fatalf("%d values", len(key.Data))
+	}
+	for i := range key.Data {
+		key.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(want[4*i:]))
+	}
+	want = want[4*values:]
+	for _, typ := range []quant.Type{quant.Q8_0, quant.Q4_0} {
+		f, err := weights.Open(convertModel(t, m, typ))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Lookup(name).Data()
+		if err != nil || len(got) > len(want) || !bytes.Equal(got, want[:len(got)]) {
+			t.Errorf("%v: not the bytes of ggml, %v", typ, err)
+		}
+		want = want[len(got):]
+		f.Close()
+	}
+	if len(want) != 0 {
+		t.Errorf("%d bytes were not compared", len(want))
+	}
 }
 
 func TestConvertKeepsEverything(t *testing.T) {
