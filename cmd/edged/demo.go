@@ -38,7 +38,7 @@ type demoFlags struct {
 func demoMain(args []string, stdout, stderr io.Writer) int {
 	var o demoFlags
 	fs := newFlags("demo", "[flags]", demoAbout)
-	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 to 4")
+	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 to 4; the model in the binary was trained with one and two")
 	fs.Uint64Var(&o.frames, "frames", 0, "end after so many frame sets, none skipped: the same captions for the same seed (default: go on)")
 	fs.Uint64Var(&o.seed, "seed", 1, "which room")
 	fs.StringVar(&o.model, "model", "", modelHelp)
