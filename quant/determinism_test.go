@@ -28,7 +28,7 @@ func TestMulDeterministic(t *testing.T) {
 				}
 			}
 			for _, typ := range packedTypes {
-				for _, sh := range [][3]int{{16, 64, 5}, {96, 320, 29}, {144, 1088, 14}, {16, 64, 150}} {
+				for _, sh := range [][3]int{{16, 64, 5}, {96, 320, 29}, {144, 1088, 14}, {16, 64, 150}, {48, 333, 27}} {
 					checkDeterministic(t, r, typ, sh[0], sh[1], sh[2])
 				}
 			}

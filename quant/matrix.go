@@ -12,6 +12,7 @@ import (
 type Matrix struct {
 	t            Type
 	rows, cols   int
+	stored       int // columns of packed formats, with those that were added
 	rowBytes     int
 	data         []byte
 	scale, group []byte // of packed formats

@@ -19,9 +19,10 @@ type Scratch struct {
 	run     func(int) // product.strip, made once: a closure per call would allocate
 
 	packed    packedProduct
-	runPacked func(int) // packedStrip
-	runTiles  func(int) // quantizeTile
-	buffers   buffers   // for row tiles of int4 that are unpacked
+	runPacked func(int)        // packedStrip
+	runTiles  func(int)        // quantizeTile
+	unpacked  buffers[int8]    // for row tiles of int4
+	padded    buffers[float32] // for tiles of vectors of a matrix with added columns
 }
 
 // NewScratch returns a Scratch whose products run on p; nil means the calling

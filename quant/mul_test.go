@@ -75,7 +75,8 @@ func actBlock(typ Type) int {
 // shapes of matrices and numbers of vectors; those of packed ones are whole tiles.
 func shapes(typ Type) [][3]int {
 	if typ.Packed() {
-		return [][3]int{{16, 64, 1}, {32, 320, 5}, {16, 1088, 9}, {144, 576, 29}, {64, 64, 70}}
+		return [][3]int{{16, 64, 1}, {32, 320, 5}, {16, 1088, 9}, {144, 576, 29}, {64, 64, 70},
+			{16, 1, 3}, {32, 63, 2}, {32, 301, 14}, {48, 4304, 30}}
 	}
 	return [][3]int{{1, 32, 1}, {3, 64, 2}, {5, 96, 3}, {33, 320, 5}, {130, 544, 9}, {64, 64, 70}}
 }

@@ -31,7 +31,10 @@ func (s *Scratch) mulPacked(m *Matrix, dst, x []float32, n int) {
 	p := &s.packed
 	*p = packedProduct{m: m, dst: dst, x: x, n: n}
 	p.split(s.pool.Workers())
-	s.grow(len(x), n*kernels.PackBlocks(m.cols))
+	s.grow(n*m.stored, n*kernels.PackBlocks(m.stored))
+	if m.stored > m.cols {
+		s.padded.grow(s.pool.Workers(), kernels.MaxTile*m.stored)
+	}
 	if tiles := tileCount(n); n <= 2*kernels.MaxTile { // not worth waking anybody
 		for i := range tiles {
 			s.quantizeTile(i)
@@ -40,7 +43,7 @@ func (s *Scratch) mulPacked(m *Matrix, dst, x []float32, n int) {
 		s.pool.Run(tiles, s.runTiles)
 	}
 	if p.unpacks() {
-		s.buffers.grow(s.pool.Workers(), p.rows*m.cols)
+		s.unpacked.grow(s.pool.Workers(), p.rows*m.stored)
 	}
 	s.pool.Run(p.across*((n+p.vectors-1)/p.vectors), s.runPacked)
 	*p = packedProduct{} // keep nothing of the caller's alive
@@ -57,7 +60,7 @@ func (p *packedProduct) split(workers int) {
 	if p.n <= kernels.MaxTile {
 		bytes = max(stripWork/p.n, stripLeast)
 	}
-	each := min(max(bytes/(tile*p.m.cols), 1), max(rowTiles/(4*workers), 1))
+	each := min(max(bytes/(tile*p.m.stored), 1), max(rowTiles/(4*workers), 1))
 	p.rows = each * tile
 	p.across = (rowTiles + each - 1) / each
 	p.vectors = p.n
@@ -87,12 +90,25 @@ func (s *Scratch) quantizeTile(i int) {
 	}
 	t := kernels.TileSize(p.n - v)
 	q, scale, sum := s.tile(v, t)
-	kernels.QuantizeTile(q, scale, sum, p.x[v*p.m.cols:(v+t)*p.m.cols], p.m.cols, t)
+	cols, stored := p.m.cols, p.m.stored
+	x := p.x[v*cols : (v+t)*cols]
+	if stored == cols {
+		kernels.QuantizeTile(q, scale, sum, x, cols, t)
+		return
+	}
+	// Zeros meet the columns that were added.
+	b := s.padded.take()
+	for i := range t {
+		row := b[i*stored:][:stored]
+		clear(row[copy(row, x[i*cols:][:cols]):])
+	}
+	kernels.QuantizeTile(q, scale, sum, b[:t*stored], stored, t)
+	s.padded.put(b)
 }
 
 // tile returns the activations of the tile of t vectors that begins at vector v.
 func (s *Scratch) tile(v, t int) (q []int8, scale []float32, sum []int32) {
-	cols := s.packed.m.cols
+	cols := s.packed.m.stored
 	blocks, groups := kernels.PackBlocks(cols), cols/kernels.PackGroup
 	return s.q[v*cols : (v+t)*cols], s.scale[v*blocks : (v+t)*blocks], s.sum[v*groups : (v+t)*groups]
 }
@@ -109,18 +125,18 @@ func (s *Scratch) packedStrip(i int) {
 		s.mulTiles(data, scale, group, v, end, r0, rows)
 		return
 	}
-	b := s.buffers.take()
-	w := b[:rows*m.cols]
-	kernels.UnpackP4(w, data, group, rows, m.cols)
+	b := s.unpacked.take()
+	w := b[:rows*m.stored]
+	kernels.UnpackP4(w, data, group, rows, m.stored)
 	s.mulTiles(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), len(w)), scale, nil, v, end, r0, rows)
-	s.buffers.put(b)
+	s.unpacked.put(b)
 }
 
 // mulTiles multiplies rows with the vectors from v to end; int4 weights have group
 // scales.
 func (s *Scratch) mulTiles(data, scale, group []byte, v, end, r0, rows int) {
 	p := &s.packed
-	stride, cols := p.m.rows, p.m.cols
+	stride, cols := p.m.rows, p.m.stored
 	for v < end {
 		t := kernels.TileSize(p.n - v)
 		q, dx, sum := s.tile(v, t)
@@ -135,24 +151,24 @@ func (s *Scratch) mulTiles(data, scale, group []byte, v, end, r0, rows int) {
 }
 
 // buffers lends each worker of a product a buffer.
-type buffers struct {
+type buffers[T int8 | float32] struct {
 	mu   sync.Mutex
-	free [][]int8
+	free [][]T
 }
 
 // grow provides n buffers of size values. None may be on loan.
-func (b *buffers) grow(n, size int) {
+func (b *buffers[T]) grow(n, size int) {
 	for i := range b.free {
 		if cap(b.free[i]) < size {
-			b.free[i] = make([]int8, size)
+			b.free[i] = make([]T, size)
 		}
 	}
 	for len(b.free) < n {
-		b.free = append(b.free, make([]int8, size))
+		b.free = append(b.free, make([]T, size))
 	}
 }
 
-func (b *buffers) take() []int8 {
+func (b *buffers[T]) take() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	last := len(b.free) - 1
@@ -161,7 +177,7 @@ func (b *buffers) take() []int8 {
 	return p
 }
 
-func (b *buffers) put(p []int8) {
+func (b *buffers[T]) put(p []T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.free = append(b.free, p)

@@ -22,23 +22,25 @@ func Pack(t Type, data, scale, group []byte, src []float32, rows, cols int) erro
 	if len(src) != rows*cols {
 		return fmt.Errorf("%d values for a matrix of %d x %d", len(src), rows, cols)
 	}
+	row := make([]float32, m.stored) // zeros are added to it
 	for i := range rows {
-		if err := m.packRow(src[i*cols:][:cols], i); err != nil {
+		copy(row, src[i*cols:][:cols])
+		if err := m.packRow(row, i); err != nil {
 			return fmt.Errorf("row %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-// packRow writes row i. The other rows of its tile stay what they are.
+// packRow writes row i, all columns that are stored. The other rows of its tile stay what they are.
 func (m *Matrix) packRow(x []float32, i int) error {
 	var b block4
 	r := i % kernels.PackRows
 	data, scale, group := m.packedStrip(i-r, i-r+kernels.PackRows)
-	for c := 0; c < m.cols; c += kernels.PackBlock {
-		n := min(kernels.PackBlock, m.cols-c)
+	for c := 0; c < m.stored; c += kernels.PackBlock {
+		n := min(kernels.PackBlock, m.stored-c)
 		d := scale[2*(c/kernels.PackBlock*kernels.PackRows+r):]
-		w := data[c*kernels.PackRows/(m.cols/m.rowBytes):]
+		w := data[c*kernels.PackRows/(m.stored/m.rowBytes):]
 		var err error
 		if m.t == P8 {
 			err = packBlock8(w[4*r:], d, x[c:c+n])

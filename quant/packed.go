@@ -11,7 +11,8 @@ import (
 // NewPacked wraps the parts of a packed matrix, in the order that docs/model-file.md
 // describes: data are the weights of the row tiles, scale their half-precision scales,
 // and group, which P8 does not have, their group scales. Lengths must be those of
-// PackedSize; any alignment will do, and every byte is valid.
+// PackedSize; any alignment will do, and every byte is valid. Columns that are stored
+// beyond cols count for nothing, whatever their bytes.
 func NewPacked(t Type, rows, cols int, data, scale, group []byte) (*Matrix, error) {
 	nd, ns, ng, err := t.PackedSize(rows, cols)
 	if err != nil {
@@ -21,9 +22,10 @@ func NewPacked(t Type, rows, cols int, data, scale, group []byte) (*Matrix, erro
 		return nil, fmt.Errorf("matrix of %d x %d in %v needs %d bytes of weights, %d of scales and %d of group scales, have %d, %d and %d",
 			rows, cols, t, nd, ns, ng, len(data), len(scale), len(group))
 	}
-	m := &Matrix{t: t, rows: rows, cols: cols, rowBytes: cols, data: data, scale: scale, group: group}
+	m := &Matrix{t: t, rows: rows, cols: cols, stored: StoredCols(cols), data: data, scale: scale, group: group}
+	m.rowBytes = m.stored
 	if t == P4 {
-		m.rowBytes = cols / 2
+		m.rowBytes = m.stored / 2
 	}
 	return m, nil
 }
@@ -32,24 +34,32 @@ func NewPacked(t Type, rows, cols int, data, scale, group []byte) (*Matrix, erro
 // stored one by one.
 func (t Type) Packed() bool { return t == P8 || t == P4 }
 
-// Packs reports whether a packed format can hold a matrix of rows x cols values.
+// Packs reports whether a packed format suits a matrix of rows x cols values: rows are
+// whole row tiles, and the columns that are added cost no more than a sixteenth.
 func Packs(rows, cols int) bool {
-	return rows > 0 && cols > 0 && rows%kernels.PackRows == 0 && cols%(2*kernels.PackGroup) == 0
+	return rows > 0 && cols > 0 && rows%kernels.PackRows == 0 && StoredCols(cols)-cols <= cols/16
 }
 
-// PackedSize returns the bytes of the parts of a packed matrix. It fails for a type
-// that is not packed, for sizes that are no whole number of row tiles and pairs of
-// groups, and when a size does not fit an int.
+// StoredCols returns the number of columns of which packed formats store cols: as many
+// zeros are added as make it a whole number of pairs of groups.
+func StoredCols(cols int) int {
+	const pair = 2 * kernels.PackGroup
+	return (cols + pair - 1) / pair * pair
+}
+
+// PackedSize returns the bytes of the parts of a packed matrix of rows x cols values. It
+// fails for a type that is not packed, for rows that are no whole number of row tiles,
+// and when a size does not fit an int.
 func (t Type) PackedSize(rows, cols int) (data, scale, group int, err error) {
 	switch {
 	case !t.Packed():
 		return 0, 0, 0, fmt.Errorf("%v is not a packed type", t)
-	case !Packs(rows, cols):
-		return 0, 0, 0, fmt.Errorf("%d x %d values cannot be %v: rows come in tiles of %d, columns in pairs of groups of %d",
-			rows, cols, t, kernels.PackRows, kernels.PackGroup)
-	case rows > math.MaxInt/2/cols:
+	case rows < 1 || cols < 1 || rows%kernels.PackRows != 0:
+		return 0, 0, 0, fmt.Errorf("%d x %d values cannot be %v: rows come in tiles of %d", rows, cols, t, kernels.PackRows)
+	case cols > math.MaxInt-2*kernels.PackGroup || rows > math.MaxInt/2/StoredCols(cols):
 		return 0, 0, 0, fmt.Errorf("matrix of %d x %d in %v is too large", rows, cols, t)
 	}
+	cols = StoredCols(cols)
 	scale = 2 * rows * kernels.PackBlocks(cols)
 	if t == P8 {
 		return rows * cols, scale, 0, nil
@@ -63,9 +73,9 @@ func (m *Matrix) Parts() (data, scale, group []byte) { return m.data, m.scale, m
 
 // packedStrip returns the parts of rows r0 to r1, which are whole row tiles.
 func (m *Matrix) packedStrip(r0, r1 int) (data, scale, group []byte) {
-	blocks := 2 * kernels.PackBlocks(m.cols)
+	blocks := 2 * kernels.PackBlocks(m.stored)
 	if m.t == P4 {
-		pairs := m.cols / (2 * kernels.PackGroup)
+		pairs := m.stored / (2 * kernels.PackGroup)
 		group = m.group[r0*pairs : r1*pairs]
 	}
 	return m.strip(r0, r1), m.scale[r0*blocks : r1*blocks], group
@@ -80,16 +90,16 @@ func (m *Matrix) packedRow(dst []float32, i int) {
 		if c%kernels.PackBlock == 0 {
 			d = kernels.F16ToF32(binary.LittleEndian.Uint16(scale[2*(c/kernels.PackBlock*kernels.PackRows+r):]))
 		}
-		out := dst[c : c+4]
+		out := dst[c:min(c+4, m.cols)]
 		if m.t == P8 {
-			for k, b := range data[c*kernels.PackRows+4*r:][:4] {
+			for k, b := range data[c*kernels.PackRows+4*r:][:len(out)] {
 				out[k] = d * float32(int8(b))
 			}
 			continue
 		}
 		nibble := uint(c / 4 % 2 * 4)
 		g := group[c/(2*kernels.PackGroup)*kernels.PackRows+r] >> (c / kernels.PackGroup % 2 * 4) & 15
-		for k, b := range data[c/8*4*kernels.PackRows+4*r:][:4] {
+		for k, b := range data[c/8*4*kernels.PackRows+4*r:][:len(out)] {
 			out[k] = d * float32(int(g)*(int(b>>nibble&15)-8))
 		}
 	}

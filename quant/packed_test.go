@@ -26,7 +26,12 @@ func TestNewPacked(t *testing.T) {
 		{P8, 32, 320, 10240, 128, 1, "and 1", 10240, 128, 0},
 		{P4, 32, 320, 5120, 128, 0, "160 of group scales", 5120, 128, 160},
 		{P8, 8, 64, 512, 16, 0, "8 x 64 values cannot be int8: rows come in tiles of 16", 0, 0, 0},
-		{P4, 16, 96, 768, 32, 0, "16 x 96 values cannot be int4", 0, 0, 0},
+		{P4, 16, 96, 1024, 32, 32, "", 1024, 32, 32}, // as 128 columns
+		{P8, 16, 4304, 16 * 4352, 2 * 16 * 17, 0, "", 16 * 4352, 2 * 16 * 17, 0},
+		{P8, 16, 4304, 16 * 4304, 2 * 16 * 17, 0, "needs 69632 bytes", 16 * 4352, 2 * 16 * 17, 0},
+		{P4, 16, 0, 0, 0, 0, "cannot be int4", 0, 0, 0},
+		{P8, 16, math.MaxInt, 0, 0, 0, "too large", 0, 0, 0},
+		{P4, 16, math.MaxInt - 64, 0, 0, 0, "too large", 0, 0, 0},
 		{P4, 0, 64, 0, 0, 0, "cannot be int4", 0, 0, 0},
 		{P8, -16, 64, 0, 0, 0, "cannot be int8", 0, 0, 0},
 		{P8, math.MaxInt &^ 15, 64, 0, 0, 0, "too large", 0, 0, 0},
@@ -46,6 +51,68 @@ func TestNewPacked(t *testing.T) {
 	}
 	if _, err := NewMatrix(P8, 16, 64, make([]byte, 1024)); err == nil || !strings.Contains(err.Error(), "rows of int8") {
 		t.Errorf("rows of a packed type: %v", err)
+	}
+}
+
+// TestPackAddsColumns: a matrix whose columns are no whole number of pairs of groups is
+// that with zeros in the columns that are missing; what a file has there does not matter.
+func TestPackAddsColumns(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	s := NewScratch(nil)
+	for _, typ := range packedTypes {
+		for _, cols := range []int{1, 63, 66, 301, 1000} {
+			const rows, n = 32, 13
+			stored := StoredCols(cols)
+			w, x := randoms(r, rows*cols), randoms(r, n*cols)
+			whole, wide := make([]float32, rows*stored), make([]float32, n*stored)
+			for i := range rows {
+				copy(whole[i*stored:], w[i*cols:][:cols])
+			}
+			for i := range n {
+				copy(wide[i*stored:], x[i*cols:][:cols])
+			}
+			m, ref := pack(t, typ, w, rows, cols), pack(t, typ, whole, rows, stored)
+			d, sc, g := m.Parts()
+			rd, rs, rg := ref.Parts()
+			if !bytes.Equal(d, rd) || !bytes.Equal(sc, rs) || !bytes.Equal(g, rg) {
+				t.Fatalf("%v: %d columns are not stored as %d", typ, cols, stored)
+			}
+			got, want := make([]float32, n*rows), make([]float32, n*rows)
+			ref.Mul(s, want, wide, n)
+			for range 2 { // the second time with the scratch of a larger product
+				m.Mul(s, got, x, n)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%v: %d columns give another product than %d", typ, cols, stored)
+				}
+				ref.Mul(s, want, wide, n)
+			}
+			row, rrow := make([]float32, cols), make([]float32, stored)
+			m.Row(row, 17)
+			if ref.Row(rrow, 17); !slices.Equal(row, rrow[:cols]) {
+				t.Errorf("%v: row 17 of %d columns differs", typ, cols)
+			}
+			for c := cols; c < stored; c++ {
+				for i := range rows {
+					if typ == P8 {
+						d[i/16*16*stored+c/4*64+i%16*4+c%4] = uint8(r.IntN(255) - 127)
+					} else {
+						p, high := &d[i/16*8*stored+c/8*64+i%16*4+c%4], c/4%2*4
+						*p = *p&(0xf0>>high) | uint8(1+r.IntN(15))<<high
+					}
+				}
+			}
+			if m.Mul(s, got, x, n); !slices.Equal(got, want) {
+				t.Errorf("%v: what is stored beyond %d columns counts", typ, cols)
+			}
+			if allocs := testing.AllocsPerRun(5, func() { m.Mul(s, got, x, n) }); allocs != 0 {
+				t.Errorf("%v: %v allocations", typ, allocs)
+			}
+		}
+	}
+	for cols, want := range map[int]bool{64: true, 63: true, 60: false, 128: true, 96: false, 1000: true, 960: true, 4304: true, 4290: true, 16: false} {
+		if Packs(16, cols) != want {
+			t.Errorf("%d columns: %v", cols, !want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package vlm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -71,8 +72,8 @@ func (w *converter) weight(g *weights.GGUFWriter, t tensors.Weight, to quant.Typ
 	})
 }
 
-// pack writes the parts of a packed matrix. The scales, a fortieth of the weights, wait
-// in memory until those are written.
+// pack writes the parts of a packed matrix, in the order of tensors.Parts. The scales, a
+// fortieth of the weights, wait in memory until those are written.
 func (w *converter) pack(g *weights.GGUFWriter, t tensors.Weight, to quant.Type, read readFunc) error {
 	rows, cols := t.Dims()
 	data, scale, group, err := to.PackedSize(kernels.PackRows, cols)
@@ -104,10 +105,18 @@ func (w *converter) pack(g *weights.GGUFWriter, t tensors.Weight, to quant.Type,
 	if err != nil {
 		return err
 	}
-	if err := writePart(g, t.Name+tensors.ScaleSuffix, scales); err != nil || to == quant.P8 {
+	if err := writePart(g, t.Name+tensors.ScaleSuffix, scales); err != nil {
 		return err
 	}
-	return writePart(g, t.Name+tensors.GroupSuffix, groups)
+	if to == quant.P4 {
+		if err := writePart(g, t.Name+tensors.GroupSuffix, groups); err != nil {
+			return err
+		}
+	}
+	if cols == quant.StoredCols(cols) {
+		return nil
+	}
+	return writePart(g, t.Name+tensors.ColumnsSuffix, binary.LittleEndian.AppendUint32(nil, uint32(cols)))
 }
 
 func writePart(g *weights.GGUFWriter, name string, data []byte) error {

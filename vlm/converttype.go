@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
@@ -34,9 +35,9 @@ func tensorType(t tensors.Weight, typ quant.Type) (quant.Type, error) {
 	switch {
 	case typ == quant.F32 || vectorLike(t.Shape) || t.Len() < smallTensor || strings.HasSuffix(t.Name, "time_faaaa"):
 		return quant.F32, nil
-	case len(t.Shape) != 2 || typ == half || lowRankName(t.Name) || t.Shape[1]%32 != 0:
+	case len(t.Shape) != 2 || typ == half || lowRankName(t.Name):
 		// Block types run along the last dimension, so that convolutions
-		// (patch embeddings) and odd widths cannot have them.
+		// (patch embeddings) cannot have them.
 		return half, nil
 	}
 	// Each row of embedding and head is one token's only chance; they cost little more
@@ -52,8 +53,14 @@ func tensorType(t tensors.Weight, typ quant.Type) (quant.Type, error) {
 			typ = quant.P8
 		}
 	}
-	if typ.Packed() && (embedding || !quant.Packs(t.Shape[0], t.Shape[1])) {
+	if typ.Packed() {
+		if !embedding && quant.Packs(t.Shape[0], t.Shape[1]) {
+			return typ, nil
+		}
 		typ = fallback[typ]
+	}
+	if t.Shape[1]%kernels.Block != 0 {
+		return half, nil
 	}
 	return typ, nil
 }

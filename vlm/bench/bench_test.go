@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"math"
@@ -359,5 +360,13 @@ func TestFillers(t *testing.T) {
 	}
 	if parts := (tensor{shape: []int{16, 48}, role: matrix, spread: 1}).parts(quant.P8, false); len(parts) != 1 || parts[0].Type != weights.F16 {
 		t.Errorf("48 columns: %v", parts)
+	}
+	parts := (tensor{shape: []int{1152, 4304}, role: matrix, spread: 1}).parts(quant.P8, false)
+	if len(parts) != 3 || !slices.Equal(parts[0].Shape, []int{72, 4352 / 4, 16, 4}) || parts[2].Name != ".columns" {
+		t.Errorf("4304 columns: %v", parts)
+	}
+	var columns [4]byte
+	if parts[2].fill(newNoise(""), columns[:]); binary.LittleEndian.Uint32(columns[:]) != 4304 {
+		t.Errorf("4304 columns are said to be %v", columns)
 	}
 }

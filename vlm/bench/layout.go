@@ -6,6 +6,7 @@ import (
 
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -153,21 +154,23 @@ func atLeast8(t quant.Type) quant.Type {
 	return t
 }
 
-// packed lists the parts of a packed matrix, as docs/model-file.md describes them.
+// packed lists the parts of a packed matrix.
 func (t tensor) packed(typ quant.Type, rows, cols int) []part {
-	tiles, blocks := rows/kernels.PackRows, kernels.PackBlocks(cols)
-	p := func(suffix string, d weights.DType, f filler, shape ...int) part {
-		return part{weights.TensorInfo{Name: t.name + suffix, Type: d, Shape: shape}, f}
+	fillers := map[string]filler{
+		"":                    integers(int8s),
+		tensors.ScaleSuffix:   scales(t.spread / int8RMS),
+		tensors.ColumnsSuffix: number(uint32(cols)),
 	}
-	if typ == quant.P8 {
-		return []part{
-			p("", weights.I8, integers(int8s), tiles, cols/4, kernels.PackRows, 4),
-			p(".scale", weights.F16, scales(t.spread/int8RMS), tiles, blocks, kernels.PackRows),
-		}
+	if typ == quant.P4 {
+		fillers[""] = integers(nibbles)
+		fillers[tensors.ScaleSuffix] = scales(t.spread / nibbleRMS / groupRMS)
+		fillers[tensors.GroupSuffix] = integers(nibbles)
 	}
-	return []part{
-		p("", weights.I8, integers(nibbles), tiles, cols/8, kernels.PackRows, 4),
-		p(".scale", weights.F16, scales(t.spread/nibbleRMS/groupRMS), tiles, blocks, kernels.PackRows),
-		p(".group", weights.I8, integers(nibbles), tiles, cols/(2*kernels.PackGroup), kernels.PackRows),
+	var all []part
+	for _, info := range tensors.Parts(typ, rows, cols) {
+		f := fillers[info.Name]
+		info.Name = t.name + info.Name
+		all = append(all, part{info, f})
 	}
+	return all
 }

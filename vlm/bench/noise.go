@@ -120,6 +120,15 @@ func blocks(t quant.Type, spread float64) filler {
 	}}
 }
 
+// number is one value, over and over.
+func number(v uint32) filler {
+	return filler{4, func(_ *noise, dst []byte) {
+		for ; len(dst) >= 4; dst = dst[4:] {
+			binary.LittleEndian.PutUint32(dst, v)
+		}
+	}}
+}
+
 // integers are those of packed matrices, or their group scales.
 func integers(f func(uint64) uint64) filler {
 	return filler{1, func(n *noise, dst []byte) { n.words(dst, f) }}

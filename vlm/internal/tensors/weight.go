@@ -1,6 +1,7 @@
 package tensors
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,10 +12,12 @@ import (
 )
 
 // The parts of a packed matrix called NAME are the tensor NAME of I8, NAME+ScaleSuffix
-// of F16 and, if it is int4, NAME+GroupSuffix of I8.
+// of F16, if it is int4, NAME+GroupSuffix of I8 and, if columns were added to store it,
+// NAME+ColumnsSuffix of I32, one value: how many it has without them.
 const (
-	ScaleSuffix = ".scale"
-	GroupSuffix = ".group"
+	ScaleSuffix   = ".scale"
+	GroupSuffix   = ".group"
+	ColumnsSuffix = ".columns"
 )
 
 // Weight is what a layer sees as one tensor: a tensor of the file, or the parts of a
@@ -24,8 +27,8 @@ type Weight struct {
 	Type  quant.Type // by number; may be one that package quant does not know
 	Shape []int      // PyTorch's order; [rows, cols] of a packed matrix
 
-	Tensor       *weights.Tensor // of a packed matrix, the weights
-	Scale, Group *weights.Tensor // nil where there are none
+	Tensor                *weights.Tensor // of a packed matrix, the weights
+	Scale, Group, Columns *weights.Tensor // nil where there are none
 }
 
 // List returns the weights of a file in its order.
@@ -45,7 +48,7 @@ func List(f *weights.File) []Weight {
 
 // isPart reports whether the tensor called name belongs to a packed matrix.
 func isPart(f *weights.File, name string) bool {
-	for _, suffix := range []string{ScaleSuffix, GroupSuffix} {
+	for _, suffix := range []string{ScaleSuffix, GroupSuffix, ColumnsSuffix} {
 		if base, ok := strings.CutSuffix(name, suffix); ok {
 			if t := f.Lookup(base); t != nil {
 				w, err := weigh(f, t)
@@ -75,11 +78,19 @@ func weigh(f *weights.File, t *weights.Tensor) (Weight, error) {
 	if s := t.Shape; len(s) == 4 && s[0] > 0 && s[1] > 0 {
 		w.Shape = []int{s[0] * kernels.PackRows, s[1] * columns}
 	}
-	if w.Shape == nil || !quant.Packs(w.Shape[0], w.Shape[1]) {
+	if w.Shape == nil || w.Shape[1] != quant.StoredCols(w.Shape[1]) {
 		return w, fmt.Errorf("tensor %s: shape %v is not that of packed %v weights", t.Name, t.Shape, w.Type)
 	}
+	if w.Columns = f.Lookup(t.Name + ColumnsSuffix); w.Columns != nil {
+		cols, err := columnsOf(w.Columns, w.Shape[1])
+		if err != nil {
+			return w, err
+		}
+		w.Shape[1] = cols
+	}
+	have := w.Tensors()
 	for i, shape := range Parts(w.Type, w.Shape[0], w.Shape[1]) {
-		p := [...]*weights.Tensor{t, scale, w.Group}[i]
+		p := have[i]
 		if p.Type != shape.Type || !slices.Equal(p.Shape, shape.Shape) {
 			return w, fmt.Errorf("tensor %s: %v of shape %v, want %v of shape %v", p.Name, p.Type, p.Shape, shape.Type, shape.Shape)
 		}
@@ -87,18 +98,37 @@ func weigh(f *weights.File, t *weights.Tensor) (Weight, error) {
 	return w, nil
 }
 
+// columnsOf reads how many of the stored columns a matrix has.
+func columnsOf(t *weights.Tensor, stored int) (int, error) {
+	if t.Type != weights.I32 || !slices.Equal(t.Shape, []int{1}) {
+		return 0, fmt.Errorf("tensor %s: %v of shape %v, want I32 of shape [1]", t.Name, t.Type, t.Shape)
+	}
+	data, err := t.Data()
+	if err != nil {
+		return 0, err
+	}
+	cols := int(int32(binary.LittleEndian.Uint32(data)))
+	if cols < 1 || cols >= stored || quant.StoredCols(cols) != stored {
+		return 0, fmt.Errorf("tensor %s: %d columns cannot be those of a matrix stored with %d", t.Name, cols, stored)
+	}
+	return cols, nil
+}
+
 // Parts describes the tensors of a packed matrix, weights first; names are suffixes.
 func Parts(t quant.Type, rows, cols int) []weights.TensorInfo {
-	tiles, columns := rows/kernels.PackRows, 4
+	tiles, columns, stored := rows/kernels.PackRows, 4, quant.StoredCols(cols)
 	if t == quant.P4 {
 		columns = 8
 	}
 	parts := []weights.TensorInfo{
-		{Type: weights.I8, Shape: []int{tiles, cols / columns, kernels.PackRows, 4}},
-		{Name: ScaleSuffix, Type: weights.F16, Shape: []int{tiles, kernels.PackBlocks(cols), kernels.PackRows}},
+		{Type: weights.I8, Shape: []int{tiles, stored / columns, kernels.PackRows, 4}},
+		{Name: ScaleSuffix, Type: weights.F16, Shape: []int{tiles, kernels.PackBlocks(stored), kernels.PackRows}},
 	}
 	if t == quant.P4 {
-		parts = append(parts, weights.TensorInfo{Name: GroupSuffix, Type: weights.I8, Shape: []int{tiles, cols / (2 * kernels.PackGroup), kernels.PackRows}})
+		parts = append(parts, weights.TensorInfo{Name: GroupSuffix, Type: weights.I8, Shape: []int{tiles, stored / (2 * kernels.PackGroup), kernels.PackRows}})
+	}
+	if stored > cols {
+		parts = append(parts, weights.TensorInfo{Name: ColumnsSuffix, Type: weights.I32, Shape: []int{1}})
 	}
 	return parts
 }
@@ -106,7 +136,7 @@ func Parts(t quant.Type, rows, cols int) []weights.TensorInfo {
 // Tensors returns the tensors of the file that make the weight.
 func (w Weight) Tensors() []*weights.Tensor {
 	all := []*weights.Tensor{w.Tensor}
-	for _, t := range []*weights.Tensor{w.Scale, w.Group} {
+	for _, t := range []*weights.Tensor{w.Scale, w.Group, w.Columns} {
 		if t != nil {
 			all = append(all, t)
 		}
@@ -153,7 +183,10 @@ func (w Weight) Len() int {
 func (w Weight) Matrix() (*quant.Matrix, error) {
 	rows, cols := w.Dims()
 	var parts [3][]byte
-	for i, t := range w.Tensors() {
+	for i, t := range []*weights.Tensor{w.Tensor, w.Scale, w.Group} {
+		if t == nil {
+			continue
+		}
 		var err error
 		if parts[i], err = t.Data(); err != nil {
 			return nil, err
