@@ -1,25 +1,33 @@
 package avx
 
-// MulP4 multiplies a strip of P4 rows, whole row tiles, with a tile of t vectors, at
-// most four of them at a time.
+import "unsafe"
+
+// MulP4 multiplies a strip of P4 rows, whole row tiles, with a tile of t vectors: 1, 2, 3,
+// 4, 8 or 12.
 func MulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	blocks := (cols + 255) / 256
+	var (
+		blocks = (cols + 255) / 256
+		space  [8*12 + 7]int32
+		tmp    = &space[-(uintptr(unsafe.Pointer(&space))/4)%8] // at a multiple of 32 bytes
+	)
+	x, s, sx := &q[0], &scale[0], &sum[0]
 	for r := 0; r < rows; r += rowTile {
-		w, ws, wg := w[r*cols/2:], ws[2*r*blocks:], wg[r*cols/64:]
-		for v := 0; v < t; v += 4 {
-			y, x, s, sx := dst[v*stride+r:], &q[4*v], &scale[v], &sum[v]
-			switch t - v {
-			case 1:
-				mulP4x1AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, t)
-			case 2:
-				mulP4x2AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, t)
-			case 3:
-				mulP4x3AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, t)
-				mulP4x3AVX2(&y[8], 4*stride, &w[32], &ws[16], &wg[8], x, s, sx, cols, t)
-			default:
-				mulP4x4AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, t)
-				mulP4x4AVX2(&y[8], 4*stride, &w[32], &ws[16], &wg[8], x, s, sx, cols, t)
-			}
+		y, w, ws, wg := dst[r:], w[r*cols/2:], ws[2*r*blocks:], wg[r*cols/64:]
+		switch t {
+		case 1:
+			mulP4x1AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
+		case 2:
+			mulP4x2AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
+		case 3:
+			mulP4x3AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
+		case 4:
+			mulP4x4AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
+		case 8:
+			mulP4x8AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
+			mulP4x8AVX2(&y[8], 4*stride, &w[32], &ws[16], &wg[8], x, s, sx, cols, tmp)
+		case 12:
+			mulP4x12AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
+			mulP4x12AVX2(&y[8], 4*stride, &w[32], &ws[16], &wg[8], x, s, sx, cols, tmp)
 		}
 	}
 }

@@ -5,24 +5,28 @@ package avx
 // rowTile is the number of rows in a row tile.
 const rowTile = 16
 
-// MulP8 multiplies a strip of P8 rows, whole row tiles, with a tile of t vectors. More
-// than four of them are taken four at a time; the row tile is then in the nearest cache.
+// MulP8 multiplies a strip of P8 rows, whole row tiles, with a tile of t vectors: 1, 2, 3,
+// 4, 8 or 12.
 func MulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
 	blocks := (cols + 255) / 256
+	x, s := &q[0], &scale[0]
 	for r := 0; r < rows; r += rowTile {
-		w, ws := &w[r*cols], &ws[2*r*blocks]
-		for v := 0; v < t; v += 4 {
-			y, x, s := &dst[v*stride+r], &q[4*v], &scale[v]
-			switch t - v {
-			case 1:
-				mulP8x1AVX2(y, 4*stride, w, ws, x, s, cols, t)
-			case 2:
-				mulP8x2AVX2(y, 4*stride, w, ws, x, s, cols, t)
-			case 3:
-				mulP8x3AVX2(y, 4*stride, w, ws, x, s, cols, t)
-			default:
-				mulP8x4AVX2(y, 4*stride, w, ws, x, s, cols, t)
-			}
+		y, w, ws := dst[r:], w[r*cols:], ws[2*r*blocks:]
+		switch t {
+		case 1:
+			mulP8x1AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
+		case 2:
+			mulP8x2AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
+		case 3:
+			mulP8x3AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
+		case 4:
+			mulP8x4AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
+		case 8:
+			mulP8x8AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
+			mulP8x8AVX2(&y[8], 4*stride, &w[32], &ws[16], x, s, cols)
+		case 12:
+			mulP8x12AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
+			mulP8x12AVX2(&y[8], 4*stride, &w[32], &ws[16], x, s, cols)
 		}
 	}
 }

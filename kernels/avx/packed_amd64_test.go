@@ -108,6 +108,43 @@ func TestMulPacked(t *testing.T) {
 	})
 }
 
+// TestMulPackedBounds has every product of the same sign and as large as can be, for which
+// sums of words and dwords leave the least room.
+func TestMulPackedBounds(t *testing.T) {
+	eachTier(t, func(t *testing.T, wide bool) {
+		mul8, mul4 := MulP8, MulP4
+		if wide {
+			mul8, mul4 = MulP8VNNI, MulP4VNNI
+		}
+		for _, vectors := range tiles {
+			for _, sign := range []float32{1, -1} {
+				for _, weight := range []byte{0x80, 0x81, 0x7f, 0x00, 0xff} {
+					p := newPacked(t, rand.New(rand.NewPCG(1, 2)), 16, 512, vectors)
+					x := make([]float32, p.cols*vectors)
+					for i := range x {
+						x[i] = sign
+					}
+					portable.QuantizeTile(p.q, p.scale, p.sum, x, p.cols, vectors)
+					for i := range p.w8 {
+						p.w8[i] = weight
+					}
+					for i := range p.w4 {
+						p.w4[i] = weight
+					}
+					dst, want := make([]float32, vectors*p.rows), make([]float32, vectors*p.rows)
+					what := fmt.Sprintf("%#x by %g, %d vectors", weight, sign, vectors)
+					p.mul8(dst, p.rows, mul8)
+					p.mul8(want, p.rows, portable.MulP8)
+					equalBits(t, "MulP8 "+what, dst, want)
+					p.mul4(dst, p.rows, mul4)
+					p.mul4(want, p.rows, portable.MulP4)
+					equalBits(t, "MulP4 "+what, dst, want)
+				}
+			}
+		}
+	})
+}
+
 func equalBits(t *testing.T, what string, got, want []float32) {
 	t.Helper()
 	for i, v := range got {

@@ -42,16 +42,22 @@ func mulP8x12r1VNNI(dst *float32, stride int, w, ws *byte, q *int8, scale *float
 func mulP8x12r2VNNI(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
-func mulP8x1AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols, t int)
+func mulP8x1AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
 
 //go:noescape
-func mulP8x2AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols, t int)
+func mulP8x2AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
 
 //go:noescape
-func mulP8x3AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols, t int)
+func mulP8x3AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
 
 //go:noescape
-func mulP8x4AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols, t int)
+func mulP8x4AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
+
+//go:noescape
+func mulP8x8AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
+
+//go:noescape
+func mulP8x12AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
 
 //go:noescape
 func mulP4x1r1VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int)
@@ -84,13 +90,19 @@ func mulP4x8r1VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *fl
 func mulP4x12r1VNNI(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int)
 
 //go:noescape
-func mulP4x1AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols, t int)
+func mulP4x1AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
 
 //go:noescape
-func mulP4x2AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols, t int)
+func mulP4x2AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
 
 //go:noescape
-func mulP4x3AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols, t int)
+func mulP4x3AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
 
 //go:noescape
-func mulP4x4AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols, t int)
+func mulP4x4AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
+
+//go:noescape
+func mulP4x8AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
+
+//go:noescape
+func mulP4x12AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)

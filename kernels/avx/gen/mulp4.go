@@ -17,6 +17,13 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 DATA bias<>+0(SB)/4, $0x0000fff8
 GLOBL bias<>(SB), RODATA|NOPTR, $4
 
+// The same for each dword of a register.
+DATA minus8<>+0(SB)/8, $0x0000fff80000fff8
+DATA minus8<>+8(SB)/8, $0x0000fff80000fff8
+DATA minus8<>+16(SB)/8, $0x0000fff80000fff8
+DATA minus8<>+24(SB)/8, $0x0000fff80000fff8
+GLOBL minus8<>(SB), RODATA|NOPTR, $32
+
 // By how much the scales of the even and of the odd group are shifted.
 DATA shifts<>+0(SB)/8, $0
 DATA shifts<>+8(SB)/8, $0
@@ -32,12 +39,12 @@ GLOBL shifts<>(SB), RODATA|NOPTR, $32
 		s.p4VNNI(f, stubs)
 	}
 	f.text(`
-// AVX2. Pairs of products are at most 2*15*127, and the eight of a group's lane fit a
-// word. VPMADDWD by the group scale adds the two lanes of a row; 8*scale*Σx is taken
-// off after. Tiles of three and four vectors do eight rows: dst, w, ws and wg then begin
-// at either half of a row tile. t is that of the whole tile of activations.
+// AVX2. A group's two words of a row start at -8*Σx and 0. Pairs of products are at most
+// 2*15*127, eight of them ±30480: the second word fits, and so does the first when complete,
+// within ±32512. VPMADDWD by the group scale adds the two. From three vectors on the sums of
+// a block are in tmp, for which there are no registers.
 `)
-	for t := 1; t <= 4; t++ {
+	for _, t := range tilesAVX2 {
 		p4AVX2(f, stubs, t)
 	}
 }
@@ -142,34 +149,48 @@ func (s shape) p4VNNI(f, stubs *file) {
 	f.end()
 }
 
-// p4AVX2 writes a tile of t vectors and 16 rows, or 8 from three vectors on, for which
-// the registers do not suffice otherwise.
+// p4AVX2 writes a tile of t vectors and 16 rows in two halves, or, for eight vectors and
+// more, 8 rows: dst, w, ws and wg then begin at either half of a row tile. tmp has room for
+// the sums, aligned to 32 bytes.
 func p4AVX2(f, stubs *file, t int) {
-	const wg, end = "R13", "R14"
+	const wg, end, tmp = "R13", "R14", "DX"
 	f.begin(stubs, fmt.Sprintf("mulP4x%dAVX2", t), []argument{
 		{"dst", "*float32", rDst}, {"stride", "int", rStride}, {"w", "*byte", rW}, {"ws", "*byte", rWS}, {"wg", "*byte", wg},
-		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols}, {"t", "int", rQPitch},
+		{"q", "*int8", rQ}, {"scale", "*float32", rScale}, {"sum", "*int32", rSum}, {"cols", "int", rCols}, {"tmp", "*int32", tmp},
 	})
-	halves := 2
-	if t > 2 {
-		halves = 1
-	}
+	halves := halvesAVX2(t)
 	n := halves * t
 	words := func(h, v int) string { return reg("Y", h*t+v) }
-	total := func(h, v int) string { return reg("Y", n+h*t+v) }
-	lo := func(h int) string { return reg("Y", 8+h) }
-	hi := func(h int) string { return reg("Y", 10+h) }
-	const nibbles, x, p = "Y12", "Y13", "Y14"
-	f.op("SHLQ", "$2", rQPitch)
-	f.op("VPBROADCASTD", "nibbles<>(SB)", nibbles)
+	next := n
+	total := func(h, v int) string { return at(32*(h*t+v), tmp) }
+	if t <= 2 {
+		total = func(h, v int) string { return reg("Y", n+h*t+v) }
+		next += n
+	}
+	lo := func(h int) string { return reg("Y", next+h) }
+	hi := func(h int) string { return reg("Y", next+halves+h) }
+	p := reg("Y", next+2*halves)
+	nibbles := reg("Y", next+2*halves+1)
+	x := p // a broadcast that no other half uses
+	if halves == 2 {
+		x = reg("Y", next+2*halves+2)
+	}
 	f.op("LEAQ", "shifts<>+32(SB)", end)
 	f.clearHalves(t, halves)
 
 	f.label("block")
 	f.blockCols()
+	f.op("VPBROADCASTD", "nibbles<>(SB)", nibbles) // finishHalves needs the register
+	if t > 2 {
+		f.op("VPXOR", p, p, p)
+	}
 	for h := range halves {
 		for v := range t {
-			f.op("VPXOR", total(h, v), total(h, v), total(h, v))
+			if t > 2 {
+				f.op("VMOVDQU", p, total(h, v))
+			} else {
+				f.op("VPXOR", total(h, v), total(h, v), total(h, v))
+			}
 		}
 	}
 	f.op("SHRQ", "$6", rCount)
@@ -177,8 +198,15 @@ func p4AVX2(f, stubs *file, t int) {
 	f.label("pair")
 	f.op("LEAQ", "shifts<>(SB)", rTmp)
 	f.label("group")
+	for v := range t {
+		f.op("VPBROADCASTD", at(4*v, rSum), words(0, v))
+		f.op("VPMULLW", "minus8<>(SB)", words(0, v), words(0, v))
+		if halves == 2 {
+			f.op("VMOVDQA", words(0, v), words(1, v))
+		}
+	}
 	for i := range 4 {
-		f.op("PREFETCHT1", at(64*i+ahead, rW))
+		f.op("PREFETCHT0", at(64*i+aheadAVX2, rW))
 		for h := range halves {
 			f.op("VMOVDQU", at(64*i+32*h, rW), lo(h))
 			f.op("VPSRLW", "$4", lo(h), hi(h))
@@ -187,37 +215,34 @@ func p4AVX2(f, stubs *file, t int) {
 		}
 		for part, weights := range []func(int) string{lo, hi} {
 			for v := range t {
-				f.op("VPBROADCASTD", at(4*v, rQ, index(part, rQPitch)), x)
+				f.op("VPBROADCASTD", at(4*((2*i+part)*t+v), rQ), x)
 				for h := range halves {
-					if i == 0 && part == 0 {
-						f.op("VPMADDUBSW", x, weights(h), words(h, v))
-						continue
-					}
 					f.op("VPMADDUBSW", x, weights(h), p)
 					f.op("VPADDW", p, words(h, v), words(h, v))
 				}
 			}
 		}
-		f.op("LEAQ", at(0, rQ, rQPitch+"*2"), rQ)
 	}
 	for h := range halves {
-		const scale, both, eight = "Y15", "Y8", "Y9"
+		scale, both := lo(h), hi(h)
 		f.op("VPMOVZXBD", at(8*h, wg), scale)
 		f.op("VPSRLD", at(0, rTmp), scale, scale)
 		f.op("VPAND", nibbles, scale, scale)
 		f.op("VPSLLD", "$16", scale, both)
 		f.op("VPOR", scale, both, both)
-		f.op("VPSLLD", "$3", scale, eight)
 		for v := range t {
-			f.op("VPBROADCASTD", at(4*v, rSum), x)
 			f.op("VPMADDWD", both, words(h, v), p)
-			f.op("VPMADDWD", eight, x, x)
-			f.op("VPADDD", p, total(h, v), total(h, v))
-			f.op("VPSUBD", x, total(h, v), total(h, v))
+			if t > 2 {
+				f.op("VPADDD", total(h, v), p, p)
+				f.op("VMOVDQU", p, total(h, v))
+			} else {
+				f.op("VPADDD", p, total(h, v), total(h, v))
+			}
 		}
 	}
 	f.op("ADDQ", "$256", rW)
-	f.op("ADDQ", rQPitch, rSum)
+	f.op("ADDQ", fmt.Sprintf("$%d", 32*t), rQ)
+	f.op("ADDQ", fmt.Sprintf("$%d", 4*t), rSum)
 	f.op("ADDQ", "$16", rTmp)
 	f.op("CMPQ", rTmp, end)
 	f.op("JNE", "group")
@@ -225,6 +250,14 @@ func p4AVX2(f, stubs *file, t int) {
 	f.op("DECQ", rCount)
 	f.op("JNZ", "pair")
 
+	if t > 2 {
+		for h := range halves {
+			for v := range t {
+				f.op("VMOVDQU", total(h, v), words(h, v))
+			}
+		}
+		total = words
+	}
 	f.finishHalves(t, halves, total)
 	f.op("TESTQ", rCols, rCols)
 	f.op("JNZ", "block")
