@@ -190,6 +190,25 @@ func TestLowRank(t *testing.T) {
 	}
 }
 
+func TestLowRankF16(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for _, sh := range [][3]int{{1, 5, 8}, {4, 7, 16}, {5, 64, 160}, {9, 33, 40}, {12, 1, 24}} {
+		n, in, out := sh[0], sh[1], sh[2]
+		x, a := values(t, r, n*in, false), guard.Slice[byte](t, 2*in*out)
+		for i := range in * out {
+			binary.LittleEndian.PutUint16(a[2*i:], uint16(r.Uint32())&^0x4000) // finite, below 2
+		}
+		dst, want := guard.Slice[float32](t, n*out), make([]float32, n*out)
+		mid := r.IntN(out) &^ 7
+		LowRankF16(dst, x, a, n, in, out, mid, out)
+		if mid > 0 {
+			LowRankF16(dst, x, a, n, in, out, 0, mid)
+		}
+		portable.LowRankF16(want, x, a, n, in, out, 0, out)
+		same(t, "LowRankF16", dst, want)
+	}
+}
+
 // TestMulFloatStrips: a row has the same bits wherever its strip begins, and those of
 // half precision are those of the same weights in float32.
 func TestMulFloatStrips(t *testing.T) {

@@ -41,7 +41,19 @@ func LowRank(dst, x, a []float32, n, in, out, from, to int) {
 
 // LowRankF16 is LowRank for half-precision weights; to-from is a multiple of 8.
 func LowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
-	for i := range n {
+	i := 0
+	if mid := from + (to-from)&^15; mid > from {
+		for ; i+4 <= n; i += 4 {
+			sumHalfRows4(&dst[i*out+from], 4*out, &a[2*from], 2*out, &x[i*in], in, mid-from)
+			if mid == to {
+				continue
+			}
+			for j := i; j < i+4; j++ {
+				sumHalfRows(&dst[j*out+mid], &a[2*mid], 2*out, &x[j*in], in, to-mid)
+			}
+		}
+	}
+	for ; i < n; i++ {
 		sumHalfRows(&dst[i*out+from], &a[2*from], 2*out, &x[i*in], in, to-from)
 	}
 }
@@ -62,3 +74,10 @@ func sumRows(dst, rows *float32, stride int, x *float32, n, cols int)
 //
 //go:noescape
 func sumHalfRows(dst *float32, rows *byte, stride int, x *float32, n, cols int)
+
+// sumHalfRows4 is sumHalfRows for four vectors x, one after another, which share the
+// conversion of the rows. Their sums begin dstStride bytes apart; cols is a multiple of
+// 16, not 0.
+//
+//go:noescape
+func sumHalfRows4(dst *float32, dstStride int, rows *byte, stride int, x *float32, n, cols int)

@@ -282,3 +282,84 @@ eightRow:
 
 done:
 	RET
+
+// SUMS adds the weights V16-V19, times x, to four sums. V20-V23 are scratch.
+#define SUMS(x, y0, y1, y2, y3) \
+	FMUL_4S(x, 16, 20);  \
+	FMUL_4S(x, 17, 21);  \
+	FMUL_4S(x, 18, 22);  \
+	FMUL_4S(x, 19, 23);  \
+	FADD_4S(20, y0, y0); \
+	FADD_4S(21, y1, y1); \
+	FADD_4S(22, y2, y2); \
+	FADD_4S(23, y3, y3)
+
+// func sumHalfRows4(dst *float32, dstStride int, rows *byte, stride int, x *float32, n, cols int)
+//
+//	R0 dst  R1 bytes between sums  R2 rows  R3 stride  R4 x  R5 n  R6 columns left
+//	R7 row  R8 dst, running  R9-R12 x, running  R13 rows left  R14 bytes of an x
+//	V0-V15 sums  V16-V19 weights  V24, V25 halves  V28-V31 x
+TEXT ·sumHalfRows4(SB), NOSPLIT, $0-56
+	MOVD dst+0(FP), R0
+	MOVD dstStride+8(FP), R1
+	MOVD rows+16(FP), R2
+	MOVD stride+24(FP), R3
+	MOVD x+32(FP), R4
+	MOVD n+40(FP), R5
+	MOVD cols+48(FP), R6
+	LSL  $2, R5, R14
+
+columns:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	MOVD R2, R7
+	MOVD R4, R9
+	ADD  R14, R9, R10
+	ADD  R14, R10, R11
+	ADD  R14, R11, R12
+	MOVD R5, R13
+
+row:
+	FLDPQ   (R7), (F24, F25)
+	VLD1R.P 4(R9), [V28.S4]
+	VLD1R.P 4(R10), [V29.S4]
+	VLD1R.P 4(R11), [V30.S4]
+	VLD1R.P 4(R12), [V31.S4]
+	FCVTL_4S(24, 16)
+	FCVTL2_4S(24, 17)
+	FCVTL_4S(25, 18)
+	FCVTL2_4S(25, 19)
+	SUMS(28, 0, 1, 2, 3)
+	SUMS(29, 4, 5, 6, 7)
+	SUMS(30, 8, 9, 10, 11)
+	SUMS(31, 12, 13, 14, 15)
+	ADD     R3, R7
+	SUBS    $1, R13
+	BNE     row
+	MOVD    R0, R8
+	VST1    [V0.B16, V1.B16, V2.B16, V3.B16], (R8)
+	ADD     R1, R8
+	VST1    [V4.B16, V5.B16, V6.B16, V7.B16], (R8)
+	ADD     R1, R8
+	VST1    [V8.B16, V9.B16, V10.B16, V11.B16], (R8)
+	ADD     R1, R8
+	VST1    [V12.B16, V13.B16, V14.B16, V15.B16], (R8)
+	ADD     $64, R0
+	ADD     $32, R2
+	SUBS    $16, R6
+	BNE     columns
+	RET

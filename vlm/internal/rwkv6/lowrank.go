@@ -55,41 +55,51 @@ func (b *binder) lowRanks(name string, n, in, out int) []lowRank {
 	return ms
 }
 
-// lowRankJob is one product with a lowRank, in strips of some columns of one row.
+// lowRankJob is one product with a lowRank, in strips of some columns of one row, or all
+// columns of a few.
 type lowRankJob struct {
-	m      lowRank
-	dst, x []float32
-	parts  int // strips of a row
-	run    func(strip int)
+	m       lowRank
+	dst, x  []float32
+	n, rows int // in all, and in a strip
+	parts   int // strips of a row
+	run     func(strip int)
 }
+
+// stripRows is how many rows a strip has where there are enough for all workers: kernels
+// convert weights once for that many.
+const stripRows = 4
 
 // partColumns is the least number of columns in a strip: shorter pieces of rows would
 // leave the machine's prefetching behind.
 const partColumns = 64
 
 func (j *lowRankJob) strip(i int) {
-	m, t, part := &j.m, i/j.parts, i%j.parts
-	dst, x := j.dst[t*m.out:][:m.out], j.x[t*m.in:][:m.in]
+	m, t, part := &j.m, i/j.parts*j.rows, i%j.parts
+	rows := min(j.rows, j.n-t)
+	dst, x := j.dst[t*m.out:][:rows*m.out], j.x[t*m.in:][:rows*m.in]
 	width := (m.out/j.parts + 7) &^ 7
 	from, to := min(part*width, m.out), min((part+1)*width, m.out)
 	if part == j.parts-1 {
 		to = m.out
 	}
 	if m.half != nil {
-		kernels.LowRankF16(dst, x, m.half, 1, m.in, m.out, from, to)
+		kernels.LowRankF16(dst, x, m.half, rows, m.in, m.out, from, to)
 		return
 	}
-	kernels.LowRank(dst, x, m.w, 1, m.in, m.out, from, to)
+	kernels.LowRank(dst, x, m.w, rows, m.in, m.out, from, to)
 }
 
 // mul sets dst [n, out] = x [n, in] W.
 func (m lowRank) mul(w *Work, dst, x []float32, n int) {
 	j := &w.low
-	j.m, j.dst, j.x, j.parts = m, dst, x, 1
-	if workers := w.scratch.Pool().Workers(); n < workers {
+	j.m, j.dst, j.x, j.n, j.rows, j.parts = m, dst, x, n, 1, 1
+	switch workers := w.scratch.Pool().Workers(); {
+	case n < workers:
 		j.parts = max(min(2*workers, m.out/partColumns), 1)
+	case n >= stripRows*workers:
+		j.rows = stripRows
 	}
-	w.strips(n*j.parts, n*m.in*m.out, j.run)
+	w.strips((n+j.rows-1)/j.rows*j.parts, n*m.in*m.out, j.run)
 }
 
 // lerp is the data-dependent interpolation between a token x and the one
