@@ -62,3 +62,12 @@ func transpose(dst []uint8, dstStride int, src []uint8, srcStride, rows, cols in
 		portable.Transpose(dst, dstStride, src, srcStride, rows, cols)
 	}
 }
+
+// normalize returns how many pixels it did, the first ones.
+func normalize(r, g, b []float32, rgb []uint8, n *Norm) int {
+	done := whole(len(r))
+	if done > 0 {
+		avx.Normalize(r[:done], g, b, rgb, &n.Factors)
+	}
+	return done
+}

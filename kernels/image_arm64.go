@@ -62,3 +62,13 @@ func transpose(dst []uint8, dstStride int, src []uint8, srcStride, rows, cols in
 		portable.Transpose(dst, dstStride, src, srcStride, rows, cols)
 	}
 }
+
+// normalize returns how many pixels it did, the first ones.
+func normalize(r, g, b []float32, rgb []uint8, n *Norm) int {
+	if level == portableLevel || len(r) < 8 || !n.Tame {
+		return 0
+	}
+	done := len(r) &^ 7
+	neon.Normalize(r[:done], g, b, rgb, &n.Factors)
+	return done
+}

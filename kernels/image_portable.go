@@ -31,3 +31,5 @@ func resample(dst, src []uint8, stride, n int, w []int16) {
 func transpose(dst []uint8, dstStride int, src []uint8, srcStride, rows, cols int) {
 	portable.Transpose(dst, dstStride, src, srcStride, rows, cols)
 }
+
+func normalize(r, g, b []float32, rgb []uint8, n *Norm) int { return 0 }

@@ -153,6 +153,12 @@ func imageChecks(rng *rand.Rand) []check {
 	bytes("GreyToRGB", 3*n, func(dst []uint8) { greyToRGB(dst, src[:n]) })
 	bytes("Resample", n, func(dst []uint8) { resample(dst, src, n, 5, w) })
 	bytes("Transpose", 16*n, func(dst []uint8) { transpose(dst, 16, src, n, 16, n) })
+	norm := NewNorm([3]float32{.485, .456, .406}, [3]float32{.229, .224, .225})
+	all = append(all, check{"Normalize", func() []float32 {
+		dst := make([]float32, 3*40)
+		Normalize(dst[:40], dst[40:80], dst[80:], src[:3*40], norm)
+		return dst
+	}})
 	return all
 }
 

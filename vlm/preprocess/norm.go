@@ -1,6 +1,10 @@
 package preprocess
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/kernels"
+)
 
 // Mean and standard deviation per channel (R, G, B), in units of full scale,
 // of the towers this project knows: spec section 7.
@@ -10,23 +14,17 @@ var (
 )
 
 // Norm maps 8-bit samples to (v/255 - mean)/std, in float32 as torchvision
-// computes it: a table of 256 values per channel. It is safe for concurrent use.
-type Norm struct {
-	table [3][256]float32
-}
+// computes it. It is safe for concurrent use.
+type Norm struct{ n *kernels.Norm }
 
 // NewNorm fails where std is not positive or a value is not finite.
 func NewNorm(mean, std [3]float32) (*Norm, error) {
-	n := new(Norm)
 	for c := range 3 {
 		if m, s := mean[c], std[c]; !(s > 0) || m-m != 0 || s-s != 0 {
 			return nil, fmt.Errorf("normalisation of channel %d: mean %g, std %g", c, m, s)
 		}
-		for v := range 256 {
-			n.table[c][v] = (float32(v)/255 - mean[c]) / std[c]
-		}
 	}
-	return n, nil
+	return &Norm{kernels.NewNorm(mean, std)}, nil
 }
 
 // Planar writes packed RGB to dst in planes: dst[c*pixels+i], 3*pixels values.
@@ -36,9 +34,9 @@ func (n *Norm) Planar(dst []float32, rgb []uint8) {
 		panic(fmt.Sprintf("preprocess: %d values for %d samples", len(dst), len(rgb)))
 	}
 	px := len(rgb) / 3
-	r, g, b := dst[:px], dst[px:][:px], dst[2*px:][:px]
-	for i := range r {
-		s := (*[3]uint8)(rgb[3*i:])
-		r[i], g[i], b[i] = n.table[0][s[0]], n.table[1][s[1]], n.table[2][s[2]]
+	r, g, b := dst[:px], dst[px:][:px], dst[2*px:]
+	for i := 0; i < px; i += callWork / 4 {
+		j := min(i+callWork/4, px)
+		kernels.Normalize(r[i:j], g[i:j], b[i:j], rgb[3*i:3*j], n.n)
 	}
 }

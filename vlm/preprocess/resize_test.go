@@ -188,3 +188,18 @@ func BenchmarkRGB(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkPlanar(b *testing.B) {
+	n, err := NewNorm(ImageNetMean, ImageNetStd)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rgb, dst := make([]uint8, 3*448*448), make([]float32, 3*448*448)
+	for i := range rgb {
+		rgb[i] = uint8(i * 7)
+	}
+	b.SetBytes(int64(len(rgb)))
+	for b.Loop() {
+		n.Planar(dst, rgb)
+	}
+}
