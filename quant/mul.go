@@ -82,7 +82,7 @@ func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
 	*p = product{} // keep nothing of the caller's alive
 }
 
-// split chooses the strips: about four per worker, within the bounds, four rows and
+// split chooses the strips: about four per worker, within the bounds, eight rows and
 // twelve vectors or multiples, which divides into the tiles of every kernel.
 func (p *product) split(workers int) {
 	cols := int64(max(p.m.cols, 1))
@@ -92,7 +92,7 @@ func (p *product) split(workers int) {
 	if p.n > 12 {
 		p.vectors = max(dots/16/12*12, 12)
 	}
-	p.rows = max(dots/p.vectors&^3, 4)
+	p.rows = max(dots/p.vectors&^7, 8)
 	p.across = (p.m.rows + p.rows - 1) / p.rows
 }
 

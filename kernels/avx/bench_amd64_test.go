@@ -142,10 +142,10 @@ func BenchmarkMulRows(b *testing.B) {
 	for i := range wq {
 		wq[i] = byte(r.Uint32()) &^ 0x44
 	}
-	x, dst := randoms(b, r, 4*cols), make([]float32, 4*rows)
-	q, scale, sum := make([]int8, 4*cols), make([]float32, 4*cols/32), make([]int32, 4*cols/32)
+	x, dst := randoms(b, r, 12*cols), make([]float32, 12*rows)
+	q, scale, sum := make([]int8, 12*cols), make([]float32, 12*cols/32), make([]int32, 12*cols/32)
 	portable.QuantizeActs(q, scale, sum, x)
-	for _, n := range []int{1, 4} {
+	for _, n := range []int{1, 4, 12} {
 		macs := float64(rows * cols * n)
 		for _, f := range []struct {
 			name            string

@@ -21,7 +21,7 @@ func TestMulBlocks(t *testing.T) {
 		bytes    int
 	}{{"MulQ8", MulQ8, portable.MulQ8, q8Bytes}, {"MulQ4", MulQ4, portable.MulQ4, q4Bytes}} {
 		for range 40 {
-			rows, blocks, n := 8*(1+r.IntN(3)), 1+r.IntN(20), 1+r.IntN(4)
+			rows, blocks, n := 8*(1+r.IntN(3)), 1+r.IntN(3*span), 1+r.IntN(9)
 			cols, stride := 32*blocks, rows+r.IntN(3)
 			w, x := guard.Slice[byte](t, rows*blocks*m.bytes), make([]float32, n*cols)
 			for i := range w {

@@ -177,6 +177,20 @@ func mulQ8(dst *float32, w *byte, q *int8, scale *float32, sum *int32, rowBytes,
 //go:noescape
 func mulQ4(dst *float32, w *byte, q *int8, scale *float32, sum *int32, rowBytes, blocks int)
 
+// unpackQ8 prepares blocks of eight rows that begin rowBytes apart.
+//
+//go:noescape
+func unpackQ8(dst *blocks8, w *byte, rowBytes, blocks int)
+
+//go:noescape
+func unpackQ4(dst *blocks8, w *byte, rowBytes, blocks int)
+
+// mulBlocks4 adds the products of prepared blocks with four vectors to dst; they begin cols
+// values apart in q, stride bytes apart in dst.
+//
+//go:noescape
+func mulBlocks4(dst *float32, stride int, w *blocks8, q *int8, scale *float32, cols, blocks int)
+
 // mulF32, mulF16 and mulBF16 multiply four rows with one vector; cols is a positive
 // multiple of 16.
 //
