@@ -65,7 +65,7 @@ func transpose(dst []uint8, dstStride int, src []uint8, srcStride, rows, cols in
 
 // normalize returns how many pixels it did, the first ones.
 func normalize(r, g, b []float32, rgb []uint8, n *Norm) int {
-	if level == portableLevel || len(r) < 8 || !n.Tame {
+	if level == portableLevel || len(r) < 8 || !n.Products {
 		return 0
 	}
 	done := len(r) &^ 7

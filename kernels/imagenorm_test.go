@@ -70,6 +70,27 @@ func TestNormalize(t *testing.T) {
 	})
 }
 
+// TestNormProducts: the towers' normalisations take the quick way, what could go wrong on
+// it does not.
+func TestNormProducts(t *testing.T) {
+	half := [3]float32{.5, .5, .5}
+	for _, c := range []struct {
+		mean, std [3]float32
+		want      bool
+	}{
+		{half, half, true},
+		{[3]float32{.485, .456, .406}, [3]float32{.229, .224, .225}, true},
+		{half, [3]float32{.5, 0x1p-21, .5}, false},
+		{[3]float32{.5, .5, 0x1p21}, half, false},
+		{half, [3]float32{.5, float32(math.NaN()), .5}, false},
+		{[3]float32{0, float32(math.Inf(1)), 0}, half, false},
+	} {
+		if got := NewNorm(c.mean, c.std).Products; got != c.want {
+			t.Errorf("mean %v, std %v: %v", c.mean, c.std, got)
+		}
+	}
+}
+
 func FuzzNormalize(f *testing.F) {
 	f.Add(float32(.485), float32(.229), uint8(3))
 	f.Add(float32(-7e-5), float32(1-0x1p-24), uint8(0))

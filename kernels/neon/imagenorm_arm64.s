@@ -6,10 +6,8 @@
 	VLD4R.P 16(R4), [MEAN.S4, STD.S4, HIGH.S4, LOW.S4]
 
 // PLANE does a channel of eight pixels, bytes in the register IN. Quotients are products
-// with the divisor's reciprocal in two parts, the sum rounded once: that is v/255 for all
-// 256 values, and never more than the next number beside t/std. One step by the
-// remainder, which is exact, makes that the nearest (Markstein 1990).
-#define PLANE(IN, STD, HIGH, TO, MEAN, LOW) \
+// with the divisor's reciprocal in two parts, the sum rounded once.
+#define PLANE(IN, HIGH, TO, MEAN, LOW) \
 	VUXTL IN.B8, V3.H8;            \
 	VUXTL2 V3.H8, V4.S4;           \
 	VUXTL V3.H4, V3.S4;            \
@@ -23,10 +21,6 @@
 	FSUB_4S(MEAN, 6, 6);              \
 	FMUL_4S(LOW, 5, 3);              \
 	FMUL_4S(LOW, 6, 4);              \
-	VFMLA HIGH.S4, V5.S4, V3.S4;   \
-	VFMLA HIGH.S4, V6.S4, V4.S4;   \
-	VFMLS STD.S4, V3.S4, V5.S4;    \
-	VFMLS STD.S4, V4.S4, V6.S4;    \
 	VFMLA HIGH.S4, V5.S4, V3.S4;   \
 	VFMLA HIGH.S4, V6.S4, V4.S4;   \
 	FSTPQ.P (F3, F4), 32(TO)
@@ -52,9 +46,9 @@ TEXT ·normalize(SB), NOSPLIT, $0-48
 
 pixels:
 	VLD3.P 24(R3), [V0.B8, V1.B8, V2.B8]
-	PLANE(V0, V17, V18, R0, 16, 19)
-	PLANE(V1, V21, V22, R1, 20, 23)
-	PLANE(V2, V25, V26, R2, 24, 27)
+	PLANE(V0, V18, R0, 16, 19)
+	PLANE(V1, V22, R1, 20, 23)
+	PLANE(V2, V26, R2, 24, 27)
 	SUBS $8, R5
 	BNE pixels
 	RET
