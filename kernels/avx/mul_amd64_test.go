@@ -52,7 +52,7 @@ func TestMulFloatRows(t *testing.T) {
 		t.Skip("this CPU lacks AVX2")
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	const cols, n = 80, 2
+	const cols, n = 80, 5
 	for rows := 1; rows < 10; rows++ {
 		w32, w16, wb := guard.Slice[byte](t, 4*rows*cols), guard.Slice[byte](t, 2*rows*cols), guard.Slice[byte](t, 2*rows*cols)
 		for i := range rows * cols {
@@ -69,10 +69,11 @@ func TestMulFloatRows(t *testing.T) {
 		MulBF16(brain, rows, wb, x, rows, cols, n)
 		equalBits(t, "MulF16", half, dst)
 		equalBits(t, "MulBF16", brain, dst)
-		for row := range rows {
+		for i := range dst {
+			v, row := i/rows, i%rows
 			var alone [1]float32
-			MulF32(alone[:], 1, w32[4*row*cols:][:4*cols], x[:cols], 1, cols, 1)
-			equalBits(t, "row alone", alone[:], dst[row:row+1])
+			MulF32(alone[:], 1, w32[4*row*cols:][:4*cols], x[v*cols:][:cols], 1, cols, 1)
+			equalBits(t, "row and vector alone", alone[:], dst[i:i+1])
 		}
 	}
 }

@@ -4,53 +4,82 @@ package avx
 // sixteen lanes, the same for every row and vector whatever is around them. cols is a
 // positive multiple of 16.
 func MulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	for r := 0; r < rows; {
-		at, m := fourRows(r, rows)
-		for i := range n {
-			if m == 4 {
-				mulF32(&dst[i*stride+at], &w[4*at*cols], &x[i*cols], 4*cols, cols)
-				continue
-			}
-			var y [4]float32
-			mulF32(&y[0], &w[4*at*cols], &x[i*cols], 0, cols)
-			dst[i*stride+at] = y[0]
-		}
-		r = at + m
-	}
+	mulFloat(dst, stride, w, x, rows, cols, n, single)
 }
 
 // MulF16 is MulF32 for half-precision weights, with the same bits as for the same weights
 // in float32.
 func MulF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	for r := 0; r < rows; {
-		at, m := fourRows(r, rows)
-		for i := range n {
-			if m == 4 {
-				mulF16(&dst[i*stride+at], &w[2*at*cols], &x[i*cols], 2*cols, cols)
-				continue
-			}
-			var y [4]float32
-			mulF16(&y[0], &w[2*at*cols], &x[i*cols], 0, cols)
-			dst[i*stride+at] = y[0]
-		}
-		r = at + m
-	}
+	mulFloat(dst, stride, w, x, rows, cols, n, half)
 }
 
 // MulBF16 is MulF32 for bfloat16 weights.
 func MulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	for r := 0; r < rows; {
-		at, m := fourRows(r, rows)
-		for i := range n {
-			if m == 4 {
-				mulBF16(&dst[i*stride+at], &w[2*at*cols], &x[i*cols], 2*cols, cols)
-				continue
-			}
-			var y [4]float32
-			mulBF16(&y[0], &w[2*at*cols], &x[i*cols], 0, cols)
-			dst[i*stride+at] = y[0]
+	mulFloat(dst, stride, w, x, rows, cols, n, brain)
+}
+
+// precision is a format of weights. A function value would let its arguments escape.
+type precision int
+
+const (
+	single precision = iota
+	half
+	brain
+)
+
+// mulFloat multiplies tiles of two rows and three vectors, whose values stay in the nearest
+// cache while the rows pass by, and four rows with one vector where no tile is left.
+func mulFloat(dst []float32, stride int, w []byte, x []float32, rows, cols, n int, p precision) {
+	rowBytes := 2 * cols
+	if p == single {
+		rowBytes = 4 * cols
+	}
+	tiles, pairs := n/3*3, rows&^1
+	for i := 0; i < tiles; i += 3 {
+		for r := 0; r < pairs; r += 2 {
+			p.two(&dst[i*stride+r], 4*stride, &w[r*rowBytes], &x[i*cols], rowBytes, cols)
 		}
-		r = at + m
+	}
+	for i := range n {
+		r := 0
+		if i < tiles {
+			r = pairs
+		}
+		for r < rows {
+			at, m := fourRows(r, rows)
+			if m == 4 {
+				p.four(&dst[i*stride+at], &w[at*rowBytes], &x[i*cols], rowBytes, cols)
+			} else {
+				var y [4]float32
+				p.four(&y[0], &w[at*rowBytes], &x[i*cols], 0, cols)
+				dst[i*stride+at] = y[0]
+			}
+			r = at + m
+		}
+	}
+}
+
+// four multiplies four rows that begin rowBytes apart with one vector.
+func (p precision) four(dst *float32, w *byte, x *float32, rowBytes, cols int) {
+	switch p {
+	case single:
+		mulF32(dst, w, x, rowBytes, cols)
+	case half:
+		mulF16(dst, w, x, rowBytes, cols)
+	case brain:
+		mulBF16(dst, w, x, rowBytes, cols)
+	}
+}
+
+// two multiplies two rows with three vectors.
+func (p precision) two(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int) {
+	switch p {
+	case single:
+		mulF32x3(dst, stride, w, x, rowBytes, cols)
+	case half:
+		mulF16x3(dst, stride, w, x, rowBytes, cols)
+	case brain:
+		mulBF16x3(dst, stride, w, x, rowBytes, cols)
 	}
 }
 

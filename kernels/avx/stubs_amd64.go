@@ -202,3 +202,15 @@ func mulF16(dst *float32, w *byte, x *float32, rowBytes, cols int)
 
 //go:noescape
 func mulBF16(dst *float32, w *byte, x *float32, rowBytes, cols int)
+
+// mulF32x3, mulF16x3 and mulBF16x3 multiply two rows with three vectors. Vectors begin
+// stride bytes apart in dst.
+//
+//go:noescape
+func mulF32x3(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
+
+//go:noescape
+func mulF16x3(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
+
+//go:noescape
+func mulBF16x3(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
