@@ -10,7 +10,7 @@ import (
 type Clip struct {
 	Config Config
 	Frames int
-	Hidden int // of a HiddenClip: the object of the last frame set that view 0 never saw
+	Hidden []int // of a HiddenClip: the objects of the last frame set that view 0 never saw
 }
 
 // maxTries bounds every search for a clip. A search that fails would mean that
@@ -35,8 +35,8 @@ func BalancedClip(seed uint64, i, views int) Clip {
 	return c
 }
 
-// HiddenClip returns clip i in which view 0 never sees one object that view 1
-// always sees.
+// HiddenClip returns clip i in which view 0 never sees an object, or several, that
+// view 1 always sees.
 func HiddenClip(seed uint64, i int) Clip {
 	frames := 1 + i%3
 	var c Clip
@@ -60,9 +60,29 @@ func HiddenClip(seed uint64, i int) Clip {
 		}
 		for j := range w.objs {
 			if hidden[w.objs[j].ID] {
-				c.Hidden = j
-				return c
+				c.Hidden = append(c.Hidden, j)
 			}
+		}
+		if c.Hidden != nil {
+			break
+		}
+	}
+	return c
+}
+
+// MovingClip returns clip i in which something moves in the last frame set, two to
+// four frame sets long.
+func MovingClip(seed uint64, i, views int) Clip {
+	frames := 2 + i%3
+	var c Clip
+	for try := range maxTries {
+		c = Clip{Config: Config{Seed: clipSeed("moving", seed, i, try), Views: views}, Frames: frames}
+		w := NewWorld(c.Config)
+		for range frames - 1 {
+			w.Step()
+		}
+		if w.movers() != "nothing" {
+			break
 		}
 	}
 	return c

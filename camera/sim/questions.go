@@ -124,6 +124,31 @@ func (w *World) ask(rng *rand.Rand, kind string) (question, answer string, ok bo
 	return "", "", false
 }
 
+// Moving returns the questions that ask how a moving object moves: each wording of
+// "motion" about each object that moves, but not about one that is entering.
+func (w *World) Moving() []QA {
+	var all []QA
+	for i := range w.objs {
+		if m := w.objs[i].motion; m != Still && m != Entering {
+			all = append(all, w.everyWording("motion", i, motionWords[m])...)
+		}
+	}
+	return all
+}
+
+// Colours returns the questions for the colour of object i, as Objects counts, in
+// each wording.
+func (w *World) Colours(i int) []QA { return w.everyWording("colour", i, w.objs[i].Color.String()) }
+
+// everyWording asks about object i in each wording of the kind.
+func (w *World) everyWording(kind string, i int, answer string) []QA {
+	var all []QA
+	for _, q := range wordings[kind] {
+		all = append(all, QA{kind, strings.ReplaceAll(q, "%s", w.objs[i].Shape.String()), answer})
+	}
+	return all
+}
+
 // pick draws the object to ask about: the rarer answers first.
 func (w *World) pick(rng *rand.Rand, kind string) int {
 	i := rng.IntN(len(w.objs))

@@ -198,8 +198,37 @@ func TestClips(t *testing.T) {
 		for range c.Frames - 1 {
 			w.Step()
 		}
-		if w.seenBy(c.Hidden) != 2 {
-			t.Errorf("hidden clip %d: object %d seen by %d", i, c.Hidden, w.seenBy(c.Hidden))
+		if len(c.Hidden) == 0 {
+			t.Errorf("hidden clip %d hides nothing", i)
+		}
+		for _, j := range c.Hidden {
+			if w.seenBy(j) != 2 {
+				t.Errorf("hidden clip %d: object %d seen by %d", i, j, w.seenBy(j))
+			}
+			for _, q := range w.Colours(j) {
+				if q.Answer != w.objs[j].Color.String() || !strings.Contains(q.Question, w.objs[j].Shape.String()) {
+					t.Errorf("hidden clip %d: %q about object %d", i, q, j)
+				}
+			}
+		}
+		c = MovingClip(1, i, 2)
+		w = NewWorld(c.Config)
+		for range c.Frames - 1 {
+			w.Step()
+		}
+		moving := 0
+		for _, o := range w.objs {
+			if strings.HasPrefix(motionWords[o.motion], "moving ") {
+				moving++
+			}
+		}
+		if got := w.Moving(); moving == 0 || len(got) != moving*len(wordings["motion"]) {
+			t.Errorf("moving clip %d: %d objects move, %q", i, moving, got)
+		}
+		for _, q := range w.Moving() {
+			if !strings.HasPrefix(q.Answer, "moving ") || strings.Contains(q.Question, "%") {
+				t.Errorf("moving clip %d: %q", i, q)
+			}
 		}
 		c = EventClip(1, i, 2)
 		w = NewWorld(c.Config)

@@ -43,8 +43,9 @@ func (v *viewer) see(ctx context.Context, w *sim.World, r *sim.Renderer, views i
 }
 
 // watch shows a clip from its frame set number first on, to an empty stream, and
-// returns the world at its end.
-func (v *viewer) watch(ctx context.Context, c sim.Clip, first, views int) (*sim.World, error) {
+// returns the world at its end. It calls seen, unless that is nil, after each
+// frame set.
+func (v *viewer) watch(ctx context.Context, c sim.Clip, first, views int, seen func(*sim.World) error) (*sim.World, error) {
 	v.stream.Reset()
 	w := sim.NewWorld(c.Config)
 	r := sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight)
@@ -58,6 +59,12 @@ func (v *viewer) watch(ctx context.Context, c sim.Clip, first, views int) (*sim.
 		if err := v.see(ctx, w, r, views); err != nil {
 			return nil, err
 		}
+		if seen == nil {
+			continue
+		}
+		if err := seen(w); err != nil {
+			return nil, err
+		}
 	}
 	return w, nil
 }
@@ -67,7 +74,8 @@ type simReport struct {
 	Model    string             `json:"model"`
 	Clips    int                `json:"clips"`
 	Caption  captionReport      `json:"caption"`
-	Question map[string]float64 `json:"question"` // all, the kinds, and motion_moving: motion of what moves
+	Question map[string]float64 `json:"question"` // all, the kinds, and motion_moving
+	Asked    map[string]int     `json:"asked"`    // how many questions that were
 	Occluded occludedReport     `json:"occluded"`
 	Memory   memoryReport       `json:"memory"`
 }
@@ -78,10 +86,12 @@ type captionReport struct {
 	Objects map[string]float64 `json:"exact_by_objects"`
 }
 
-// occludedReport: the colour of an object that the first camera cannot see.
+// occludedReport: the colour of objects that the first camera never saw, each asked
+// for in every wording.
 type occludedReport struct {
 	AllViews float64 `json:"all_views"`
 	OneView  float64 `json:"one_view"`
+	Asked    int     `json:"asked"`
 }
 
 // memoryReport: what left and what entered, when something did.
@@ -99,6 +109,9 @@ func (e *evaluation) short(ctx context.Context) (*simReport, error) {
 	}
 	r := &simReport{Model: e.model.Info().Name, Clips: n}
 	if err := e.captions(ctx, n, r); err != nil {
+		return nil, err
+	}
+	if err := e.moving(ctx, n, r); err != nil {
 		return nil, err
 	}
 	if err := e.hidden(ctx, n, r); err != nil {
@@ -119,7 +132,7 @@ type clipResult struct {
 func (e *evaluation) captions(ctx context.Context, n int, r *simReport) error {
 	results := make([]clipResult, n)
 	err := e.each(ctx, "clip", n, func(ctx context.Context, v *viewer, i int) error {
-		w, err := v.watch(ctx, sim.BalancedClip(e.seed, i, e.views), 0, e.views)
+		w, err := v.watch(ctx, sim.BalancedClip(e.seed, i, e.views), 0, e.views, nil)
 		if err != nil {
 			return err
 		}
@@ -139,22 +152,20 @@ func (e *evaluation) captions(ctx context.Context, n int, r *simReport) error {
 			k := kinds[kind]
 			k.plus(s)
 			kinds[kind] = k
-			if kind != motionMoving {
-				all.plus(s)
-			}
+			all.plus(s)
 		}
 	}
 	kinds["all"] = all
 	r.Caption = captionReport{exact.fraction(), slots.fraction(), fractions(objects)}
-	r.Question = fractions(kinds)
+	r.Question, r.Asked = fractions(kinds), map[string]int{}
+	for kind, s := range kinds {
+		r.Asked[kind] = s.total
+	}
 	return nil
 }
 
-// motionMoving is the part of the kind "motion" in which the object moves.
-const motionMoving = "motion_moving"
-
-// examine compares the caption and the answers to questions of the kinds with
-// the truth.
+// examine compares the caption and the answers to one question of each of the
+// kinds with the truth.
 func (v *viewer) examine(ctx context.Context, w *sim.World, rng *rand.Rand, kinds []string) (clipResult, error) {
 	c := clipResult{objects: len(w.Objects(nil)), questions: map[string]share{}}
 	text, err := v.stream.Caption(ctx)
@@ -162,46 +173,79 @@ func (v *viewer) examine(ctx context.Context, w *sim.World, rng *rand.Rand, kind
 		return c, err
 	}
 	c.slots.right, c.slots.total, c.exact = sim.Score(text, w.Caption())
-	var asked []sim.QA
-	var questions []string
+	var questions []sim.QA
 	for _, kind := range kinds {
 		if q, ok := w.Ask(rng, kind); ok {
-			asked, questions = append(asked, q), append(questions, q.Question)
+			questions = append(questions, q)
 		}
 	}
-	answers, err := v.stream.Answers(ctx, questions, nil)
-	if err != nil {
-		return c, err
+	right, err := v.ask(ctx, questions)
+	for i, q := range questions[:len(right)] {
+		count(c.questions, q.Kind, right[i])
 	}
-	for i, q := range asked {
-		count(c.questions, q.Kind, answers[i] == q.Answer)
-		if q.Kind == "motion" && strings.HasPrefix(q.Answer, "moving ") {
-			count(c.questions, motionMoving, answers[i] == q.Answer)
-		}
-	}
-	return c, nil
+	return c, err
 }
 
-// hidden asks for the colour of an object that the first camera never saw.
+// ask puts questions and says which answers are right.
+func (v *viewer) ask(ctx context.Context, questions []sim.QA) (right []bool, err error) {
+	text := make([]string, len(questions))
+	for i, q := range questions {
+		text[i] = q.Question
+	}
+	answers, err := v.stream.Answers(ctx, text, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i, q := range questions {
+		right = append(right, answers[i] == q.Answer)
+	}
+	return right, nil
+}
+
+// motionMoving is a kind of its own, which does not count in all. The kind "motion"
+// asks about one object of a clip, which seldom moves.
+const motionMoving = "motion_moving"
+
+// moving asks how each moving object moves, in every wording, after each frame set.
+func (e *evaluation) moving(ctx context.Context, n int, r *simReport) error {
+	results := make([]share, n)
+	err := e.each(ctx, "moving object", n, func(ctx context.Context, v *viewer, i int) error {
+		_, err := v.watch(ctx, sim.MovingClip(e.seed, i, e.views), 0, e.views, func(w *sim.World) error {
+			right, err := v.ask(ctx, w.Moving())
+			results[i].plus(shareOf(right))
+			return err
+		})
+		return err
+	})
+	s := sum(results)
+	r.Question[motionMoving], r.Asked[motionMoving] = s.fraction(), s.total
+	return err
+}
+
+// hidden asks for the colours of objects that the first camera never saw.
 func (e *evaluation) hidden(ctx context.Context, n int, r *simReport) error {
-	all, one := make([]bool, n), make([]bool, n)
+	all, one := make([]share, n), make([]share, n)
 	err := e.each(ctx, "hidden object", n, func(ctx context.Context, v *viewer, i int) error {
 		c := sim.HiddenClip(e.seed, i)
-		for views, right := range map[int][]bool{2: all, 1: one} {
-			w, err := v.watch(ctx, c, 0, views)
+		for views, right := range map[int][]share{2: all, 1: one} {
+			w, err := v.watch(ctx, c, 0, views, nil)
 			if err != nil {
 				return err
 			}
-			o := w.Objects(nil)[c.Hidden]
-			answer, err := v.stream.Answer(ctx, "what colour is the "+o.Shape.String()+"?", nil)
+			var questions []sim.QA
+			for _, object := range c.Hidden {
+				questions = append(questions, w.Colours(object)...)
+			}
+			answers, err := v.ask(ctx, questions)
 			if err != nil {
 				return err
 			}
-			right[i] = answer == o.Color.String()
+			right[i] = shareOf(answers)
 		}
 		return nil
 	})
-	r.Occluded = occludedReport{AllViews: shareOf(all), OneView: shareOf(one)}
+	a, o := sum(all), sum(one)
+	r.Occluded = occludedReport{AllViews: a.fraction(), OneView: o.fraction(), Asked: a.total}
 	return err
 }
 
@@ -213,7 +257,7 @@ func (e *evaluation) memory(ctx context.Context, n int, r *simReport) error {
 		c := sim.EventClip(e.seed, i, e.views)
 		kind := [2]string{"left", "entered"}[i%2]
 		for first, right := range map[int][]bool{0: full, c.Frames - 1: newest} {
-			w, err := v.watch(ctx, c, first, e.views)
+			w, err := v.watch(ctx, c, first, e.views, nil)
 			if err != nil {
 				return err
 			}
@@ -227,7 +271,7 @@ func (e *evaluation) memory(ctx context.Context, n int, r *simReport) error {
 		}
 		return nil
 	})
-	r.Memory = memoryReport{State: shareOf(full), NewestOnly: shareOf(newest)}
+	r.Memory = memoryReport{State: shareOf(full).fraction(), NewestOnly: shareOf(newest).fraction()}
 	for _, p := range chance {
 		r.Memory.Chance += p / float64(n)
 	}
@@ -248,12 +292,19 @@ func fractions(m map[string]share) map[string]float64 {
 	return f
 }
 
-func shareOf(right []bool) float64 {
+func shareOf(right []bool) share {
 	var s share
 	for _, ok := range right {
 		s.add(ok)
 	}
-	return s.fraction()
+	return s
+}
+
+func sum(shares []share) (all share) {
+	for _, s := range shares {
+		all.plus(s)
+	}
+	return all
 }
 
 // String is the report as a table.
@@ -267,13 +318,14 @@ func (r *simReport) String() string {
 		line("exact, objects in the room: "+k, r.Caption.Objects[k])
 	}
 	b.WriteString("questions\n")
-	line("all", r.Question["all"])
+	kind := func(k string) { line(fmt.Sprintf("%-14s %6d asked", k, r.Asked[k]), r.Question[k]) }
+	kind("all")
 	for _, k := range slices.Sorted(maps.Keys(r.Question)) {
 		if k != "all" {
-			line(k, r.Question[k])
+			kind(k)
 		}
 	}
-	b.WriteString("colour of an object hidden from the first camera\n")
+	fmt.Fprintf(&b, "colour of objects hidden from the first camera, %d asked\n", r.Occluded.Asked)
 	line("all views", r.Occluded.AllViews)
 	line("first view alone", r.Occluded.OneView)
 	b.WriteString("what left or entered, when something did\n")

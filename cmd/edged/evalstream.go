@@ -86,10 +86,8 @@ func (e *evaluation) streams(ctx context.Context) (*streamReport, error) {
 			g := &got[at]
 			g.slots.plus(c.slots)
 			g.exact.add(c.exact)
-			for kind, s := range c.questions {
-				if kind != motionMoving {
-					g.questions.plus(s)
-				}
+			for _, s := range c.questions {
+				g.questions.plus(s)
 			}
 		}
 		results[i] = got
