@@ -49,7 +49,7 @@ func TestResample(t *testing.T) {
 	eachBackend(t, func(t *testing.T) {
 		r := newRand()
 		for width := 1; width <= 100; width++ {
-			for _, n := range []int{1, 2, 3, 4, 5, 12, 13} {
+			for _, n := range []int{1, 2, 3, 4, 5, 12, 13, 64, 65, 131} {
 				stride := width + r.IntN(3)
 				src := guard.Copy(t, noise(r, (n-1)*stride+width))
 				checkResample(t, src, width, stride, taps(r, n))

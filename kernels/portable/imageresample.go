@@ -34,10 +34,13 @@ func SplitTaps(w []int16, k []int32) {
 	}
 }
 
-// tap returns weight j.
-func tap(w []int16, j int) int32 {
-	p := w[j/2*4+j%2:][:3]
-	return int32(p[0])<<16 + int32(p[2])
+// joinTaps sets k to the weights from the j-th on, j being even.
+func joinTaps(k []uint64, w []int16, j int) {
+	w = w[2*j:]
+	for i := range k {
+		p := w[i/2*4+i%2:][:3]
+		k[i] = uint64(int64(p[0])<<16 + int64(p[2]))
+	}
 }
 
 // Resample sums n rows. With 2^21 added a sum lies in [-2^30, 2^31), as those of weights
@@ -47,17 +50,30 @@ func tap(w []int16, j int) int32 {
 // added a sum is positive and below 2^32: borrows between the lanes cancel out by its
 // end, whatever order the terms come in, and the lanes can be read apart.
 func Resample(dst, src []uint8, stride, n int, w []int16) {
-	x := 0
-	for ; x+8 <= len(dst); x += 8 {
-		s0, s1, s2, s3 := resample8(src[x:], stride, n, w)
-		binary.LittleEndian.PutUint64(dst[x:], lanes(s0)|lanes(s1)<<8|lanes(s2)<<16|lanes(s3)<<24)
-	}
-	for ; x < len(dst); x++ {
-		sum := int32(1 << (SampleBits - 1))
-		for j := range n {
-			sum += tap(w, j) * int32(src[j*stride+x])
+	var all [64]uint64 // of so many rows at a time
+	k := all[:min(n, len(all))]
+	joinTaps(k, w, 0)
+	var last [8]uint8
+	for x := 0; x < len(dst); x += 8 {
+		sum := [4]uint64{sampleBias, sampleBias, sampleBias, sampleBias}
+		for j := 0; j < n; j += len(all) {
+			if n > len(all) {
+				k = all[:min(n-j, len(all))]
+				joinTaps(k, w, j)
+			}
+			if x+8 <= len(dst) {
+				resample8(&sum, src[j*stride+x:], stride, k)
+			} else {
+				resampleLast(&sum, src[j*stride+x:], stride, k, len(dst)-x)
+			}
 		}
-		dst[x] = uint8(min(max(sum>>SampleBits, 0), 255))
+		out := lanes(sum[0]) | lanes(sum[1])<<8 | lanes(sum[2])<<16 | lanes(sum[3])<<24
+		if x+8 <= len(dst) {
+			binary.LittleEndian.PutUint64(dst[x:], out)
+			continue
+		}
+		binary.LittleEndian.PutUint64(last[:], out)
+		copy(dst[x:], last[:])
 	}
 }
 
@@ -77,23 +93,32 @@ func lanes(sum uint64) uint64 {
 	return uint64(clipSample[sum>>SampleBits&(1<<(32-SampleBits)-1)]) | uint64(clipSample[sum>>(SampleBits+32)])<<32
 }
 
-// resample8 sums eight neighbouring samples: 0 and 4, 1 and 5, 2 and 6, 3 and 7. It is
-// kept out of line so that the sums stay in registers.
+// resample8 adds eight neighbouring samples of len(k) rows: 0 and 4, 1 and 5, 2 and 6, 3
+// and 7. It is kept out of line so that the sums stay in registers.
 //
 //go:noinline
-func resample8(src []uint8, stride, n int, w []int16) (s0, s1, s2, s3 uint64) {
+func resample8(sum *[4]uint64, src []uint8, stride int, k []uint64) {
 	const mask = 0x000000ff_000000ff
-	s0, s1, s2, s3 = sampleBias, sampleBias, sampleBias, sampleBias
+	s0, s1, s2, s3 := sum[0], sum[1], sum[2], sum[3]
 	at := 0
-	for j := range n {
-		v, k := binary.LittleEndian.Uint64(src[at:]), uint64(int64(tap(w, j)))
+	for _, k := range k {
+		v := binary.LittleEndian.Uint64(src[at:])
 		at += stride
 		s0 += v & mask * k
 		s1 += v >> 8 & mask * k
 		s2 += v >> 16 & mask * k
 		s3 += v >> 24 & mask * k
 	}
-	return s0, s1, s2, s3
+	*sum = [4]uint64{s0, s1, s2, s3}
+}
+
+// resampleLast is resample8 for the n samples that are left at the end of a row.
+func resampleLast(sum *[4]uint64, src []uint8, stride int, k []uint64, n int) {
+	for i, k := range k {
+		for x, v := range src[i*stride:][:n] {
+			sum[x%4] += uint64(v) << (x / 4 * 32) * k
+		}
+	}
 }
 
 // Transpose sets dst[c*dstStride+r] = src[r*srcStride+c] for r < rows, c < cols.
