@@ -53,7 +53,7 @@ func benchMain(args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&b.Context, "context", 0, "where the series of context ends (default 4096); without that, tokens read before decode and batch")
 	flags.IntVar(&b.Runs, "runs", 5, "runs; with one the machine's read bandwidth is not measured")
 	flags.StringVar(&b.Cache, "cache", "", "`folder` for random models (default $EDGED_BENCH_CACHE, or edged/bench in the user's cache)")
-	flags.StringVar(&b.Peer, "peer", "", "llama-bench `binary` to run on a model of the same shape in alternation (decode, prefill)")
+	flags.StringVar(&b.Peer, "peer", "", "llama-bench `binary` to run on a model of the same shape in alternation (decode, prefill; for vision llama-mtmd-cli beside it)")
 	flags.StringVar(&b.rows, "rows", "", "measure nothing: take the rows from this JSON `file`")
 	flags.StringVar(&b.svg, "svg", "", "draw into this `folder`: speed and memory against context, speed against sequences")
 	flags.BoolVar(&b.json, "json", false, "print one JSON object")

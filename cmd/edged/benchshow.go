@@ -20,7 +20,7 @@ func benchTable(w io.Writer, rows []bench.Row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "what\tshape\ttype\tthreads\tbatch\tcontext\ttok/s\tms\tweights GB/s\tof read\tresident MB\tfile MB\t")
 	if peer {
-		fmt.Fprint(t, "peer tok/s\tours/peer\tpeer MB\t")
+		fmt.Fprint(t, "peer tok/s\tpeer ms\tours/peer\tpeer MB\t")
 	}
 	fmt.Fprintln(t, " backend")
 	for _, r := range rows {
@@ -28,9 +28,9 @@ func benchTable(w io.Writer, rows []bench.Row) error {
 			figure(r.TokS), figure(r.MS), figure(r.WeightGBs), readShare(r), r.RSS/1e6, r.ModelBytes/1e6)
 		switch {
 		case r.Peer != nil:
-			fmt.Fprintf(t, "%s\t%.2f\t%d\t", figure(r.Peer.TokS), r.Peer.Ratio, r.Peer.RSS/1e6)
+			fmt.Fprintf(t, "%s\t%s\t%.2f\t%d\t", figure(r.Peer.TokS), figure(r.Peer.MS), r.Peer.Ratio, r.Peer.RSS/1e6)
 		case peer:
-			fmt.Fprint(t, "-\t-\t-\t")
+			fmt.Fprint(t, "-\t-\t-\t-\t")
 		}
 		fmt.Fprint(t, " ", r.Backend)
 		if r.Note != "" {

@@ -67,7 +67,7 @@ type Options struct {
 	Runs    int   // of which the median is taken: 5
 
 	Cache string // folder of random models; [CacheDir]
-	Peer  string // a llama-bench binary to run in alternation, with random models only
+	Peer  string // a llama-bench binary to run in alternation, with random models only; for [Vision] llama-mtmd-cli beside it
 
 	Tell func(string) // told about progress, often
 
@@ -102,10 +102,12 @@ type Row struct {
 
 // PeerRow is what another program reached in the same minutes.
 type PeerRow struct {
-	TokS       float64 `json:"tok_s"`     // median
+	TokS       float64 `json:"tok_s"`     // of the median run
+	MS         float64 `json:"ms"`        // of the median run, as in [Row]
 	Ratio      float64 `json:"ratio"`     // ours to theirs, median over the pairs of runs
 	RSS        int64   `json:"rss_bytes"` // the most that was resident
 	ModelBytes int64   `json:"model_bytes"`
+	Model      string  `json:"model"` // its file's name
 }
 
 // Run measures. It calls emit for each row as soon as that is known. When ctx ends

@@ -302,7 +302,7 @@ func (b *bencher) peerFor(ctx context.Context, w What) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &peer{path: b.Peer, model: path, bytes: info.Size()}, nil
+	return llamaBench(b.Peer, path, info.Size()), nil
 }
 
 // decoderBytes returns how many bytes of weights one pass of the decoder reads: all

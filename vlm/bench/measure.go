@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -22,7 +23,7 @@ type subject struct {
 	peer   *peer
 
 	times  []time.Duration
-	theirs []float64 // tokens per second of the peer's runs
+	theirs []time.Duration // the peer's runs
 }
 
 // measure runs all subjects in rounds, one after another, so that what disturbs
@@ -50,11 +51,10 @@ func (b *bencher) measure(ctx context.Context, subjects []*subject) error {
 			if s.peer == nil {
 				continue
 			}
-			tokS, err := s.peer.speed(ctx, s.row.What, s.row.Tokens, b.Threads)
-			if err != nil {
+			if d, err = s.peer.run(ctx, &s.row); err != nil {
 				return err
 			}
-			s.theirs = append(s.theirs, tokS)
+			s.theirs = append(s.theirs, d)
 		}
 	}
 	for _, s := range subjects {
@@ -93,9 +93,11 @@ func (s *subject) result() Row {
 	}
 	ratios := make([]float64, len(s.theirs))
 	for i, theirs := range s.theirs {
-		ratios[i] = float64(s.tokens) / s.times[i].Seconds() / theirs
+		ratios[i] = theirs.Seconds() / s.times[i].Seconds()
 	}
-	r.Peer = &PeerRow{TokS: median(s.theirs), Ratio: median(ratios), RSS: s.peer.rss, ModelBytes: s.peer.bytes}
+	theirs := median(s.theirs)
+	r.Peer = &PeerRow{TokS: float64(s.tokens) / theirs.Seconds(), MS: ms(theirs), Ratio: median(ratios),
+		RSS: s.peer.rss, ModelBytes: s.peer.bytes, Model: filepath.Base(s.peer.model)}
 	return r
 }
 

@@ -14,25 +14,23 @@ import (
 	"time"
 )
 
-// peer is llama-bench of llama.cpp, with a model.
+// peer is another program, with a model.
 type peer struct {
 	path, model string
 	bytes       int64 // of the model file
 	rss         int64 // largest so far; 0 where the system does not say
+
+	// args are those for a run like r's, time what its output says such a run took.
+	args func(r *Row) []string
+	time func(r *Row, stdout, stderr []byte) (time.Duration, error)
 }
 
 // patience is how long a cancelled peer may take to end before it is killed.
 const patience = 2 * time.Second
 
-// speed runs the peer once and returns its tokens per second: of decoding, or of
-// reading a prompt.
-func (p *peer) speed(ctx context.Context, what What, tokens, threads int) (float64, error) {
-	prompt, gen := 0, tokens
-	if what == Prefill {
-		prompt, gen = tokens, 0
-	}
-	cmd := exec.CommandContext(ctx, p.path, "-m", p.model, "-p", strconv.Itoa(prompt), "-n", strconv.Itoa(gen),
-		"-t", strconv.Itoa(threads), "-r", "1", "-o", "json")
+// run lets the peer do once what one run of r does.
+func (p *peer) run(ctx context.Context, r *Row) (time.Duration, error) {
+	cmd := exec.CommandContext(ctx, p.path, p.args(r)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = patience
 	var stdout, stderr bytes.Buffer
@@ -49,11 +47,11 @@ func (p *peer) speed(ctx context.Context, what What, tokens, threads int) (float
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w%s", p.path, err, lastLine(stderr.String()))
 	}
-	tokS, err := parseSpeed(stdout.Bytes(), prompt, gen)
+	d, err := p.time(r, stdout.Bytes(), stderr.Bytes())
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", p.path, err)
 	}
-	return tokS, nil
+	return d, nil
 }
 
 // watch notes the peak of a process's resident memory until it is stopped. The
@@ -88,8 +86,29 @@ func lastLine(text string) string {
 	return ": " + text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-// parseSpeed takes the tokens per second out of llama-bench's JSON.
-func parseSpeed(out []byte, prompt, gen int) (float64, error) {
+// llamaBench is llama-bench with a language model.
+func llamaBench(path, model string, bytes int64) *peer {
+	tokens := func(r *Row) (prompt, gen int) {
+		if r.What == Prefill {
+			return r.Tokens, 0
+		}
+		return 0, r.Tokens
+	}
+	return &peer{path: path, model: model, bytes: bytes,
+		args: func(r *Row) []string {
+			prompt, gen := tokens(r)
+			return []string{"-m", model, "-p", strconv.Itoa(prompt), "-n", strconv.Itoa(gen),
+				"-t", strconv.Itoa(r.Threads), "-r", "1", "-o", "json"}
+		},
+		time: func(r *Row, stdout, _ []byte) (time.Duration, error) {
+			prompt, gen := tokens(r)
+			return parseSpeed(stdout, prompt, gen)
+		},
+	}
+}
+
+// parseSpeed takes out of llama-bench's JSON how long a test took.
+func parseSpeed(out []byte, prompt, gen int) (time.Duration, error) {
 	var tests []struct {
 		Prompt int     `json:"n_prompt"`
 		Gen    int     `json:"n_gen"`
@@ -100,7 +119,7 @@ func parseSpeed(out []byte, prompt, gen int) (float64, error) {
 	}
 	for _, t := range tests {
 		if t.Prompt == prompt && t.Gen == gen && t.TokS > 0 {
-			return t.TokS, nil
+			return time.Duration(float64(prompt+gen) / t.TokS * float64(time.Second)), nil
 		}
 	}
 	return 0, errors.New("output has no result of the test that was asked for")

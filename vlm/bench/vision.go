@@ -39,6 +39,10 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	p, err := b.towerPeer(ctx, shape)
+	if err != nil {
+		return err
+	}
 	pool := quant.NewPool(b.Threads)
 	defer pool.Close()
 	work := vision.NewWork(quant.NewScratch(pool))
@@ -70,7 +74,7 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 		tower.Forward(work, features, tower.Dim(), pixels, 1)
 		return time.Since(begin), nil
 	}
-	s := &subject{row: b.row(Vision, name, b.Type.String()), passes: 1, run: look}
+	s := &subject{row: b.row(Vision, name, b.Type.String()), passes: 1, run: look, peer: p}
 	s.row.ModelBytes = f.Size()
 	s.row.Note = shape.Note
 	if b.Model != "" {
