@@ -4,7 +4,7 @@ package avx
 // sums over keys with the bits of package portable. dim is a multiple of 8, at most 256.
 func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
 	i := 0
-	for ; i+8 <= queries; i += 8 {
+	for ; keys >= 8 && i+8 <= queries; i += 8 {
 		scores8(&scores[i*keys], &q[i*qStride], &k[0], 4*keys, 4*qStride, kvStride, keys, dim, scale)
 	}
 	for ; i+4 <= queries; i += 4 {
@@ -14,8 +14,14 @@ func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 		scores4(&scores[i*keys], &q[i*qStride], &k[0], 0, 0, kvStride, keys, dim, scale)
 	}
 	for i := range queries {
+		Softmax(scores[i*keys:][:keys])
+	}
+	i = 0
+	for ; keys > 0 && dim >= 16 && i+4 <= queries; i += 4 {
+		addRows4(&dst[i*dstStride], &v[0], &scores[i*keys], keys, 4*kvStride, dim, 4*dstStride, 4*keys)
+	}
+	for ; i < queries; i++ {
 		s := scores[i*keys:][:keys]
-		Softmax(s)
 		addRows(&dst[i*dstStride], &v[0], &s[0], keys, 4*kvStride, dim)
 	}
 }

@@ -19,14 +19,16 @@ func TestAttention(t *testing.T) {
 			attention = Attention512
 		}
 		for _, queries := range []int{1, 3, 4, 7, 8, 16, 23, 36} {
-			keys, dim := 1+r.IntN(70), 8*(1+r.IntN(16))
-			qs, kvs, ds := dim+r.IntN(9), dim+r.IntN(9), dim+r.IntN(9)
-			q, k, v := randoms(t, r, (queries-1)*qs+dim), randoms(t, r, (keys-1)*kvs+dim), randoms(t, r, (keys-1)*kvs+dim)
-			dst, want := guard.Slice[float32](t, (queries-1)*ds+dim), make([]float32, (queries-1)*ds+dim)
-			scores := guard.Slice[float32](t, queries*keys)
-			attention(dst, ds, q, qs, k, v, kvs, queries, keys, dim, 0.125, scores)
-			portable.Attention(want, ds, q, qs, k, v, kvs, queries, keys, dim, 0.125, make([]float32, queries*keys))
-			equalBits(t, fmt.Sprintf("%d queries, %d keys of %d", queries, keys, dim), dst, want)
+			for _, keys := range []int{1 + r.IntN(7), 8, 9 + r.IntN(70)} {
+				dim := 8 * (1 + r.IntN(16))
+				qs, kvs, ds := dim+r.IntN(9), dim+r.IntN(9), dim+r.IntN(9)
+				q, k, v := randoms(t, r, (queries-1)*qs+dim), randoms(t, r, (keys-1)*kvs+dim), randoms(t, r, (keys-1)*kvs+dim)
+				dst, want := guard.Slice[float32](t, (queries-1)*ds+dim), make([]float32, (queries-1)*ds+dim)
+				scores := guard.Slice[float32](t, queries*keys)
+				attention(dst, ds, q, qs, k, v, kvs, queries, keys, dim, 0.125, scores)
+				portable.Attention(want, ds, q, qs, k, v, kvs, queries, keys, dim, 0.125, make([]float32, queries*keys))
+				equalBits(t, fmt.Sprintf("%d queries, %d keys of %d", queries, keys, dim), dst, want)
+			}
 		}
 	})
 }

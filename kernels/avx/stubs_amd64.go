@@ -40,6 +40,12 @@ func addRows(dst, rows, x *float32, n, stride, cols int)
 //go:noescape
 func addRows512(dst, rows, x *float32, n, stride, cols int)
 
+// addRows4 is addRows for four vectors; cols is at least 16, n not 0. dstStride and xStride
+// are in bytes.
+//
+//go:noescape
+func addRows4(dst, rows, x *float32, n, stride, cols, dstStride, xStride int)
+
 // streamRows is addRows for large matrices, rows first; n and cols are not 0.
 //
 //go:noescape
@@ -160,6 +166,8 @@ func multiply(x *float32, n int, s float32)
 //go:noescape
 func scores4(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)
 
+// scores8 wants at least eight keys.
+//
 //go:noescape
 func scores8(scores, q, k *float32, scoresStride, qStride, kStride, keys, dim int, scale float32)
 
