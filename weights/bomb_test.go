@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
 // many concatenates f(0) to f(n-1).
@@ -34,7 +36,7 @@ func manyTensors(offset, shape, stride, again string) []byte {
 // TestBombs opens files that are built to make a reader allocate: as many of
 // the cheapest things as are allowed, and floods of single opcodes.
 func TestBombs(t *testing.T) {
-	m := meter(exactMeter)
+	m := meter(hostile.Allocated)
 	const ones = "(K\x01K\x01K\x01K\x01K\x01" // five of six dimensions
 	entries := []zipFile{{"m/data.pkl", dictOf(pickled{})}, {"m/data/0", string(make([]byte, 24))}}
 	for i := range maxEntries - len(entries) {

@@ -2,44 +2,31 @@ package weights
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"runtime"
 	"runtime/metrics"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/hostile"
 )
 
-// allocLimit is what opening a file may allocate.
-func allocLimit(size int) uint64 { return 4*uint64(size) + 1<<20 }
+// meter returns the bytes that f allocates, garbage included, and those of the rest
+// of the process: a test that uses one cannot run in parallel with others.
+// hostile.Allocated is one.
+type meter func(expected uint64, f func()) uint64
 
-// meter returns the bytes allocated so far by the whole process: a test that
-// uses one cannot run in parallel with others.
-type meter func() uint64
-
-// exactMeter stops the world, which takes milliseconds on a busy machine.
-func exactMeter() uint64 {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.TotalAlloc
-}
-
-// quickMeter misses the newest objects of each size, some 100 KB in all. With
-// it fuzzing runs a thousand times as many inputs.
-func quickMeter() uint64 {
+// quickMeter does not stop the world, and misses the newest objects of each size,
+// some 100 KB in all. With it fuzzing runs a thousand times as many inputs.
+func quickMeter(_ uint64, f func()) uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
-	return sample[0].Value.Uint64()
-}
-
-// used returns the bytes that f allocates.
-func (m meter) used(f func()) uint64 {
-	before := m()
+	before := sample[0].Value.Uint64()
 	f()
-	return m() - before
+	metrics.Read(sample)
+	return sample[0].Value.Uint64() - before
 }
 
 // exercise reads everything that an open file offers and checks that it is
@@ -97,8 +84,8 @@ func (m meter) attack(t testing.TB, what string, data []byte) (ok bool) {
 	t.Helper()
 	var f *File
 	var err error
-	used := m.used(func() { f, err = OpenBytes("f", data) })
-	if used > allocLimit(len(data)) {
+	budget := hostile.Budget(len(data))
+	if used := m(budget, func() { f, err = OpenBytes("f", data) }); used > budget {
 		t.Fatalf("%s: %d bytes allocated for a file of %d", what, used, len(data))
 	}
 	if err != nil {
@@ -115,64 +102,14 @@ func (m meter) attack(t testing.TB, what string, data []byte) (ok bool) {
 func (m meter) attackIndex(t testing.TB, what string, data []byte) bool {
 	t.Helper()
 	var err error
-	used := m.used(func() { _, err = parseIndex("f", data) })
-	if used > allocLimit(len(data)) {
+	budget := hostile.Budget(len(data))
+	if used := m(budget, func() { _, err = parseIndex("f", data) }); used > budget {
 		t.Fatalf("%s: %d bytes allocated for an index of %d", what, used, len(data))
 	}
 	if err != nil && !errors.Is(err, ErrFormat) {
 		t.Fatalf("%s: unclear error %v", what, err)
 	}
 	return err == nil
-}
-
-// mutate damages a copy of data in one of the ways that break readers.
-func mutate(r *rand.Rand, data []byte) (string, []byte) {
-	b := bytes.Clone(data)
-	// Structure is at the front, and in zip archives at the back.
-	at := r.IntN(len(b))
-	if r.IntN(3) == 0 {
-		at = r.IntN(min(len(b), 512))
-	} else if r.IntN(3) == 0 {
-		at = len(b) - 1 - r.IntN(min(len(b), 512))
-	}
-	switch r.IntN(7) {
-	case 0:
-		return fmt.Sprintf("cut at %d", at), b[:at]
-	case 1:
-		n := 1 + r.IntN(8)
-		for range n {
-			b[at] ^= 1 << r.IntN(8)
-			at = min(len(b)-1, at+r.IntN(16))
-		}
-		return fmt.Sprintf("%d bits", n), b
-	case 2: // a length field
-		values := []uint64{0, 1, 1<<64 - 1, 1 << 63, 1<<63 - 1, 1 << 62, 1<<32 - 1, 1 << 32, 1 << 31, 1<<31 - 1, 65535,
-			uint64(len(b)), uint64(len(b)) + 1, uint64(r.IntN(1024))}
-		v := values[r.IntN(len(values))]
-		var field [8]byte
-		binary.LittleEndian.PutUint64(field[:], v)
-		n := copy(b[at:], field[:1<<r.IntN(4)])
-		return fmt.Sprintf("%d bytes of %#x at %d", n, v, at), b
-	case 3: // digits of a JSON number, or of a name
-		for i := at; i < len(b); i++ {
-			if b[i] >= '0' && b[i] <= '9' {
-				n := []string{"9223372036854775807", "99999999999999999999", "0", "-1", "4294967296"}[r.IntN(5)]
-				return fmt.Sprintf("number %s at %d", n, i), append(b[:i:i], n+string(b[i+1:])...)
-			}
-		}
-		return "no digit", b
-	case 4:
-		end := min(len(b), at+1+r.IntN(64))
-		return fmt.Sprintf("without %d to %d", at, end), append(b[:at:at], b[end:]...)
-	case 5:
-		end := min(len(b), at+1+r.IntN(256))
-		return fmt.Sprintf("%d to %d doubled", at, end), append(b[:end:end], b[at:]...)
-	default:
-		for i := range b[at:min(len(b), at+1+r.IntN(16))] {
-			b[at+i] = byte(r.Uint32())
-		}
-		return fmt.Sprintf("noise at %d", at), b
-	}
 }
 
 // safetensorsSample is a file with all features of the format.
@@ -186,7 +123,7 @@ const indexSample = `{"metadata":{"total_size":12},"weight_map":{"a.weight":"one
 
 // TestMutations damages files of each format a thousand times.
 func TestMutations(t *testing.T) {
-	m := meter(exactMeter)
+	m := meter(hostile.Allocated)
 	for _, format := range []struct {
 		name   string
 		seeds  [][]byte
@@ -205,8 +142,8 @@ func TestMutations(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			valid := 0
 			for i := range 1000 {
-				what, b := mutate(r, format.seeds[i%len(format.seeds)])
-				if format.attack(t, fmt.Sprintf("mutation %d, %s", i, what), b) {
+				b := hostile.Damage(r, format.seeds[i%len(format.seeds)])
+				if format.attack(t, fmt.Sprint("mutation ", i), b) {
 					valid++
 				}
 			}
