@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -20,7 +21,7 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 	return &wire.Status{
 		Version: d.cfg.Version, Model: d.cfg.Model.Name(), Backend: d.cfg.Model.Backend(),
 		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
-		RSSBytes: ResidentBytes(), StateBytes: d.Stats().Memory,
+		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
 		Asking: d.answers.waiting.Load(), Scenes: []wire.SceneStatus{d.scene.report()},
 	}, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/vlm/preprocess"
 )
 
@@ -247,7 +248,7 @@ func (d *demo) observe(s *edge.Step) {
 func (d *demo) summary(st edge.Stats) *summary {
 	s := &summary{
 		Type: "summary", Frames: st.Frames, Captions: st.Captions, Gated: st.Gated, Repeated: st.Repeated, Skipped: st.Skipped,
-		RSSBytes: edge.ResidentBytes(), StateBytes: st.Memory,
+		RSSBytes: procmem.Resident(), StateBytes: st.Memory,
 	}
 	for _, f := range d.folders {
 		s.BadPictures += f.Bad()

@@ -1,11 +1,12 @@
 package bench
 
 import (
-	"bytes"
 	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/visualrwkv/edged/internal/procmem"
 )
 
 // resident returns the resident memory of this process in bytes, mapped files
@@ -13,19 +14,7 @@ import (
 // system does not say.
 func resident() int64 {
 	debug.FreeOSMemory()
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	f := bytes.Fields(b)
-	if len(f) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(string(f[1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
+	return procmem.Resident()
 }
 
 // procBytes returns a line of a file such as /proc/meminfo, which are in units of

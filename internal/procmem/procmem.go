@@ -1,4 +1,5 @@
-package edge
+// Package procmem tells how much memory this process occupies.
+package procmem
 
 import (
 	"bytes"
@@ -6,9 +7,9 @@ import (
 	"strconv"
 )
 
-// ResidentBytes is the resident memory of this process, 0 where the system does
-// not say (it is read from /proc/self/statm).
-func ResidentBytes() int64 {
+// Resident is the resident memory of this process, mapped files included; 0 where the
+// system does not say (it is read from /proc/self/statm).
+func Resident() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0
