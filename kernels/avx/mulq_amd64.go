@@ -13,12 +13,10 @@ const (
 // activations of four vectors they stay in the nearest cache.
 const span = 32
 
-// blocks8 is a block of eight rows, prepared for mulBlocks4.
-type blocks8 struct {
-	unit [8]struct{ abs, sign [32]int8 } // |w| and -1 where w < 0: four columns, a row to a dword
-	d    [8]float32                      // scales
-	neg  [8]int32                        // sum of the negative weights
-}
+// blocks8 is a block of eight rows, prepared for mulBlocks4: for each four columns 32 bytes
+// |w|, a row to a dword, and 32 bytes of -1 where w < 0; eight float32 scales; eight int32
+// sums of the negative weights.
+type blocks8 [8*64 + 32 + 32]byte
 
 // MulQ8 multiplies rows in Q8_0 with n vectors: four at a time, then one by one.
 func MulQ8(dst []float32, stride int, w []byte, q []int8, scale []float32, sum []int32, rows, cols, n int) {
