@@ -92,17 +92,6 @@ func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
 	portable.QuantizeActs(q, scale, sum, x)
 }
 
-func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	switch {
-	case level == vnniLevel && multiple(size, 32):
-		avx.WKV6Step512(y, state, r, k, v, w, u, heads, size)
-	case level == avx2Level && multiple(size, 32):
-		avx.WKV6Step(y, state, r, k, v, w, u, heads, size)
-	default:
-		portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
-	}
-}
-
 func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	switch {
 	case level == vnniLevel && multiple(size, 32):

@@ -110,14 +110,6 @@ func quantizeActs(q []int8, scale []float32, sum []int32, x []float32) {
 	neon.QuantizeActs(q, scale, sum, x)
 }
 
-func wkv6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	if level != portableLevel && size%32 == 0 {
-		neon.WKV6Step(y, state, r, k, v, w, u, heads, size)
-		return
-	}
-	portable.WKV6Step(y, state, r, k, v, w, u, heads, size)
-}
-
 func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	if level != portableLevel && size%32 == 0 {
 		neon.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)

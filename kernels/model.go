@@ -11,31 +11,17 @@ func same(op string, n int, lens ...int) {
 	}
 }
 
-// WKV6Step advances the RWKV-6 recurrence by one token, in place:
+// WKV6 advances the RWKV-6 recurrence by steps tokens, in place. For each token and
+// head:
 //
 //	y[j]   = Σ_i r[i]*(S[i,j] + u[i]*k[i]*v[j])
 //	S[i,j] = w[i]*S[i,j] + k[i]*v[j]
 //
-// state is [heads][size key i][size value j]; the vectors are [heads][size], w the
-// decay in [0, 1], u the bonus. y must not overlap an input.
-//
-//go:noinline
-func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	n := heads * size
-	same("WKV6Step", n, len(y), len(r), len(k), len(v), len(w), len(u))
-	same("WKV6Step", n*size, len(state))
-	if race {
-		raceWrite(y)
-		raceWrite(state)
-		raceReads(r, k, v, w, u)
-	}
-	wkv6Step(y, state, r, k, v, w, u, heads, size)
-}
-
-// WKV6 is WKV6Step for steps tokens, with the same bits. Token t of y, r, k, v and
-// w begins at t*stride, so that a caller can hand out strips of heads: the slices
-// then begin at the first head of the strip, and hold at least
-// (steps-1)*stride + heads*size values.
+// state is [heads][size key i][size value j], u the bonus [heads][size], w the decay
+// in [0, 1]. Token t of y, r, k, v and w, [heads][size] too, begins at t*stride, so
+// that a caller can hand out strips of heads: the slices then begin at the first head
+// of the strip, and hold at least (steps-1)*stride + heads*size values. How a sequence
+// is cut into strips and steps does not change a bit. y must not overlap an input.
 //
 //go:noinline
 func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {

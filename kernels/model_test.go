@@ -24,8 +24,8 @@ func newWKV(t testing.TB, r *rand.Rand, steps, heads, size int) wkvInput {
 
 var wkvShapes = [][3]int{{1, 1, 1}, {3, 2, 3}, {5, 1, 8}, {2, 3, 17}, {7, 2, 64}}
 
-// TestWKV6Step compares with the definition, bonus inside the sum, in float64.
-func TestWKV6Step(t *testing.T) {
+// TestWKV6Definition compares one step with the definition, bonus inside the sum, in float64.
+func TestWKV6Definition(t *testing.T) {
 	eachBackend(t, func(t *testing.T) {
 		r := newRand()
 		for _, sh := range wkvShapes {
@@ -33,7 +33,7 @@ func TestWKV6Step(t *testing.T) {
 			in := newWKV(t, r, 1, heads, size)
 			before := append([]float32(nil), in.state...)
 			y := guard.Slice[float32](t, heads*size)
-			WKV6Step(y, in.state, in.r, in.k, in.v, in.w, in.u, heads, size)
+			WKV6(y, in.state, in.r, in.k, in.v, in.w, in.u, 1, heads*size, heads, size)
 			for h := range heads {
 				for j := range size {
 					var want, bound float64
@@ -54,7 +54,7 @@ func TestWKV6Step(t *testing.T) {
 	})
 }
 
-// TestWKV6 checks that a sequence is the step repeated, bit for bit, whatever strips
+// TestWKV6 checks that a sequence is one step repeated, bit for bit, whatever strips
 // of heads and time it is cut into.
 func TestWKV6(t *testing.T) {
 	eachBackend(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestWKV6(t *testing.T) {
 			state, want := append([]float32(nil), in.state...), make([]float32, steps*c)
 			for i := range steps {
 				a, b := i*c, (i+1)*c
-				WKV6Step(want[a:b], state, in.r[a:b], in.k[a:b], in.v[a:b], in.w[a:b], in.u, heads, size)
+				WKV6(want[a:b], state, in.r[a:b], in.k[a:b], in.v[a:b], in.w[a:b], in.u, 1, c, heads, size)
 			}
 			whole, y := guard.Copy(t, in.state), guard.Slice[float32](t, steps*c)
 			WKV6(y, whole, in.r, in.k, in.v, in.w, in.u, steps, c, heads, size)
@@ -89,7 +89,7 @@ func TestWKV6(t *testing.T) {
 		z := make([]float32, 8)
 		panics(t, "WKV6", func() { WKV6(z, z[:4], z, z, z, z, z[:2], 5, 2, 1, 2) })
 		panics(t, "WKV6", func() { WKV6(z, z[:4], z, z, z, z, z[:2], 4, 1, 1, 2) })
-		panics(t, "WKV6Step", func() { WKV6Step(z[:2], z[:3], z[:2], z[:2], z[:2], z[:2], z[:2], 1, 2) })
+		panics(t, "WKV6", func() { WKV6(z, z[:3], z, z, z, z, z[:2], 1, 2, 1, 2) })
 	})
 }
 

@@ -121,9 +121,9 @@ func checks() []check {
 	add1("LowRank", func(dst, x []float32) { lowRank(dst[:16], x[:8], y, 1, 8, 16, 0, 16) })
 	add1("LowRankF16", func(dst, x []float32) { lowRankF16(dst[:16], x[:8], halves, 1, 8, 16, 0, 16) })
 	add1("StateRead", func(dst, x []float32) { stateRead(dst[:size], state, x[:size], 1, size) })
-	all = append(all, check{"WKV6Step", func() []float32 {
+	all = append(all, check{"WKV6", func() []float32 {
 		dst, s := make([]float32, size), slices.Clone(state)
-		wkv6Step(dst, s, x[:size], y[:size], z[:size], w[:size], u[:size], 1, size)
+		wkv6(dst, s, x[:size], y[:size], z[:size], w[:size], u[:size], 1, size, 1, size)
 		return append(dst, s...)
 	}})
 	return append(append(all, imageChecks(rng)...), packedChecks(rng, floats)...)

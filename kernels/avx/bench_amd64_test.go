@@ -66,14 +66,14 @@ func BenchmarkWKV6(b *testing.B) {
 		w[i] = 0.9
 	}
 	elements := float64(c * size)
-	rate(b, "step/portable", "Gelem/s", elements, func() { portable.WKV6Step(y[:c], state, x[:c], x[:c], x[:c], w[:c], u, heads, size) })
-	rate(b, "step/avx2", "Gelem/s", elements, func() { WKV6Step(y[:c], state, x[:c], x[:c], x[:c], w[:c], u, heads, size) })
+	rate(b, "step/portable", "Gelem/s", elements, func() { portable.WKV6(y, state, x, x, x, w, u, 1, c, heads, size) })
+	rate(b, "step/avx2", "Gelem/s", elements, func() { WKV6(y, state, x, x, x, w, u, 1, c, heads, size) })
 	rate(b, "many/portable", "Gelem/s", steps*elements, func() { portable.WKV6(y, state, x, x, x, w, u, steps, c, heads, size) })
 	rate(b, "many/avx2", "Gelem/s", steps*elements, func() { WKV6(y, state, x, x, x, w, u, steps, c, heads, size) })
 	rate(b, "read/portable", "Gelem/s", elements, func() { portable.StateRead(y[:c], state, x[:c], heads, size) })
 	rate(b, "read/avx2", "Gelem/s", elements, func() { StateRead(y[:c], state, x[:c], heads, size) })
 	if hasVNNI {
-		rate(b, "step/avx512", "Gelem/s", elements, func() { WKV6Step512(y[:c], state, x[:c], x[:c], x[:c], w[:c], u, heads, size) })
+		rate(b, "step/avx512", "Gelem/s", elements, func() { WKV6x512(y, state, x, x, x, w, u, 1, c, heads, size) })
 		rate(b, "many/avx512", "Gelem/s", steps*elements, func() { WKV6x512(y, state, x, x, x, w, u, steps, c, heads, size) })
 		rate(b, "read/avx512", "Gelem/s", elements, func() { StateRead512(y[:c], state, x[:c], heads, size) })
 	}

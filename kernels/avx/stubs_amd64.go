@@ -13,11 +13,11 @@ func quantizeRow(q *int8, scale *float32, sum *int32, x *float32, cols, pitch in
 //go:noescape
 func unpackP4(dst *int8, w, wg *byte, pairs int)
 
-// bonus4 sets y[i*pitch] to Σ r*u*k over size channels, in order, for four heads or
-// tokens: those of r, k and y begin pitch bytes apart, of u uPitch. bonus1 does one.
+// bonus4 sets y[t*pitch] to Σ r*u*k over size channels, in order, for four tokens of a
+// head: those of r, k and y begin pitch bytes apart. bonus1 does one.
 //
 //go:noescape
-func bonus4(y, r, k, u *float32, size, pitch, uPitch int)
+func bonus4(y, r, k, u *float32, size, pitch int)
 
 //go:noescape
 func bonus1(y, r, k, u *float32, size int)

@@ -1,30 +1,11 @@
 package avx
 
-// WKV6Step advances the RWKV-6 recurrence by one token, in place. size is a multiple of
-// 32.
-func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	bonuses(y, r, k, u, heads, size, size, size)
-	for h := range heads {
-		o := h * size
-		wkv6Head(&y[o], &state[o*size], &r[o], &k[o], &v[o], &w[o], size)
-	}
-}
-
-// WKV6Step512 is WKV6Step.
-func WKV6Step512(y, state, r, k, v, w, u []float32, heads, size int) {
-	bonuses(y, r, k, u, heads, size, size, size)
-	for h := range heads {
-		o := h * size
-		wkv6Head512(&y[o], &state[o*size], &r[o], &k[o], &v[o], &w[o], size)
-	}
-}
-
-// WKV6 advances the recurrence by steps tokens, one head after the other, so that its
-// state stays in the nearest cache. size is a multiple of 32.
+// WKV6 advances the RWKV-6 recurrence by steps tokens, in place, one head after the
+// other, so that its state stays in the nearest cache. size is a multiple of 32.
 func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	for h := range heads {
 		a := h * size
-		bonuses(y[a:], r[a:], k[a:], u[a:], steps, size, stride, 0)
+		bonuses(y[a:], r[a:], k[a:], u[a:], steps, size, stride)
 		for t := range steps {
 			o := t*stride + a
 			wkv6Head(&y[o], &state[a*size], &r[o], &k[o], &v[o], &w[o], size)
@@ -36,7 +17,7 @@ func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 func WKV6x512(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	for h := range heads {
 		a := h * size
-		bonuses(y[a:], r[a:], k[a:], u[a:], steps, size, stride, 0)
+		bonuses(y[a:], r[a:], k[a:], u[a:], steps, size, stride)
 		for t := range steps {
 			o := t*stride + a
 			wkv6Head512(&y[o], &state[a*size], &r[o], &k[o], &v[o], &w[o], size)
@@ -44,17 +25,17 @@ func WKV6x512(y, state, r, k, v, w, u []float32, steps, stride, heads, size int)
 	}
 }
 
-// bonuses leaves Σ r*u*k of n heads or tokens in the first value of each of their
-// outputs, before the state is read.
-func bonuses(y, r, k, u []float32, n, size, pitch, uPitch int) {
-	i := 0
-	for ; i+4 <= n; i += 4 {
-		o := i * pitch
-		bonus4(&y[o], &r[o], &k[o], &u[i*uPitch], size, 4*pitch, 4*uPitch)
+// bonuses leaves Σ r*u*k of each token of a head in the first value of its output, before
+// the state is read.
+func bonuses(y, r, k, u []float32, steps, size, stride int) {
+	t := 0
+	for ; t+4 <= steps; t += 4 {
+		o := t * stride
+		bonus4(&y[o], &r[o], &k[o], &u[0], size, 4*stride)
 	}
-	for ; i < n; i++ {
-		o := i * pitch
-		bonus1(&y[o], &r[o], &k[o], &u[i*uPitch], size)
+	for ; t < steps; t++ {
+		o := t * stride
+		bonus1(&y[o], &r[o], &k[o], &u[0], size)
 	}
 }
 

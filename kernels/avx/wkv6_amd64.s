@@ -1,20 +1,18 @@
 #include "textflag.h"
 
-// func bonus4(y, r, k, u *float32, size, pitch, uPitch int)
+// func bonus4(y, r, k, u *float32, size, pitch int)
 //
 // Four sums run side by side, each in order: their latency is what costs.
 //
-// DI y, SI r, R8 k, R9 u, CX size left, DX pitch, R10 3*pitch, R11 pitch of u, R12 3*that
-TEXT ·bonus4(SB), NOSPLIT, $0-56
+// DI y, SI r, R8 k, R9 u, CX size left, DX pitch, R10 3*pitch
+TEXT ·bonus4(SB), NOSPLIT, $0-48
 	MOVQ y+0(FP), DI
 	MOVQ r+8(FP), SI
 	MOVQ k+16(FP), R8
 	MOVQ u+24(FP), R9
 	MOVQ size+32(FP), CX
 	MOVQ pitch+40(FP), DX
-	MOVQ uPitch+48(FP), R11
 	LEAQ (DX)(DX*2), R10
-	LEAQ (R11)(R11*2), R12
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -26,9 +24,9 @@ channel:
 	VMOVSS (SI)(DX*2), X6
 	VMOVSS (SI)(R10*1), X7
 	VMULSS (R9), X4, X4
-	VMULSS (R9)(R11*1), X5, X5
-	VMULSS (R9)(R11*2), X6, X6
-	VMULSS (R9)(R12*1), X7, X7
+	VMULSS (R9), X5, X5
+	VMULSS (R9), X6, X6
+	VMULSS (R9), X7, X7
 	VMULSS (R8), X4, X4
 	VMULSS (R8)(DX*1), X5, X5
 	VMULSS (R8)(DX*2), X6, X6

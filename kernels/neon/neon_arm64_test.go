@@ -125,7 +125,7 @@ func fused(a, b, c float32) float32 {
 	return float32(sum)
 }
 
-// fusedWKV6 is portable.WKV6Step with the operations that are fused here.
+// fusedWKV6 is a step of portable.WKV6 with the operations that are fused here.
 func fusedWKV6(y, state, r, k, v, w, u []float32, heads, size int) {
 	for h := range heads {
 		var sums [8]float32
@@ -164,7 +164,7 @@ func TestWKV6(t *testing.T) {
 		for i := range steps {
 			a, b := i*c, (i+1)*c
 			fusedWKV6(wantY[a:b], want, rr[a:b], k[a:b], v[a:b], w[a:b], u, heads, size)
-			WKV6Step(y[a:b], one, rr[a:b], k[a:b], v[a:b], w[a:b], u, heads, size)
+			WKV6(y[a:b], one, rr[a:b], k[a:b], v[a:b], w[a:b], u, 1, c, heads, size)
 		}
 		same(t, "y of steps", y, wantY)
 		same(t, "state of steps", one, want)

@@ -1,17 +1,10 @@
 package neon
 
-// WKV6Step advances the RWKV-6 recurrence by one token. Products are fused into the sums
-// they are added to, and the bonus c is the sum of eight: the bits are not those of package
-// portable, for two thirds of its time. size is a multiple of 32.
-func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	for h := range heads {
-		a := h * size
-		wkv6Head(&y[a], &state[a*size], &r[a], &k[a], &v[a], &w[a], &u[a], size)
-	}
-}
-
-// WKV6 advances it by steps tokens, which begin stride values apart; one head is finished
-// before the next, so that its state stays in the nearest cache.
+// WKV6 advances the RWKV-6 recurrence by steps tokens, which begin stride values apart;
+// one head is finished before the next, so that its state stays in the nearest cache.
+// Products are fused into the sums they are added to, and the bonus c is the sum of
+// eight: the bits are not those of package portable, for two thirds of its time. size is
+// a multiple of 32.
 func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	for h := range heads {
 		a := h * size

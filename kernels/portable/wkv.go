@@ -1,25 +1,16 @@
 package portable
 
-// WKV6Step advances the RWKV-6 recurrence by one token, in place, for heads heads
-// of size channels:
+// WKV6 advances the RWKV-6 recurrence by steps tokens, in place, for heads heads of
+// size channels:
 //
 //	y[j]   = c*v[j] + Σ_i r[i]*S[i,j],   c = Σ_i r[i]*u[i]*k[i]
 //	S[i,j] = w[i]*S[i,j] + k[i]*v[j]
 //
 // The read uses the state before the update. Pulling the bonus u out of the sum
 // is what makes one pass over the state enough. state is [head][key i][value j].
-// Sums run over i in order, starting from c*v[j].
-func WKV6Step(y, state, r, k, v, w, u []float32, heads, size int) {
-	for h := range heads {
-		a, b := h*size, (h+1)*size
-		wkv6(y[a:b], state[a*size:b*size], r[a:b], k[a:b], v[a:b], w[a:b], u[a:b])
-	}
-}
-
-// WKV6 advances the recurrence by steps tokens. Token t of r, k, v, w and y begins
-// at t*stride; the heads are consecutive from there. It equals WKV6Step repeated,
-// bit for bit; one head is finished before the next, so that its state stays in
-// the nearest cache.
+// Sums run over i in order, starting from c*v[j]. Token t of r, k, v, w and y begins
+// at t*stride; the heads are consecutive from there. One head is finished before the
+// next, so that its state stays in the nearest cache.
 func WKV6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	for h := range heads {
 		a, b := h*size, (h+1)*size
