@@ -111,15 +111,6 @@ func Float32s(list []float32) Value {
 	return Value{TypeArray, TypeFloat32, len(list), raw}
 }
 
-// Uint32s makes an array of u32.
-func Uint32s(list []uint32) Value {
-	raw := make([]byte, 0, 4*len(list))
-	for _, x := range list {
-		raw = binary.LittleEndian.AppendUint32(raw, x)
-	}
-	return Value{TypeArray, TypeUint32, len(list), raw}
-}
-
 func appendString(b []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)
 }

@@ -1,22 +1,9 @@
 package prompt
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
-// stop ends an answer; as a token of its own it is id 261.
-const stop = "\n\n"
-
-// Answer returns the answer in generated text: what stands before the first empty
-// line, stripped.
-func Answer(text string) string {
-	text, _, _ = strings.Cut(text, stop)
-	return strings.TrimFunc(text, isSpace)
-}
-
-// Answers extracts the answer from text that arrives in pieces. What it gives out,
-// joined, is [Answer] of the pieces joined. Its zero value is ready.
+// Answers extracts the answer from generated text that arrives in pieces: what stands
+// before the first empty line, stripped. Its zero value is ready.
 type Answers struct {
 	begun   bool   // something has been given out
 	done    bool   // the empty line has been seen

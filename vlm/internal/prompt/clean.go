@@ -8,9 +8,6 @@ import (
 // Tag marks the place of an image in a text.
 const Tag = "<image>"
 
-// Tags returns how many images a text refers to.
-func Tags(text string) int { return strings.Count(text, Tag) }
-
 // Clean returns a turn's text as the model saw texts in training: without image
 // tags, without white space at the ends, and with each run of blank lines replaced
 // by one line break, since an empty line ends a turn.

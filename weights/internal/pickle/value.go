@@ -52,9 +52,6 @@ type Value struct {
 // Kind returns the value's kind.
 func (v Value) Kind() Kind { return v.r.kind() }
 
-// Bool returns a Bool's value; false for other kinds.
-func (v Value) Bool() bool { return v.Kind() == Bool && v.r.payload() == 1 }
-
 // Int returns an Int's value; ok is false for other kinds.
 func (v Value) Int() (n int64, ok bool) {
 	if v.Kind() != Int {
