@@ -31,7 +31,7 @@ func socketPath(flag string) string {
 }
 
 // demoSocket is the path for a demo to listen at, its folder made; undo removes
-// the folder if it was made here. A path that was given, by flag or environment,
+// the folder if it is empty and was made here, or is one that edged makes. A path that was given, by flag or environment,
 // is used as it is. Otherwise the usual path makes "edged ask" from another
 // terminal just work; where a daemon answers at it already, or its folder cannot
 // be had, the demo takes a path of its own.
@@ -50,13 +50,25 @@ func freeSocket(usual string) (path string, undo func(), err error) {
 		path = strings.TrimSuffix(path, ".sock") + fmt.Sprintf("-demo-%d.sock", os.Getpid())
 	}
 	if undo, err = makeFolder(path); err == nil {
+		// A demo that was killed, or one that ended while this one ran, left its folder.
+		if dir := filepath.Dir(path); ownFolder(dir) {
+			undo = func() { os.Remove(dir) }
+		}
 		return path, undo, nil
 	}
 	dir, err := os.MkdirTemp("", "edged-demo-")
 	return filepath.Join(dir, "edged.sock"), func() { os.Remove(dir) }, err
 }
 
-// makeFolder makes the folder of a socket, one level deep.
+// ownFolder reports whether dir has a name that only edged gives: the folder of a
+// path that is the default, but not $XDG_RUNTIME_DIR.
+func ownFolder(dir string) bool {
+	base := filepath.Base(dir)
+	return base == "edged" || strings.HasPrefix(base, "edged-")
+}
+
+// makeFolder makes the folder of a socket, one level deep. undo removes it if it was
+// made here and is empty.
 func makeFolder(path string) (undo func(), err error) {
 	dir := filepath.Dir(path)
 	undo = func() {}

@@ -25,7 +25,7 @@ func TestSocketPath(t *testing.T) {
 
 func TestFreeSocket(t *testing.T) {
 	dir := filepath.Dir(testSocket(t))
-	usual := filepath.Join(dir, "own", "edged.sock")
+	usual := filepath.Join(dir, "edged", "edged.sock")
 	path, undo, err := freeSocket(usual)
 	if err != nil || path != usual {
 		t.Fatal(path, err)
@@ -46,6 +46,22 @@ func TestFreeSocket(t *testing.T) {
 	undo()
 	if _, err := os.Stat(filepath.Dir(usual)); err == nil {
 		t.Error("folder left behind")
+	}
+
+	// The folder that a killed demo left goes, one of somebody else stays.
+	for name, stays := range map[string]bool{"edged": false, "edged-7": false, "user": true} {
+		usual := filepath.Join(dir, name, "edged.sock")
+		if err := os.Mkdir(filepath.Dir(usual), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path, undo, err := freeSocket(usual)
+		if err != nil || path != usual {
+			t.Fatal(path, err)
+		}
+		undo()
+		if _, err := os.Stat(filepath.Dir(usual)); (err == nil) != stays {
+			t.Errorf("folder %s: %v", name, err)
+		}
 	}
 
 	// A folder that cannot be made: a path of its own, whose folder goes again.
