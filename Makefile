@@ -1,6 +1,6 @@
 # make test     everything that must hold, from a bare Debian 12 with Go
 # make deps     what the tests need besides Go (apt as root; elsewhere it names what is missing)
-# make vet      gofmt, go vet for both architectures, staticcheck
+# make vet      gofmt, go vet for both architectures, tidy go.mod, staticcheck
 # make soak     how soon the demo speaks, and its memory over 2,000 frame sets: for a machine that does nothing else
 # make bench    benchmarks of kernels, quant and simulator
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
@@ -28,6 +28,7 @@ deps:
 vet: fmt
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
+	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 
 fmt:
