@@ -10,8 +10,11 @@ GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 QEMU        ?= qemu-aarch64-static
 CPUS        ?= cortex-a72:neon cortex-a76:neon-dotprod max:neon-i8mm
-# Packages whose arm64 build is run on every CPU model; the others run on one.
-KERNELS      = ./kernels/... ./quant/...
+# Packages that compute. Their tests run with every backend: kernels against package
+# portable, pictures, tokens and models against vectors of the authors' code, and what the
+# embedded models say of a simulated room. What is in none of these packages is the same
+# with all backends. The slowest come first.
+COMPUTE      = ./cmd/edged ./vlm/... ./kernels/... ./quant/... ./tokenizer ./camera
 # The Python that Debian's python3-torch belongs to.
 PYTHON      ?= /usr/bin/python3
 
@@ -35,27 +38,36 @@ fmt:
 	@bad=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
 	if [ -n "$$bad" ]; then echo "gofmt wants changes in:"; echo "$$bad"; exit 1; fi
 
-# In continuous integration the disassembler that checks encodings may not be absent.
+# A leg fails where another backend than the one it is for is in use; here that is the best
+# one for this CPU, then each lower one that it has. In continuous integration the
+# disassembler that checks encodings may not be absent.
 native:
-	EDGED_TEST_LLVM=$$CI $(GO) test -timeout 20m ./...
+	@set -e; set -- $$(./scripts/backends.sh); best=$$1; [ $$# = 0 ] || shift; \
+	echo "native: everything with $${best:-any backend}"; \
+	EDGED_TEST_LLVM=$$CI EDGED_TEST_BACKEND=$$best $(GO) test -timeout 20m ./...; \
+	for backend; do \
+	  echo "native: what computes with $$backend"; \
+	  EDGED_KERNELS=$$backend EDGED_TEST_BACKEND=$$backend $(GO) test -short -timeout 20m $(COMPUTE); \
+	done
 
 # -short leaves out what only repeats one goroutine's work at length.
 race:
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
 
 purego:
-	EDGED_TEST_BACKEND=portable $(GO) test -tags purego -timeout 10m $(KERNELS)
+	EDGED_TEST_BACKEND=portable $(GO) test -tags purego -short -timeout 20m $(COMPUTE)
 
-# Each test binary runs under emulation; -short leaves out what only repeats
-# the native run at length. A leg fails where another backend than the CPU
-# model's best is in use.
+# Each test binary runs under emulation; -short leaves out what only repeats the native run
+# at length. A leg fails where another backend than the CPU model's best is in use. What does
+# not compute runs on one CPU model.
 arm64:
-	@for leg in $(CPUS); do \
+	@set -e; for leg in $(CPUS); do \
 	  cpu=$${leg%:*} backend=$${leg#*:}; \
-	  echo "arm64 on $$cpu: kernels and quant with $$backend"; \
-	  EDGED_TEST_BACKEND=$$backend GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu $$cpu" $(KERNELS) || exit 1; \
-	done
-	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vE '/(kernels|quant)(/|$$)')
+	  echo "arm64 on $$cpu: what computes with $$backend"; \
+	  EDGED_TEST_BACKEND=$$backend GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu $$cpu" $(COMPUTE); \
+	done; \
+	echo "arm64 on cortex-a76: the rest"; \
+	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vxF "$$($(GO) list $(COMPUTE))")
 
 # Exact instruction counts under emulation and predicted cycles.
 bench-arm:

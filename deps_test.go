@@ -48,11 +48,12 @@ var imports = map[string]string{
 	"internal/guard":          "golang.org/x/sys/unix",
 	"internal/hostile":        "",
 	"internal/procmem":        "",
+	"internal/backendtest":    "kernels",
 	"vlm/internal/tinymodel":  "quant",
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/guard", "internal/hostile", "vlm/internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/guard", "internal/hostile", "vlm/internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{

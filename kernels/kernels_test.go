@@ -10,7 +10,6 @@ package kernels
 import (
 	"math"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 
@@ -45,17 +44,6 @@ func TestSelect(t *testing.T) {
 	}
 	if all[len(all)-1] != "portable" {
 		t.Errorf("backends %q do not end in portable", all)
-	}
-}
-
-// TestBackend lets a run insist on the implementation it is meant to test.
-func TestBackend(t *testing.T) {
-	want := os.Getenv("EDGED_TEST_BACKEND")
-	if want == "" {
-		t.Skip("EDGED_TEST_BACKEND does not ask for one of ", Backends())
-	}
-	if Backend() != want {
-		t.Errorf("%s is in use, want %s; there are %q", Backend(), want, Backends())
 	}
 }
 

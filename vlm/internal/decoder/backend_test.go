@@ -1,0 +1,9 @@
+package decoder_test
+
+import (
+	"testing"
+
+	"github.com/visualrwkv/edged/internal/backendtest"
+)
+
+func TestBackend(t *testing.T) { backendtest.Check(t) }
