@@ -349,11 +349,15 @@ func quantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t i
 	}
 }
 
+// tileOf8 reports whether there is a tile of 8. AVX2 has registers for 8 rows by 8
+// vectors only; reading the weights again for 4 more vectors is faster.
+func tileOf8() bool { return level != avx2Level }
+
 func mulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	switch level {
-	case vnniLevel:
+	switch {
+	case level == vnniLevel:
 		avx.MulP8VNNI(dst, stride, w, ws, q, scale, sum, rows, cols, t)
-	case avx2Level:
+	case level == avx2Level && t != 8:
 		avx.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
 	default:
 		portable.MulP8(dst, stride, w, ws, q, scale, sum, rows, cols, t)
@@ -361,10 +365,10 @@ func mulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, s
 }
 
 func mulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
-	switch level {
-	case vnniLevel:
+	switch {
+	case level == vnniLevel:
 		avx.MulP4VNNI(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
-	case avx2Level:
+	case level == avx2Level && t != 8:
 		avx.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)
 	default:
 		portable.MulP4(dst, stride, w, ws, wg, q, scale, sum, rows, cols, t)

@@ -21,13 +21,20 @@ const MaxTile = 12
 // tiles has, for up to MaxTile vectors, the largest tile that there are kernels for.
 var tiles = [MaxTile + 1]int8{0, 1, 2, 3, 4, 4, 4, 4, 8, 8, 8, 8, 12}
 
-// TileSize returns the number of vectors of the next tile when n are left. Cutting
-// n vectors into tiles of 12, 8, 4, 3, 2 and 1 by it takes few and large ones.
-func TileSize(n int) int { return int(tiles[min(n, MaxTile)]) }
+// TileSize returns the number of vectors of the next tile when n are left. Cutting n
+// vectors by it takes few and large ones of 12, 8, 4, 3, 2 and 1; 8 only where a tile of
+// 8 is better than two of 4.
+func TileSize(n int) int {
+	t := int(tiles[min(n, MaxTile)])
+	if t == 8 && !tileOf8() {
+		return 4
+	}
+	return t
+}
 
 // checkTile panics unless the slices hold a tile of activations.
 func checkTile(op string, q []int8, scale []float32, sum []int32, cols, t int, write bool) {
-	if cols < 0 || cols%(2*PackGroup) != 0 || t < 1 || t > MaxTile || TileSize(t) != t {
+	if cols < 0 || cols%(2*PackGroup) != 0 || t < 1 || t > MaxTile || int(tiles[t]) != t {
 		panic(fmt.Sprintf("kernels: %s: a tile of %d vectors of %d values", op, t, cols))
 	}
 	if len(q) != t*cols || len(scale) != t*PackBlocks(cols) || len(sum) != t*(cols/PackGroup) {

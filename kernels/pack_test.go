@@ -386,6 +386,12 @@ func TestMulPackedEdges(t *testing.T) {
 }
 
 func TestTileSize(t *testing.T) {
+	if !tileOf8() {
+		if TileSize(11) != 4 || TileSize(8) != 4 || TileSize(12) != 12 {
+			t.Errorf("tiles of %d, %d, %d for 11, 8, 12 vectors", TileSize(11), TileSize(8), TileSize(12))
+		}
+		return
+	}
 	for n, want := range map[int][]int{1: {1}, 5: {4, 1}, 6: {4, 2}, 7: {4, 3}, 11: {8, 3}, 12: {12}, 38: {12, 12, 12, 2}} {
 		for _, size := range want {
 			if TileSize(n) != size {

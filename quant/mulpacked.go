@@ -58,7 +58,7 @@ func (p *packedProduct) split(workers int) {
 	rowTiles := p.m.rows / tile
 	bytes := packedBytes
 	if p.n <= kernels.MaxTile {
-		bytes = max(stripWork/p.n, stripLeast)
+		bytes = max(packedWork/p.n, stripLeast)
 	}
 	each := min(max(bytes/(tile*p.m.stored), 1), max(rowTiles/(4*workers), 1))
 	p.rows = each * tile

@@ -35,7 +35,7 @@ func rate(b *testing.B, name, unit string, work float64, f func()) {
 func BenchmarkMulPacked(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, cols := range []int{2048, 7168} {
-		for _, vectors := range tiles {
+		for _, vectors := range allTiles {
 			p := newPacked(b, r, 256, cols, vectors)
 			dst := make([]float32, vectors*p.rows)
 			macs := float64(p.rows * p.cols * p.t)
@@ -44,7 +44,7 @@ func BenchmarkMulPacked(b *testing.B) {
 			}
 			run("p8/portable", func() { p.mul8(dst, p.rows, portable.MulP8) })
 			run("p4/portable", func() { p.mul4(dst, p.rows, portable.MulP4) })
-			if hasAVX2 {
+			if hasAVX2 && vectors != 8 {
 				run("p8/avx2", func() { p.mul8(dst, p.rows, MulP8) })
 				run("p4/avx2", func() { p.mul4(dst, p.rows, MulP4) })
 			}

@@ -3,7 +3,7 @@ package avx
 import "unsafe"
 
 // MulP4 multiplies a strip of P4 rows, whole row tiles, with a tile of t vectors: 1, 2, 3,
-// 4, 8 or 12.
+// 4 or 12.
 func MulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
 	var (
 		blocks = (cols + 255) / 256
@@ -22,9 +22,6 @@ func MulP4(dst []float32, stride int, w, ws, wg []byte, q []int8, scale []float3
 			mulP4x3AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
 		case 4:
 			mulP4x4AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
-		case 8:
-			mulP4x8AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
-			mulP4x8AVX2(&y[8], 4*stride, &w[32], &ws[16], &wg[8], x, s, sx, cols, tmp)
 		case 12:
 			mulP4x12AVX2(&y[0], 4*stride, &w[0], &ws[0], &wg[0], x, s, sx, cols, tmp)
 			mulP4x12AVX2(&y[8], 4*stride, &w[32], &ws[16], &wg[8], x, s, sx, cols, tmp)

@@ -6,7 +6,7 @@ package avx
 const rowTile = 16
 
 // MulP8 multiplies a strip of P8 rows, whole row tiles, with a tile of t vectors: 1, 2, 3,
-// 4, 8 or 12.
+// 4 or 12.
 func MulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {
 	blocks := (cols + 255) / 256
 	x, s := &q[0], &scale[0]
@@ -21,9 +21,6 @@ func MulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, s
 			mulP8x3AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
 		case 4:
 			mulP8x4AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
-		case 8:
-			mulP8x8AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
-			mulP8x8AVX2(&y[8], 4*stride, &w[32], &ws[16], x, s, cols)
 		case 12:
 			mulP8x12AVX2(&y[0], 4*stride, &w[0], &ws[0], x, s, cols)
 			mulP8x12AVX2(&y[8], 4*stride, &w[32], &ws[16], x, s, cols)

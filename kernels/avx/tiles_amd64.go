@@ -54,9 +54,6 @@ func mulP8x3AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32,
 func mulP8x4AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
 
 //go:noescape
-func mulP8x8AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
-
-//go:noescape
 func mulP8x12AVX2(dst *float32, stride int, w, ws *byte, q *int8, scale *float32, cols int)
 
 //go:noescape
@@ -100,9 +97,6 @@ func mulP4x3AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *floa
 
 //go:noescape
 func mulP4x4AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
-
-//go:noescape
-func mulP4x8AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)
 
 //go:noescape
 func mulP4x12AVX2(dst *float32, stride int, w, ws, wg *byte, q *int8, scale *float32, sum *int32, cols int, tmp *int32)

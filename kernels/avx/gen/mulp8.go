@@ -15,7 +15,7 @@ var p8VNNI = []shape{
 }
 
 // tilesAVX2 are the numbers of vectors that there are tiles for.
-var tilesAVX2 = []int{1, 2, 3, 4, 8, 12}
+var tilesAVX2 = []int{1, 2, 3, 4, 12}
 
 // unroll is the number of units in one turn of the inner loop.
 func (s shape) unroll() int { return max(2, s.u) }
