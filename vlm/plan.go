@@ -73,9 +73,9 @@ func (c Config) visionBytes(views int) int64 {
 	var features, most int64
 	for _, t := range c.Towers {
 		features += int64(t.Width)
-		// Residual stream, normed input, query with key and value; and the
-		// picture itself.
-		most = max(most, 5*cells*int64(t.Width)+3*int64(t.ImageSize)*int64(t.ImageSize))
+		// Residual stream, normed input, query with key and value, the last two
+		// once more; and the picture itself.
+		most = max(most, 7*cells*int64(t.Width)+3*int64(t.ImageSize)*int64(t.ImageSize))
 	}
 	pooled := int64(c.DecoderTokens)*(features+int64(c.Width)) + int64(c.EncoderTokens)*int64(c.Width)
 	return 4 * group * (most + cells*(features+int64(c.Width)) + pooled)

@@ -34,6 +34,8 @@ type language struct {
 	seqs   []decoder.Seq
 	out    []float32 // logits of a pass
 	logits []float32 // after a prompt
+
+	touched byte // keeps touch from being left out
 }
 
 func openLanguage(path string, threads int) (*language, error) {
@@ -256,6 +258,7 @@ func (b *bencher) contexts(ctx context.Context, m *language) ([]*subject, error)
 	if err := subjects[0].warm(ctx); err != nil {
 		return nil, err
 	}
+	m.touch()
 	at.Reset()
 	read := 0
 	for i, p := range points {
@@ -268,6 +271,18 @@ func (b *bencher) contexts(ctx context.Context, m *language) ([]*subject, error)
 		subjects[i].row.RSS = resident()
 	}
 	return subjects, nil
+}
+
+// touch reads a byte of every page of the file. Each token reads one row of the embedding,
+// so that a long text makes more and more of that resident; what is to be seen here is
+// whether anything else grows.
+func (m *language) touch() {
+	for _, t := range m.file.Tensors() {
+		b := t.Bytes()
+		for i := 0; i < len(b); i += os.Getpagesize() {
+			m.touched += b[i]
+		}
+	}
 }
 
 // readPiece is how many tokens are read between two reports.

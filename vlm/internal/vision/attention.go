@@ -14,12 +14,13 @@ const queryTile = 16
 // attendJob is multi-head attention within each of several pictures, cut into
 // tiles of queries of one head.
 type attendJob struct {
-	run func(int)
+	run, runGather func(int)
 	// scores has one buffer for every worker. A worker takes one for a tile, so
 	// none ever waits.
 	scores chan []float32
 
 	dst, qkv           []float32 // [pictures*tokens, dim] and [.., 3*dim]
+	kv                 []float32 // [pictures, heads, keys and values, tokens, dim/heads]
 	tokens, dim, heads int
 	tiles              int // per head
 }
@@ -31,12 +32,34 @@ func (w *Work) attention(dst, qkv []float32, n, tokens, heads int) {
 	j.dst, j.qkv, j.tokens, j.heads = dst, qkv, tokens, heads
 	j.dim = len(dst) / (n * tokens)
 	j.tiles = (tokens + queryTile - 1) / queryTile
-	w.attend.do(w.scratch.Pool(), n*heads*j.tiles)
+	grow(&j.kv, 2*len(dst))
+	j.do(w.scratch.Pool(), n*heads)
 }
 
-func (j *attendJob) do(p *quant.Pool, tiles int) {
-	p.Run(tiles, j.run)
+func (j *attendJob) do(p *quant.Pool, heads int) {
+	p.Run(heads, j.runGather)
+	p.Run(heads*j.tiles, j.run)
 	j.dst, j.qkv = nil, nil
+}
+
+// gather copies keys and values of one head of one picture together. Where they are, they
+// lie a power of two apart or nearly so, and compete for the same few lines of the nearest
+// cache, once for every tile of queries.
+func (j *attendJob) gather(i int) {
+	first, size := i/j.heads*j.tokens, j.dim/j.heads
+	keys, values := j.head(i)
+	for t := range j.tokens {
+		at := (first+t)*3*j.dim + j.dim + i%j.heads*size
+		copy(keys[t*size:(t+1)*size], j.qkv[at:])
+		copy(values[t*size:(t+1)*size], j.qkv[at+j.dim:])
+	}
+}
+
+// head returns keys and values of head i, counted over all pictures.
+func (j *attendJob) head(i int) (keys, values []float32) {
+	n := j.tokens * (j.dim / j.heads)
+	kv := j.kv[2*i*n : 2*(i+1)*n]
+	return kv[:n], kv[n:]
 }
 
 func (j *attendJob) tile(i int) {
@@ -50,11 +73,11 @@ func (j *attendJob) tile(i int) {
 	queries := min(queryTile, j.tokens-q0)
 
 	row := 3 * j.dim
-	at := first*row + head*size
+	keys, values := j.head(i / j.tiles)
 	kernels.Attention(
 		j.dst[(first+q0)*j.dim+head*size:], j.dim,
-		j.qkv[at+q0*row:], row,
-		j.qkv[at+j.dim:], j.qkv[at+2*j.dim:], row,
+		j.qkv[(first+q0)*row+head*size:], row,
+		keys, values, size,
 		queries, j.tokens, size, float32(1/math.Sqrt(float64(size))), scores)
 
 	j.scores <- scores

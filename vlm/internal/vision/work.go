@@ -28,7 +28,7 @@ func NewWork(s *quant.Scratch) *Work {
 	w := &Work{scratch: s}
 	// Method values are made once: one per call would be an allocation.
 	w.rows.run = w.rows.strip
-	w.attend.run = w.attend.tile
+	w.attend.run, w.attend.runGather = w.attend.tile, w.attend.gather
 	w.attend.scores = make(chan []float32, s.Pool().Workers())
 	for range s.Pool().Workers() {
 		w.attend.scores <- nil
