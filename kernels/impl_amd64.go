@@ -130,8 +130,35 @@ func lowRank(dst, x, a []float32, n, in, out, from, to int) {
 	portable.LowRank(dst, x, a, n, in, out, from, to)
 }
 
+// attends reports whether assembly takes heads of dim values in rows of stride.
+func attends(dim, stride int) bool { return multiple(dim, 8) && dim <= 256 && stride < 1<<26 }
+
+func attentionScores(scores, q []float32, qStride int, k []float32, kStride int, queries, keys, dim int, scale float32) {
+	fits := attends(dim, kStride)
+	switch {
+	case level == vnniLevel && fits:
+		avx.AttentionScores512(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+	case level == avx2Level && fits:
+		avx.AttentionScores(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+	default:
+		portable.AttentionScores(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+	}
+}
+
+func attentionValues(dst []float32, dstStride int, p, v []float32, vStride int, queries, keys, dim int) {
+	fits := attends(dim, vStride)
+	switch {
+	case level == vnniLevel && fits:
+		avx.AttentionValues512(dst, dstStride, p, v, vStride, queries, keys, dim)
+	case level == avx2Level && fits:
+		avx.AttentionValues(dst, dstStride, p, v, vStride, queries, keys, dim)
+	default:
+		portable.AttentionValues(dst, dstStride, p, v, vStride, queries, keys, dim)
+	}
+}
+
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
-	fits := multiple(dim, 8) && dim <= 256 && kvStride < 1<<26
+	fits := attends(dim, kvStride)
 	switch {
 	case level == vnniLevel && fits:
 		avx.Attention512(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)

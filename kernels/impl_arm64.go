@@ -142,6 +142,22 @@ func lowRank(dst, x, a []float32, n, in, out, from, to int) {
 	portable.LowRank(dst, x, a, n, in, out, from, to)
 }
 
+func attentionScores(scores, q []float32, qStride int, k []float32, kStride int, queries, keys, dim int, scale float32) {
+	if level != portableLevel && dim%4 == 0 && keys >= 4 {
+		neon.AttentionScores(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+		return
+	}
+	portable.AttentionScores(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+}
+
+func attentionValues(dst []float32, dstStride int, p, v []float32, vStride int, queries, keys, dim int) {
+	if level != portableLevel && dim%4 == 0 && keys >= 4 {
+		neon.AttentionValues(dst, dstStride, p, v, vStride, queries, keys, dim)
+		return
+	}
+	portable.AttentionValues(dst, dstStride, p, v, vStride, queries, keys, dim)
+}
+
 func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []float32, kvStride int, queries, keys, dim int, scale float32, scores []float32) {
 	if level != portableLevel && dim%4 == 0 && keys >= 4 {
 		neon.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)

@@ -52,6 +52,14 @@ func attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 	portable.Attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
 }
 
+func attentionScores(scores, q []float32, qStride int, k []float32, kStride int, queries, keys, dim int, scale float32) {
+	portable.AttentionScores(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+}
+
+func attentionValues(dst []float32, dstStride int, p, v []float32, vStride int, queries, keys, dim int) {
+	portable.AttentionValues(dst, dstStride, p, v, vStride, queries, keys, dim)
+}
+
 func exp(dst, x []float32) {
 	portable.Exp(dst, x)
 }

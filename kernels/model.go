@@ -128,3 +128,55 @@ func Attention(dst []float32, dstStride int, q []float32, qStride int, k, v []fl
 	}
 	attention(dst, dstStride, q, qStride, k, v, kvStride, queries, keys, dim, scale, scores)
 }
+
+// AttentionScores is the first step of Attention, for whoever adds to the scores before
+// taking their Softmax: scores [queries, keys] = scale*q Kᵀ. Row i of q begins at i*qStride,
+// of k at i*kStride. scores must not overlap an input.
+//
+//go:noinline
+func AttentionScores(scores, q []float32, qStride int, k []float32, kStride int, queries, keys, dim int, scale float32) {
+	if queries < 1 || keys < 1 || dim < 1 || min(qStride, kStride) < dim {
+		panic(fmt.Sprintf("kernels: AttentionScores: %d queries, %d keys of %d values, strides %d, %d", queries, keys, dim, qStride, kStride))
+	}
+	if len(scores) < queries*keys || len(q) < (queries-1)*qStride+dim || len(k) < (keys-1)*kStride+dim {
+		panic(fmt.Sprintf("kernels: AttentionScores: scores %d, q %d, k %d values for %d queries, %d keys", len(scores), len(q), len(k), queries, keys))
+	}
+	if race {
+		raceWrite(scores[:queries*keys])
+		raceRows(q, qStride, queries, dim, false)
+		raceRows(k, kStride, keys, dim, false)
+	}
+	attentionScores(scores, q, qStride, k, kStride, queries, keys, dim, scale)
+}
+
+// AttentionValues is the last step of Attention: dst = p V, with p [queries, keys] the
+// Softmax of the scores. Row i of v begins at i*vStride, of dst at i*dstStride. dst must not
+// overlap an input.
+//
+//go:noinline
+func AttentionValues(dst []float32, dstStride int, p, v []float32, vStride int, queries, keys, dim int) {
+	if queries < 1 || keys < 1 || dim < 1 || min(dstStride, vStride) < dim {
+		panic(fmt.Sprintf("kernels: AttentionValues: %d queries, %d keys of %d values, strides %d, %d", queries, keys, dim, dstStride, vStride))
+	}
+	if len(dst) < (queries-1)*dstStride+dim || len(p) < queries*keys || len(v) < (keys-1)*vStride+dim {
+		panic(fmt.Sprintf("kernels: AttentionValues: dst %d, p %d, v %d values for %d queries, %d keys", len(dst), len(p), len(v), queries, keys))
+	}
+	if race {
+		raceRows(dst, dstStride, queries, dim, true)
+		raceRead(p[:queries*keys])
+		raceRows(v, vStride, keys, dim, false)
+	}
+	attentionValues(dst, dstStride, p, v, vStride, queries, keys, dim)
+}
+
+// raceRows tells the race detector about n rows of dim values, stride apart.
+func raceRows(x []float32, stride, n, dim int, write bool) {
+	for i := range n {
+		row := x[i*stride:][:dim]
+		if write {
+			raceWrite(row)
+		} else {
+			raceRead(row)
+		}
+	}
+}

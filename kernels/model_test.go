@@ -208,10 +208,21 @@ func TestAttention(t *testing.T) {
 					t.Fatal("wrote between rows")
 				}
 			}
+			steps, p := guard.Slice[float32](t, len(dst)), guard.Slice[float32](t, queries*keys)
+			AttentionScores(p, q, qs, k, kvs, queries, keys, dim, scale)
+			for i := range queries {
+				Softmax(p[i*keys:][:keys])
+			}
+			AttentionValues(steps, ds, p, v, kvs, queries, keys, dim)
+			equalBits(t, "in steps", steps, dst)
 		}
 		z := make([]float32, 8)
 		panics(t, "Attention", func() { Attention(z, 2, z, 2, z, z, 2, 2, 3, 2, 1, z[:5]) })
 		panics(t, "Attention", func() { Attention(z, 1, z, 2, z, z, 2, 2, 2, 2, 1, z) })
+		panics(t, "AttentionScores", func() { AttentionScores(z[:5], z, 2, z, 2, 2, 3, 2, 1) })
+		panics(t, "AttentionScores", func() { AttentionScores(z, z, 2, z, 1, 2, 2, 2, 1) })
+		panics(t, "AttentionValues", func() { AttentionValues(z, 2, z[:5], z, 2, 2, 3, 2) })
+		panics(t, "AttentionValues", func() { AttentionValues(z, 1, z, z, 2, 2, 2, 2) })
 	})
 }
 
