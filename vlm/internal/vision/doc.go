@@ -8,5 +8,5 @@
 // goroutine, whose buffers grow once.
 //
 // No product of attention is ever held for a whole picture: a worker computes
-// sixteen rows of one head's T x T scores at a time.
+// sixteen rows of one head's T x T scores at a time, or of those of a window.
 package vision

@@ -119,6 +119,30 @@ func TestGoldenSigLIP(t *testing.T) {
 	}
 }
 
+func TestGoldenSAM(t *testing.T) {
+	m := load(t, "sam")
+	tower, err := Open("sam", m, Config{ImageSize: 128})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := work(t, 2)
+	seen := map[string]int{}
+	w.Trace = func(part string, shape []int, data []float32) {
+		seen[part]++
+		if want, ok := m["trace."+part]; ok {
+			near(t, "sam "+part, data, want.f)
+		}
+	}
+	got := make([]float32, 2*tower.Grid()*tower.Grid()*tower.Dim())
+	tower.Forward(w, got, tower.Dim(), m["in.pixels"].f, 2)
+	near(t, "sam out", got, m["out.tokens"].f)
+	for _, part := range []string{"embed", "block0", "block1", "block2", "neck"} {
+		if seen[part] != 1 {
+			t.Errorf("%s was traced %d times", part, seen[part])
+		}
+	}
+}
+
 func TestGoldenPool(t *testing.T) {
 	m := load(t, "adaptive_pool")
 	for _, s := range [][2]int{{32, 22}, {32, 5}, {32, 8}, {5, 3}, {6, 4}, {7, 7}} {

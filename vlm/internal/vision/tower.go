@@ -43,6 +43,8 @@ func Open(name string, l quant.Loader, c Config) (Tower, error) {
 	switch name {
 	case "siglip":
 		return OpenSigLIP(l, c)
+	case "sam":
+		return OpenSAM(l, c)
 	}
 	return nil, fmt.Errorf("%w %q", ErrTower, name)
 }
@@ -51,7 +53,8 @@ func Open(name string, l quant.Loader, c Config) (Tower, error) {
 // a picture and are several times what any published tower uses.
 const (
 	maxImageSize = 4096
-	maxTokens    = 128 * 128
+	maxSide      = 128
+	maxTokens    = maxSide * maxSide
 )
 
 // check panics unless the arguments of Forward fit t.

@@ -153,7 +153,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}
-	if _, err := Open("sam", vectors{}, Config{}); !errors.Is(err, ErrTower) {
+	if _, err := Open("vgg", vectors{}, Config{}); !errors.Is(err, ErrTower) {
 		t.Errorf("unknown tower: error %v", err)
 	}
 }

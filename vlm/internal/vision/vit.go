@@ -10,6 +10,7 @@ type vitBlock struct {
 	fc1, fc2      linear
 	heads, hidden int
 	act           Activation
+	rel           *relative // of attention in windows; nil for that among all tokens
 }
 
 // bindViTBlock reads a block under timm's names.
@@ -43,7 +44,11 @@ func (k *vitBlock) forward(w *Work, n, tokens int) {
 	qkv := w.big[:3*rows*dim]
 	w.mul(k.qkv.w, qkv, w.h, rows)
 	w.addBias(qkv, k.qkv.bias)
-	w.attention(w.h, qkv, n, tokens, k.heads)
+	if k.rel != nil {
+		w.windowAttention(w.h, qkv, k.qkv.bias, n, Side(tokens), k.heads, k.rel)
+	} else {
+		w.attention(w.h, qkv, n, tokens, k.heads)
+	}
 	out := w.big[:rows*dim]
 	w.mul(k.proj.w, out, w.h, rows)
 	w.residual(w.x, out, k.proj.bias)

@@ -6,9 +6,9 @@ import "github.com/visualrwkv/edged/quant"
 // to the largest picture seen; after that nothing is allocated.
 type Work struct {
 	// Trace, when set, is called with intermediate values: "embed" and "block0",
-	// "block1", ... as [pictures, tokens, channels], and a projector's input and
-	// output as "proj.in" and "proj.out" [rows, channels]. data is valid during
-	// the call. Work that is done in parts is reported in parts.
+	// "block1", ... as [pictures, tokens, channels], SAM's "neck" as [pictures,
+	// channels, grid, grid], and a projector's input and output as "proj.in" and
+	// "proj.out" [rows, channels]. data is valid during the call. Work that is done in parts is reported in parts.
 	Trace func(name string, shape []int, data []float32)
 
 	scratch *quant.Scratch
@@ -18,8 +18,9 @@ type Work struct {
 	big []float32 // [rows, 3D]: query, key, value; then outputs to be added to x
 	hid []float32 // [chunk, F]: hidden units of the feed-forward layer
 
-	rows   rowJob
-	attend attendJob
+	rows    rowJob
+	attend  attendJob
+	windows windowJob
 }
 
 // NewWork returns working memory whose products run on the workers of s. s must
@@ -33,6 +34,8 @@ func NewWork(s *quant.Scratch) *Work {
 	for range s.Pool().Workers() {
 		w.attend.scores <- nil
 	}
+	w.windows.run = w.windows.band
+	w.windows.buffers = newWindowBuffers(s.Pool())
 	return w
 }
 
