@@ -78,12 +78,21 @@ func vectorLike(shape []int) bool {
 }
 
 func lowRankName(name string) bool {
-	for _, s := range []string{"time_maa_w1", "time_maa_w2", "time_decay_w1", "time_decay_w2", "time_mem_w1", "time_mem_w2", "pos_embed"} {
+	for _, s := range []string{"time_maa_w1", "time_maa_w2", "time_decay_w1", "time_decay_w2", "time_mem_w1", "time_mem_w2"} {
 		if strings.HasSuffix(name, s) {
 			return true
 		}
 	}
+	if positionName(name) {
+		return true
+	}
 	// RWKV-7 calls its LoRAs att.w1, att.a2, ...
 	i := strings.LastIndexByte(name, '.')
 	return strings.HasSuffix(name[:max(i, 0)], ".att") && len(name)-i == 3 && (name[len(name)-1] == '1' || name[len(name)-1] == '2')
+}
+
+// positionName reports whether a tensor is an embedding of positions: of a tower, or of keys
+// relative to queries.
+func positionName(name string) bool {
+	return strings.HasSuffix(name, "pos_embed") || strings.HasSuffix(name, "rel_pos_h") || strings.HasSuffix(name, "rel_pos_w")
 }

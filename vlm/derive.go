@@ -184,18 +184,18 @@ func tower(l quant.Loader, r *reader, kind string) (Tower, error) {
 		r.fail(k+"head_count", "%d does not divide the width, %d", t.Heads, t.Width)
 	}
 	last, act := t.Blocks-1, "gelu_erf"
-	feature := max(last-1, 0)
+	feature, first := max(last-1, 0), 0
 	mean, std := [3]float32{.485, .456, .406}, [3]float32{.229, .224, .225}
 	switch kind {
 	case "siglip":
 		mean, std = [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}
 	case "sam":
-		feature = last
+		feature, first = last, last // its neck follows the last block
 	case "clip":
 		feature, act = last, "quick_gelu"
 		mean, std = [3]float32{.48145466, .4578275, .40821073}, [3]float32{.26862954, .26130258, .27577711}
 	}
-	t.FeatureBlock = r.number(k+"feature_block", feature, 0, last)
+	t.FeatureBlock = r.number(k+"feature_block", feature, first, last)
 	t.Activation = r.text(k+"activation", act)
 	t.Mean = r.triple(k+"image_mean", mean)
 	t.Std = r.triple(k+"image_std", std)

@@ -25,7 +25,7 @@ const MaxViews = 64
 
 // ErrUnsupported is wrapped by errors about models that are recognised but
 // that this version does not run: RWKV-7, the bidirectional CLIP models of
-// v6.0, towers other than SigLIP.
+// v6.0, towers other than SigLIP and SAM, several towers.
 var ErrUnsupported = rwkv6.ErrUnsupported
 
 // Options change how a model is opened. Nil and the zero value are good for
@@ -233,7 +233,7 @@ func (c Config) Runnable() error {
 	}
 	for _, t := range c.Towers {
 		switch t.Kind {
-		case "siglip":
+		case "siglip", "sam":
 		case "clip":
 			return fmt.Errorf("v6.0 model with CLIP tower and bidirectional blocks: %w", ErrUnsupported)
 		default:
@@ -242,6 +242,9 @@ func (c Config) Runnable() error {
 		if t.Heads == 0 {
 			return fmt.Errorf("key %q cannot be told from the tensors and must be given: %w", keyVision+t.Kind+".head_count", ErrConfig)
 		}
+	}
+	if len(c.Towers) > 1 {
+		return fmt.Errorf("%d vision towers together: %w", len(c.Towers), ErrUnsupported)
 	}
 	return nil
 }

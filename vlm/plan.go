@@ -34,7 +34,7 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	p := Plan{Scenes: scenes, Views: views, File: f.Size()}
 	for _, t := range tensors.List(f) {
 		low := lowRankName(t.Name)
-		if low && t.Type == quant.F16 && !strings.HasSuffix(t.Name, "pos_embed") {
+		if low && t.Type == quant.F16 && !positionName(t.Name) {
 			continue // used where it lies
 		}
 		if len(t.Shape) != 2 || vectorLike(t.Shape) || low || strings.HasSuffix(t.Name, "time_faaaa") {
@@ -57,14 +57,14 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	p.Snapshot = stateHeader + p.Memory + p.Tokens + 4
 	p.Stream = 2*p.Memory + 2*p.Tokens
 	p.Decoder = decoder + 4*int64(c.Vocab)
-	p.Scratch = rwkv6.WorkBytes(rwkv6.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(views)
+	p.Scratch = rwkv6.WorkBytes(rwkv6.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(f, views)
 	// A stream decodes one text from a copy of the state after the pictures.
 	p.Total = p.File + p.Weights + int64(scenes)*(p.Stream+p.Decoder+decoder+p.Scratch)
 	return p
 }
 
 // visionBytes estimates the buffers of tower, projector and pooling.
-func (c Config) visionBytes(views int) int64 {
+func (c Config) visionBytes(f *weights.File, views int) int64 {
 	if len(c.Towers) == 0 {
 		return 0
 	}
@@ -72,11 +72,25 @@ func (c Config) visionBytes(views int) int64 {
 	group := min(max(1, groupCells/cells), int64(views))
 	var features, most int64
 	for _, t := range c.Towers {
-		features += int64(t.Width)
+		features += t.features(f)
+		side := int64(t.ImageSize / t.PatchSize)
 		// Residual stream, normed input, query with key and value, the last two
-		// once more; and the picture itself.
-		most = max(most, 7*cells*int64(t.Width)+3*int64(t.ImageSize)*int64(t.ImageSize))
+		// once more unless in windows; and the picture itself.
+		buffers := int64(7)
+		if t.Kind == "sam" {
+			buffers = 5
+		}
+		most = max(most, buffers*side*side*int64(t.Width)+3*int64(t.ImageSize)*int64(t.ImageSize))
 	}
 	pooled := int64(c.DecoderTokens)*(features+int64(c.Width)) + int64(c.EncoderTokens)*int64(c.Width)
 	return 4 * group * (most + cells*(features+int64(c.Width)) + pooled)
+}
+
+// features returns the features of a cell: the width of the tower, unless it has a neck.
+func (t Tower) features(f *weights.File) int64 {
+	n := towerShapes[t.Kind]
+	if neck := f.Lookup(n.prefix + "neck.0.weight"); neck != nil && len(neck.Shape) == 4 {
+		return 4 * int64(neck.Shape[0])
+	}
+	return int64(t.Width)
 }

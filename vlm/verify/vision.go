@@ -37,7 +37,8 @@ type towerEntry struct {
 }
 
 // activations are the index's names for those of model files.
-var activations = map[string]string{"erf": "gelu_erf", "tanh": "gelu_tanh", "quick": "quick_gelu"}
+// Where it says nothing, as for SAM, the first is meant.
+var activations = map[string]string{"": "gelu_erf", "erf": "gelu_erf", "tanh": "gelu_tanh", "quick": "quick_gelu"}
 
 func (t towerSpec) config() (vision.Config, error) {
 	c := vision.Config{ImageSize: t.Image, Heads: t.Heads, FeatureBlock: t.Depth - 2, Eps: t.Eps}
@@ -54,7 +55,7 @@ func (t towerSpec) config() (vision.Config, error) {
 }
 
 // runnable are the towers that this version computes.
-var runnable = []string{"siglip"}
+var runnable = []string{"siglip", "sam"}
 
 // towerKind finds out from a prefix of tensor names which tower it is.
 func towerKind(prefix string) string {
@@ -114,7 +115,23 @@ func (r *run) forward(g *golden, t vision.Tower, pixels []float32, n int, trace,
 			return err
 		}
 	}
+	if t.Name() == "sam" { // whose features are channels first in the authors' code
+		if err := g.check(out+".tokens", got); err != nil {
+			return err
+		}
+		got = channelsFirst(got, t.Grid()*t.Grid(), t.Dim())
+	}
 	return g.check(out, got)
+}
+
+// channelsFirst copies pictures of cells x channels to channels x cells.
+func channelsFirst(x []float32, cells, channels int) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		picture, cell, c := i/(cells*channels), i/channels%cells, i%channels
+		y[(picture*channels+c)*cells+cell] = v
+	}
+	return y
 }
 
 // prefixed finds the weights that a file of vectors keeps under a prefix.

@@ -28,6 +28,10 @@ type Spec struct {
 	// dead) on pictures of Image x Image pixels in patches of Patch.
 	Image, Patch, Width, Depth, Heads, MLP int
 	GatedProjector                         bool
+
+	// Window, when not 0: the tower is SAM's, with windows of so many tokens in all
+	// blocks but the last.
+	Window int
 }
 
 func def(p *int, v int) {
@@ -74,7 +78,10 @@ func New(s Spec) *Model {
 	for i := range s.E {
 		m.block("state_encoder.", i, "vanilla")
 	}
-	if s.Image > 0 {
+	switch {
+	case s.Image > 0 && s.Window > 0:
+		m.sam()
+	case s.Image > 0:
 		m.vision()
 	}
 	return m
@@ -166,7 +173,7 @@ func (m *Model) vision() {
 	def(&s.Depth, 2)
 	def(&s.Heads, 2)
 	def(&s.MLP, 64)
-	c, d, g := s.H*s.N, s.Width, s.Image/s.Patch
+	d, g := s.Width, s.Image/s.Patch
 	v := "vit.siglip_featurizer."
 	m.add(v+"pos_embed", 0.2, 0, 1, g*g, d)
 	m.add(v+"patch_embed.proj.weight", 0.1, 0, d, 3, s.Patch, s.Patch)
@@ -181,7 +188,12 @@ func (m *Model) vision() {
 		m.biased(b+"mlp.fc2", d, s.MLP)
 	}
 	m.norm(v+"norm", d)
-	if s.GatedProjector {
+	m.projector(d)
+}
+
+func (m *Model) projector(d int) {
+	c := m.Spec.H * m.Spec.N
+	if m.Spec.GatedProjector {
 		m.linear("proj.proj", c, d)
 		m.linear("proj.gate", c, c)
 		m.linear("proj.o_proj", c, c)
