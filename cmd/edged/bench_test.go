@@ -101,7 +101,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"-batch 65", exitUsage, "sequences"},
 		{"-runs 0", exitUsage, "-runs"},
 		{"-tokens -1", exitUsage, "tokens"},
-		{"-tower sam-b", exitUsage, "windows"},
+		{"-tower sam-x", exitUsage, "unknown tower"},
 		{"-model x -shape 1b6", exitUsage, "-shape is for random"},
 		{"-model x -peer y", exitUsage, "peer"},
 		{"more", exitUsage, "unexpected argument"},

@@ -250,7 +250,6 @@ func TestOptionsRefused(t *testing.T) {
 	for want, o := range map[string]Options{
 		"unknown shape":  {Shape: "9b", Type: quant.P8},
 		"unknown tower":  {Tower: []string{"x"}, Type: quant.P8},
-		"windows":        {Tower: []string{"sam-b"}, Type: quant.P8},
 		"no random":      {Type: quant.BF16},
 		"threads":        {Threads: -1},
 		"runs":           {Runs: -1},

@@ -87,28 +87,55 @@ func (s Shape) language() []tensor {
 	return l.tensors
 }
 
-// tower lists the tensors of a vision tower in SigLIP's layout.
+func (l *layout) biased(name string, out, in int) {
+	l.linear(name, out, in)
+	l.add(name+".bias", vector, 0, 0.1, out)
+}
+
+// tower lists the tensors of a vision tower in SigLIP's or SAM's layout.
 func (t Tower) tower() []tensor {
 	var l layout
 	d, g := t.Width, t.Image/t.Patch
-	const v = "vit.siglip_featurizer."
-	biased := func(name string, out, in int) {
-		l.linear(name, out, in)
-		l.add(name+".bias", vector, 0, 0.1, out)
+	v := "vit." + t.kind() + "_featurizer."
+	fc1, fc2 := "mlp.fc1", "mlp.fc2"
+	if t.kind() == "sam" {
+		fc1, fc2 = "mlp.lin1", "mlp.lin2"
+		l.add(v+"pos_embed", low, 0, 0.2, 1, g, g, d)
+		l.sam(v, t)
+	} else {
+		l.add(v+"pos_embed", low, 0, 0.2, 1, g*g, d)
 	}
-	l.add(v+"pos_embed", low, 0, 0.2, 1, g*g, d)
 	l.add(v+"patch_embed.proj.weight", low, 0, 1/math.Sqrt(float64(3*t.Patch*t.Patch)), d, 3, t.Patch, t.Patch)
 	l.add(v+"patch_embed.proj.bias", vector, 0, 0.1, d)
 	for i := range t.Depth {
 		b := fmt.Sprintf("%sblocks.%d.", v, i)
 		l.norm(b+"norm1", d)
-		biased(b+"attn.qkv", 3*d, d)
-		biased(b+"attn.proj", d, d)
+		l.biased(b+"attn.qkv", 3*d, d)
+		l.biased(b+"attn.proj", d, d)
 		l.norm(b+"norm2", d)
-		biased(b+"mlp.fc1", t.MLP, d)
-		biased(b+"mlp.fc2", d, t.MLP)
+		l.biased(b+fc1, t.MLP, d)
+		l.biased(b+fc2, d, t.MLP)
 	}
 	return l.tensors
+}
+
+// sam lists what SAM's tower has besides: relative positions, in windows of 14 x 14 tokens
+// but in every third block, and a neck of 256 channels.
+func (l *layout) sam(v string, t Tower) {
+	const window, neck = 14, 256
+	for i := range t.Depth {
+		g := window
+		if i%3 == 2 {
+			g = t.Image / t.Patch
+		}
+		for _, n := range []string{"h", "w"} {
+			l.add(fmt.Sprintf("%sblocks.%d.attn.rel_pos_%s", v, i, n), low, 0, 0.05, 2*g-1, t.Width/t.Heads)
+		}
+	}
+	l.add(v+"neck.0.weight", low, 0, 1/math.Sqrt(float64(t.Width)), neck, t.Width, 1, 1)
+	l.norm(v+"neck.1", neck)
+	l.add(v+"neck.2.weight", low, 0, 1/math.Sqrt(9*neck), neck, neck, 3, 3)
+	l.norm(v+"neck.3", neck)
 }
 
 // part is one tensor of the file: a packed matrix has two or three.

@@ -32,6 +32,9 @@ func (b *bencher) towerPeer(ctx context.Context, t Tower) (*peer, error) {
 	if b.Peer == "" {
 		return nil, nil
 	}
+	if t.kind() != "siglip" {
+		return nil, fmt.Errorf("tower %q is not among those that the peer runs", t.Name)
+	}
 	language, err := ParseShape(tiny)
 	if err != nil {
 		return nil, err

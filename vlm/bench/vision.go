@@ -88,7 +88,7 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 }
 
 func (b *bencher) tower(f *weights.File, shape Tower) (vision.Tower, error) {
-	kind, c := "siglip", vlm.Tower{ImageSize: shape.Image, Heads: shape.Heads, FeatureBlock: shape.Depth - 1, Activation: shape.Activation}
+	kind, c := shape.kind(), vlm.Tower{ImageSize: shape.Image, Heads: shape.Heads, FeatureBlock: shape.Depth - 1, Activation: shape.Activation}
 	if b.Model != "" {
 		config, err := vlm.Describe(f, nil, nil)
 		if err != nil {
