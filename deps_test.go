@@ -29,6 +29,7 @@ var imports = map[string]string{
 	"tokenizer":               "",
 	"vlm/preprocess":          "kernels",
 	"vlm/internal/rwkv6":      "quant kernels",
+	"vlm/internal/rwkv7":      "vlm/internal/rwkv6 quant kernels",
 	"vlm/internal/vision":     "quant kernels vlm/preprocess",
 	"vlm/internal/encoder":    "vlm/internal/rwkv6 quant kernels",
 	"vlm/internal/decoder":    "vlm/internal/rwkv6 quant kernels",

@@ -17,12 +17,12 @@ import (
 // Spec says what to make. Zero sizes are replaced by the defaults below.
 type Spec struct {
 	Seed    uint64
-	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla; hybrid if empty
+	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, rwkv7; hybrid if empty
 
 	H, N  int // heads and head size; 2 and 32
 	F     int // channel mixing width; 96
 	Vocab int // 48
-	L, E  int // decoder and encoder blocks; 2 and 2; E is 0 for vanilla
+	L, E  int // decoder and encoder blocks; 2 and 2; E is 0 for vanilla and rwkv7
 
 	// Vision, when Image > 0: a SigLIP tower of Depth blocks (the last is
 	// dead) on pictures of Image x Image pixels in patches of Patch.
@@ -64,7 +64,7 @@ func New(s Spec) *Model {
 	def(&s.F, 96)
 	def(&s.Vocab, 48)
 	def(&s.L, 2)
-	if s.Variant != "vanilla" {
+	if s.Variant != "vanilla" && s.Variant != "rwkv7" {
 		def(&s.E, 2)
 	}
 	m := &Model{Spec: s, rng: rand.New(rand.NewPCG(s.Seed, 1))}
@@ -126,6 +126,10 @@ func (m *Model) block(prefix string, i int, variant string) {
 	if i == 0 {
 		m.norm(b+"ln0", c)
 	}
+	if variant == "rwkv7" {
+		m.mixing7(b, i, c)
+		return
+	}
 	a := b + "att."
 	m.add(a+"time_maa_x", 0.2, 0.5, 1, 1, c)
 	m.lerps(a, "time_maa_w", c, "time_maa_w", "time_maa_k", "time_maa_v", "time_maa_r", "time_maa_g")
@@ -164,6 +168,36 @@ func (m *Model) block(prefix string, i int, variant string) {
 	m.linear(f+"key", s.F, c)
 	m.linear(f+"value", c, s.F)
 	m.linear(f+"receptance", c, c)
+}
+
+// mixing7 adds the sub-layers of an RWKV-7 block.
+func (m *Model) mixing7(b string, i, c int) {
+	a := b + "att."
+	for _, n := range []string{"r", "w", "k", "v", "a", "g"} {
+		m.add(a+"x_"+n, 0.2, 0.5, 1, 1, c)
+	}
+	loras := []string{"w", "a", "v", "g"}
+	if i == 0 {
+		loras = []string{"w", "a", "g"}
+	}
+	for j, n := range loras {
+		width := 4 + 2*j
+		m.add(a+n+"1", 0.5/math.Sqrt(float64(c)), 0, c, width)
+		m.add(a+n+"2", 0.5, 0, width, c)
+		if n != "g" {
+			m.add(a+n+"0", 0.5, 0, 1, 1, c)
+		}
+	}
+	m.add(a+"k_k", 0.2, 0.8, 1, 1, c)
+	m.add(a+"k_a", 0.2, 0.8, 1, 1, c)
+	m.add(a+"r_k", 0.2, 0, m.Spec.H, m.Spec.N)
+	for _, n := range []string{"receptance", "key", "value", "output"} {
+		m.linear(a+n, c, c)
+	}
+	m.norm(a+"ln_x", c)
+	m.add(b+"ffn.x_k", 0.2, 0.5, 1, 1, c)
+	m.linear(b+"ffn.key", m.Spec.F, c)
+	m.linear(b+"ffn.value", c, m.Spec.F)
 }
 
 func (m *Model) vision() {

@@ -1,0 +1,85 @@
+package rwkv7
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+)
+
+// Model holds the weights of a language model. It is safe for concurrent use.
+type Model struct {
+	dims   rwkv6.Dims
+	emb    *quant.Matrix // [V, C]
+	blocks []*block
+	out    *rwkv6.Norm
+	head   *quant.Matrix // [V, C]
+}
+
+// New binds the tensors under prefix, "rwkv." in a whole checkpoint.
+func New(l quant.Loader, prefix string) (*Model, error) {
+	d, err := DimsOf(l, prefix)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{dims: d, blocks: make([]*block, rwkv6.CountBlocks(l, prefix))}
+	for i := range m.blocks {
+		if m.blocks[i], err = bindBlock(l, prefix, i, d); err != nil {
+			return nil, err
+		}
+	}
+	if m.emb, err = l.Matrix(prefix+"emb.weight", -1, d.C); err != nil {
+		return nil, err
+	}
+	if m.head, err = l.Matrix(prefix+"head.weight", m.emb.Rows(), d.C); err != nil {
+		return nil, err
+	}
+	m.out, err = rwkv6.BindNorm(l, prefix+"ln_out", d)
+	return m, err
+}
+
+// Dims returns the sizes of the blocks.
+func (m *Model) Dims() rwkv6.Dims { return m.dims }
+
+// Vocab returns the number of token ids, the length of a row of logits.
+func (m *Model) Vocab() int { return m.emb.Rows() }
+
+// NewState returns the state before the first token.
+func (m *Model) NewState() *rwkv6.State { return rwkv6.NewStateOf(m.dims, len(m.blocks)) }
+
+// Embed writes the embedding of token id to dst [C].
+func (m *Model) Embed(dst []float32, id int) error {
+	if id < 0 || id >= m.Vocab() {
+		return fmt.Errorf("token id %d is not in the vocabulary of %d", id, m.Vocab())
+	}
+	m.emb.Row(dst, id)
+	return nil
+}
+
+// Forward runs rows x [n, C] of segs, at most [rwkv6.MaxRows] for the buffers to stay
+// small, through all blocks in place and advances the states; image states are not read.
+// When ctx ends it stops between two blocks with ctx's error; the states are then somewhere
+// between and of no more use.
+func (m *Model) Forward(ctx context.Context, w *Work, x []float32, segs []rwkv6.Seg) error {
+	n := 0
+	for i := range segs {
+		n += segs[i].N
+	}
+	w.need(n, m)
+	for i, b := range m.blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.forward(w, m.dims, i, x[:n*m.dims.C], segs)
+	}
+	return nil
+}
+
+// Logits computes dst [n, Vocab] from rows x [n, C] that Forward left, which it
+// overwrites with their final norm.
+func (m *Model) Logits(w *Work, dst, x []float32, n int) {
+	x = x[:n*m.dims.C]
+	m.out.Apply(x)
+	m.head.Mul(w.scratch, dst[:n*m.Vocab()], x, n)
+}
