@@ -23,6 +23,7 @@ type hyper struct {
 	DecoderTokens int                  `json:"num_token_per_image"`
 	EncoderTokens int                  `json:"state_encoder_num_token_per_image"`
 	ImageToken    int                  `json:"image_token_index"`
+	PadToken      int                  `json:"pad_token"`
 	LNEps         float32              `json:"ln_eps"`
 	GNEps         float32              `json:"ln_x_eps"`
 	Mixer         string               `json:"mixer"`
@@ -79,12 +80,17 @@ func (r *run) checkpoints(files []string) (c checkpoints, err error) {
 
 // lm checks one model.
 func (r *run) lm(name string, c lmConfig) error {
-	if c.Ref != "" {
-		r.skip(name, "%s: this version does not run that variant", c.Ref)
-		return nil
-	}
 	if c.Golden == "" || len(c.Weights) == 0 {
 		return fmt.Errorf(`"weights" or "golden" is missing: %w`, ErrIndex)
+	}
+	switch {
+	case strings.HasSuffix(c.Ref, "/v7.00"):
+		return r.rwkv7(name, c)
+	case strings.HasSuffix(c.Ref, "/v6.0"):
+		return r.bidirectional(name, c)
+	case c.Ref != "":
+		r.skip(name, "%s: this version does not run that variant", c.Ref)
+		return nil
 	}
 	files, err := r.checkpoints(c.Weights)
 	if err != nil {

@@ -7,11 +7,14 @@ import (
 )
 
 // Projector maps features of the towers to the width of the language model;
-// section 5. There are two forms: linear, W z, and the gated one of v6.x,
-// W_o(h * sigmoid(W_g h)) with h = W_p z.
+// section 5. There are three forms: linear, W z, the gated one of v6.x,
+// W_o(h * sigmoid(W_g h)) with h = W_p z, and that of v7.00, which gates the
+// features themselves (h = z) and ends in a layer norm.
 type Projector struct {
-	w       *quant.Matrix // [C, Dv]
-	gate, o *quant.Matrix // [C, C]; nil in the linear form
+	w    *quant.Matrix // [C, Dv]; nil in v7.00
+	gate *quant.Matrix // [C, C], in v7.00 [Dv, Dv]; nil in the linear form
+	o    *quant.Matrix // [C, C], in v7.00 [C, Dv]; nil in the linear form
+	ln   *norm         // v7.00 only
 }
 
 // OpenProjector binds the projector from in features to out channels. The form
@@ -20,6 +23,14 @@ func OpenProjector(l quant.Loader, in, out int) (*Projector, error) {
 	b := &binder{l: l, prefix: "proj."}
 	p := &Projector{}
 	switch {
+	case l.Shape("proj.ln_v.weight") != nil:
+		p.o = b.matrix("o_proj.weight", out, in)
+		if p.o != nil {
+			in = p.o.Cols()
+		}
+		p.gate = b.matrix("gate.weight", in, in)
+		ln := b.norm("ln_v", out, 1e-5)
+		p.ln = &ln
 	case l.Shape("proj.proj.weight") != nil:
 		p.w = b.matrix("proj.weight", out, in)
 		p.gate = b.matrix("gate.weight", out, out)
@@ -34,10 +45,23 @@ func OpenProjector(l quant.Loader, in, out int) (*Projector, error) {
 }
 
 // In returns the number of features of an input row.
-func (p *Projector) In() int { return p.w.Cols() }
+func (p *Projector) In() int { return p.first().Cols() }
 
 // Out returns the number of channels of an output row.
-func (p *Projector) Out() int { return p.w.Rows() }
+func (p *Projector) Out() int {
+	if p.o != nil {
+		return p.o.Rows()
+	}
+	return p.w.Rows()
+}
+
+// first is the matrix that acts on features.
+func (p *Projector) first() *quant.Matrix {
+	if p.w != nil {
+		return p.w
+	}
+	return p.gate
+}
 
 // projectRows is how many rows the gated form takes at once; it bounds the two
 // intermediate results.
@@ -54,13 +78,20 @@ func (p *Projector) Project(w *Work, dst, z []float32, n int) {
 		w.mul(p.w, dst, z, n)
 	}
 	for r := 0; p.gate != nil && r < n; r += projectRows {
-		c := min(projectRows, n-r)
-		hid := grow(&w.hid, 2*c*out)
-		h, g := hid[:c*out], hid[c*out:]
-		w.mul(p.w, h, z[r*in:][:c*in], c)
+		c, width := min(projectRows, n-r), p.gate.Cols()
+		hid := grow(&w.hid, 2*c*width)
+		h, g := hid[:c*width], hid[c*width:]
+		if rows := z[r*in:][:c*in]; p.w != nil {
+			w.mul(p.w, h, rows, c)
+		} else {
+			copy(h, rows)
+		}
 		w.mul(p.gate, g, h, c)
-		w.gate(h, g, out)
+		w.gate(h, g, width)
 		w.mul(p.o, dst[r*out:][:c*out], h, c)
+	}
+	if p.ln != nil {
+		w.norm(dst, dst, p.ln)
 	}
 	w.traceRows("proj.out", dst, out)
 }
