@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -89,73 +91,97 @@ func TestDemoJSON(t *testing.T) {
 	}
 }
 
-// TestDemoAsked compares a run with questions with one without.
-func TestDemoAsked(t *testing.T) {
-	frames := "12"
-	if testing.Short() {
-		frames = "4"
-	}
-	socket := testSocket(t)
-	args := []string{"demo", "-frames", frames, "-json", "-socket", socket}
-	_, out, _ := runCommand(t, args...)
-	quiet, _ := parseDemo(t, out)
+// firstLine tells when something was written that has text in it.
+type firstLine struct {
+	text string
+	seen chan struct{}
 
-	done := make(chan struct{})
-	var askers sync.WaitGroup
-	var mu sync.Mutex
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (w *firstLine) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := strings.Contains(w.all.String(), w.text)
+	w.all.Write(b)
+	if !before && strings.Contains(w.all.String(), w.text) {
+		close(w.seen)
+	}
+	return len(b), nil
+}
+
+// TestDemoAsked compares a run with questions with one without. The first goes on
+// until somebody who watches has seen a caption and a question was answered.
+func TestDemoAsked(t *testing.T) {
+	socket := testSocket(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	listening := func() bool {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(socket); err == nil {
+				return true
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return false
+	}
+	var others sync.WaitGroup
+	answer := make(chan struct{})
 	var answered []jsonAnswer
-	askers.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			if _, err := os.Stat(socket); err != nil {
-				time.Sleep(time.Millisecond)
-				continue
-			}
+	others.Go(func() {
+		for listening() {
 			code, out, stderr := runCommand(t, "ask", "-json", "-socket", socket, "what left the room?")
 			var a jsonAnswer
 			if code == exitOK && json.Unmarshal([]byte(out), &a) == nil {
-				mu.Lock()
-				answered = append(answered, a)
-				mu.Unlock()
+				if answered = append(answered, a); len(answered) == 1 {
+					close(answer)
+				}
 			} else if code != exitFailed || stderr == "" {
 				t.Errorf("ask: code %d, %q, %q", code, out, stderr)
 			}
 		}
 	})
-	var watched string
-	askers.Go(func() {
-		for {
-			if _, err := os.Stat(socket); err == nil {
-				break
+	watched := firstLine{text: `"type":"caption"`, seen: make(chan struct{})}
+	others.Go(func() {
+		if listening() {
+			if err := watch(t.Context(), socket, "", true, &watched); err != nil {
+				t.Errorf("watch: %v", err)
 			}
-			time.Sleep(time.Millisecond)
 		}
-		_, watched, _ = runCommand(t, "watch", "-json", "-socket", socket)
 	})
-	code, out, stderr := runCommand(t, args...)
-	close(done)
-	askers.Wait()
-	if code != exitOK || stderr != "" {
-		t.Errorf("code %d, stderr %q", code, stderr)
+	others.Go(func() {
+		for _, c := range []chan struct{}{answer, watched.seen} {
+			select {
+			case <-c:
+			case <-ctx.Done():
+			}
+		}
+		stop()
+	})
+	const most = 2000
+	var stdout, stderr bytes.Buffer
+	code := runDemo(ctx, demoFlags{views: 2, frames: most, seed: 1, socket: socket, json: true}, &stdout, &stderr)
+	stop()
+	others.Wait()
+	if code != exitOK || stderr.Len() != 0 {
+		t.Errorf("code %d, stderr %q", code, &stderr)
 	}
-	asked, _ := parseDemo(t, out)
-	if texts(asked) != texts(quiet) {
+	asked, s := parseDemo(t, stdout.String())
+	if s.Frames == 0 || s.Frames == most {
+		t.Fatalf("%d frame sets", s.Frames)
+	}
+	_, out, _ := runCommand(t, "demo", "-frames", fmt.Sprint(s.Frames), "-json", "-socket", socket)
+	if quiet, _ := parseDemo(t, out); texts(asked) != texts(quiet) {
 		t.Errorf("captions differ when questions are asked:\n%s\n%s", texts(quiet), texts(asked))
-	}
-	if len(answered) == 0 {
-		t.Error("no question was answered")
 	}
 	for _, a := range answered {
 		if a.Type != "answer" || a.Scene != "room" || a.Frame < 1 || a.Question != "what left the room?" {
 			t.Errorf("answer %+v", a)
 		}
 	}
-	if !strings.Contains(watched, `"type":"caption"`) || !strings.Contains(watched, `"state":"stopped"`) {
-		t.Errorf("watch: %q", watched)
+	if !strings.Contains(watched.all.String(), `"state":"stopped"`) {
+		t.Errorf("watch: %q", &watched.all)
 	}
 }
 
