@@ -23,7 +23,7 @@
 // On every implementation and architecture these have the same bits: integer products
 // (MulP8, MulP4, MulQ8, MulQ4 and UnpackP4), quantised activations, decoding, pictures, and
 // element-wise operations that round once. Sums of floats (MulF32, MulF16 and MulBF16, norms,
-// Softmax, the wkv recurrence, StateRead, low-rank products and Attention) and
+// Softmax, the wkv recurrences, StateRead, low-rank products and Attention) and
 // transcendental functions have a bound instead: an implementation may fuse them or add in
 // another order. A model of float weights differs by some 1e-5 of a logit between two
 // implementations. In a quantised one an activation that then rounds to another int8 makes

@@ -103,6 +103,17 @@ func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	}
 }
 
+func wkv7(y, state, r, k, v, w, kappa, a []float32, steps, stride, heads, size int) {
+	switch {
+	case level == vnniLevel && multiple(size, 32):
+		avx.WKV7x512(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+	case level == avx2Level && multiple(size, 32):
+		avx.WKV7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+	default:
+		portable.WKV7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+	}
+}
+
 func stateRead(p, state, q []float32, heads, size int) {
 	switch {
 	case level == vnniLevel && multiple(size, 8):

@@ -118,6 +118,14 @@ func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
 }
 
+func wkv7(y, state, r, k, v, w, kappa, a []float32, steps, stride, heads, size int) {
+	if level != portableLevel && size%32 == 0 {
+		neon.WKV7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+		return
+	}
+	portable.WKV7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+}
+
 func stateRead(p, state, q []float32, heads, size int) {
 	if level != portableLevel && size%4 == 0 {
 		neon.StateRead(p, state, q, heads, size)

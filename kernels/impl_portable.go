@@ -36,6 +36,10 @@ func wkv6(y, state, r, k, v, w, u []float32, steps, stride, heads, size int) {
 	portable.WKV6(y, state, r, k, v, w, u, steps, stride, heads, size)
 }
 
+func wkv7(y, state, r, k, v, w, kappa, a []float32, steps, stride, heads, size int) {
+	portable.WKV7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+}
+
 func stateRead(p, state, q []float32, heads, size int) {
 	portable.StateRead(p, state, q, heads, size)
 }

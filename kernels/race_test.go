@@ -23,6 +23,9 @@ func TestRaceDetector(t *testing.T) {
 		"matrix": {func() { MulP8(x[:16], 16, w8, p.ws, a.q, a.scale, a.sum, 16, 64, 1) }, func() { Softmax(x[:4]) }},
 		"tile":   {func() { QuantizeTile(a.q, a.scale, a.sum, x[:64], 64, 1) }, func() { MulP4(y[:16], 16, p.w4, p.ws, p.wg, a.q, a.scale, a.sum, 16, 64, 1) }},
 		"state":  {func() { StateRead(y[:8], x[:64], y[8:16], 1, 8) }, func() { WKV6(y[16:24], x[:64], y[24:32], y[32:40], y[40:48], y[48:56], y[56:64], 1, 8, 1, 8) }},
+		"delta": {func() { StateRead(y[:8], x[:64], y[8:16], 1, 8) }, func() {
+			WKV7(y[16:24], x[:64], y[24:32], y[32:40], y[40:48], y[48:56], y[56:64], y[64:72], 1, 8, 1, 8)
+		}},
 		"pixels": {func() { GreyToRGB(bytes[:96], bytes[96:128]) }, func() { Transpose(bytes[128:], 32, bytes[:32], 1, 32, 1) }},
 	}
 	if name := os.Getenv("EDGED_TEST_RACE"); name != "" {

@@ -126,6 +126,11 @@ func checks() []check {
 		wkv6(dst, s, x[:size], y[:size], z[:size], w[:size], u[:size], 1, size, 1, size)
 		return append(dst, s...)
 	}})
+	all = append(all, check{"WKV7", func() []float32 {
+		dst, s := make([]float32, size), slices.Clone(state)
+		wkv7(dst, s, x[:size], y[:size], z[:size], w[:size], u[:size], v[:size], 1, size, 1, size)
+		return append(dst, s...)
+	}})
 	return append(append(all, imageChecks(rng)...), packedChecks(rng, floats)...)
 }
 

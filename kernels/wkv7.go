@@ -1,10 +1,6 @@
 package kernels
 
-import (
-	"fmt"
-
-	"github.com/visualrwkv/edged/kernels/portable"
-)
+import "fmt"
 
 // WKV7 advances the RWKV-7 recurrence by steps tokens, in place. For each token and
 // head:
@@ -17,8 +13,6 @@ import (
 // w the decay in [0, 1], kappa the normalised removal key, a the in-context learning
 // rate. Strips of heads and steps are as in [WKV6]: how a sequence is cut into them does
 // not change a bit. y must not overlap an input.
-//
-// There is no assembly for it yet.
 //
 //go:noinline
 func WKV7(y, state, r, k, v, w, kappa, a []float32, steps, stride, heads, size int) {
@@ -38,5 +32,5 @@ func WKV7(y, state, r, k, v, w, kappa, a []float32, steps, stride, heads, size i
 			raceReads(r[from:to], k[from:to], v[from:to], w[from:to], kappa[from:to], a[from:to])
 		}
 	}
-	portable.WKV7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
+	wkv7(y, state, r, k, v, w, kappa, a, steps, stride, heads, size)
 }

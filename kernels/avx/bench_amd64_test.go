@@ -166,3 +166,16 @@ func BenchmarkMulRows(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkWKV7(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const heads, size = 32, 64
+	c := heads * size
+	x, y, state, zero := randoms(b, r, c), make([]float32, c), randoms(b, r, c*size), make([]float32, c)
+	elements := float64(c * size)
+	rate(b, "portable", "Gelem/s", elements, func() { portable.WKV7(y, state, x, x, x, zero, zero, x, 1, c, heads, size) })
+	rate(b, "avx2", "Gelem/s", elements, func() { WKV7(y, state, x, x, x, zero, zero, x, 1, c, heads, size) })
+	if hasVNNI {
+		rate(b, "avx512", "Gelem/s", elements, func() { WKV7x512(y, state, x, x, x, zero, zero, x, 1, c, heads, size) })
+	}
+}

@@ -12,7 +12,7 @@
 //
 // # Bits
 //
-// Integer sums, element-wise functions, activations and the wkv recurrence give the
+// Integer sums, element-wise functions, activations and the wkv recurrences give the
 // bits of package portable: the same operations in the same order, none fused.
 // Functions whose comment says so add floats in another order.
 package avx

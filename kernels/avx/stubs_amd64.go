@@ -31,6 +31,15 @@ func wkv6Head(y, state, r, k, v, w *float32, size int)
 //go:noescape
 func wkv6Head512(y, state, r, k, v, w *float32, size int)
 
+// wkv7Head advances one head by one token; y holds what kappa reads of the state before,
+// made by addRows. size is a positive multiple of 32.
+//
+//go:noescape
+func wkv7Head(y, state, r, k, v, w, kappa, a *float32, size int)
+
+//go:noescape
+func wkv7Head512(y, state, r, k, v, w, kappa, a *float32, size int)
+
 // addRows sets dst[j] = Σ_i x[i]*rows[i*stride/4+j] for i < n, in order, from 0. stride is
 // in bytes; cols is a multiple of 8.
 //

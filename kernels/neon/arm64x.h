@@ -69,6 +69,8 @@
 #define FMUL_4S_LANE(i, m, n, d)  WORD $(0x4F809000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
 // FMLA_4S_LANE: Vd.4S += Vn.4S * Vm.S[i], fused
 #define FMLA_4S_LANE(i, m, n, d)  WORD $(0x4F801000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
+// FMLS_4S_LANE: Vd.4S -= Vn.4S * Vm.S[i], fused
+#define FMLS_4S_LANE(i, m, n, d)  WORD $(0x4F805000 | LANE4(i) | (m)<<16 | (n)<<5 | (d))
 // FADDP_4S: sums of pairs of Vn.4S, then of Vm.4S
 #define FADDP_4S(m, n, d)         WORD $(0x6E20D400 | (m)<<16 | (n)<<5 | (d))
 // FMAX: NaN if either is; FMAXNM: the other if one is NaN.

@@ -29,8 +29,8 @@
 //
 // Integer sums, everything elementwise, norms, softmax, the state read and low-rank
 // products give the bits of package portable: the same operations in the same order, none
-// fused. The wkv recurrence is fused and adds the bonus in another order; MulF32 and its
-// kin and Attention fuse and add in another order too. What they compute does not depend
+// fused. The wkv recurrences are fused, and that of RWKV-6 adds the bonus in another order;
+// MulF32 and its kin and Attention fuse and add in another order too. What they compute does not depend
 // on what else is computed.
 package neon
 

@@ -178,6 +178,46 @@ func TestWKV6(t *testing.T) {
 	}
 }
 
+// fusedWKV7 is a step of portable.WKV7 with the operations that are fused here.
+func fusedWKV7(y, state, r, k, v, w, kappa, a []float32, heads, size int) {
+	for h := range heads {
+		for j := range size {
+			b := h*size + j
+			var q, sum float32
+			for i := range size {
+				q = fused(kappa[h*size+i], state[(h*size+i)*size+j], q)
+			}
+			for i := range size {
+				c := h*size + i
+				s := &state[c*size+j]
+				*s = fused(-float32(kappa[c]*a[c]), q, float32(w[c]**s))
+				*s = fused(k[c], v[b], *s)
+				sum = fused(r[c], *s, sum)
+			}
+			y[b] = sum
+		}
+	}
+}
+
+// TestWKV7 wants the bits of fusedWKV7; package kernels compares with the definition.
+func TestWKV7(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, sh := range [][3]int{{1, 1, 32}, {3, 2, 64}, {2, 3, 96}, {2, 1, 128}} {
+		steps, heads, size := sh[0], sh[1], sh[2]
+		c := heads * size
+		in := func(n int) []float32 { return values(t, r, n, false) }
+		rr, k, v, w, kappa, a, state := in(steps*c), in(steps*c), in(steps*c), in(steps*c), in(steps*c), in(steps*c), in(c*size)
+		y, wantY, want := guard.Slice[float32](t, steps*c), make([]float32, steps*c), append([]float32(nil), state...)
+		for i := range steps {
+			p, q := i*c, (i+1)*c
+			fusedWKV7(wantY[p:q], want, rr[p:q], k[p:q], v[p:q], w[p:q], kappa[p:q], a[p:q], heads, size)
+		}
+		WKV7(y, state, rr, k, v, w, kappa, a, steps, c, heads, size)
+		same(t, "y", y, wantY)
+		same(t, "state", state, want)
+	}
+}
+
 func TestLowRank(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, sh := range [][3]int{{1, 1, 4}, {2, 5, 32}, {1, 64, 160}, {3, 33, 44}} {

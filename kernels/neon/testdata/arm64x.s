@@ -133,6 +133,10 @@ TEXT ·arm64x(SB), 0, $0
 	FMLA_4S_LANE(3, 31, 30, 29)        // dd1bbf4f  fmla v29.4s, v30.4s, v31.s[3]
 	FMLA_4S_LANE(1, 7, 7, 7)           // e710a74f  fmla v7.4s, v7.4s, v7.s[1]
 	FMLA_4S_LANE(2, 16, 15, 8)         // e819904f  fmla v8.4s, v15.4s, v16.s[2]
+	FMLS_4S_LANE(0, 0, 1, 2)           // 2250804f  fmls v2.4s, v1.4s, v0.s[0]
+	FMLS_4S_LANE(3, 31, 30, 29)        // dd5bbf4f  fmls v29.4s, v30.4s, v31.s[3]
+	FMLS_4S_LANE(1, 7, 7, 7)           // e750a74f  fmls v7.4s, v7.4s, v7.s[1]
+	FMLS_4S_LANE(2, 16, 15, 8)         // e859904f  fmls v8.4s, v15.4s, v16.s[2]
 	FADDP_4S(0, 1, 2)                  // 22d4206e  faddp v2.4s, v1.4s, v0.4s
 	FADDP_4S(31, 30, 29)               // ddd73f6e  faddp v29.4s, v30.4s, v31.4s
 	FADDP_4S(7, 7, 7)                  // e7d4276e  faddp v7.4s, v7.4s, v7.4s
