@@ -7,7 +7,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // batch is how many answers are decoded in one pass over the weights.
@@ -29,7 +29,7 @@ type batcher struct {
 	running bool    // somebody owns the fields below
 	arrived chan struct{}
 
-	work   *rwkv6.Work
+	work   *rwkv.Work
 	batch  []*turn
 	seqs   []decoder.Seq
 	logits []float32 // [batch, Vocab]
@@ -48,7 +48,7 @@ func newBatcher(dec *decoder.Decoder, pool *quant.Pool) *batcher {
 	return &batcher{
 		dec:     dec,
 		arrived: make(chan struct{}, 1),
-		work:    rwkv6.NewWork(quant.NewScratch(pool), nil),
+		work:    rwkv.NewWork(quant.NewScratch(pool), nil),
 	}
 }
 

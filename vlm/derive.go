@@ -9,7 +9,7 @@ import (
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -76,7 +76,7 @@ func (c *Config) sizes(l quant.Loader) error {
 		return fmt.Errorf("tensor %semb.weight: shape %v, want [vocabulary, width]: no language model in the file", decoder.Prefix, emb)
 	}
 	c.Vocab, c.Width = emb[0], emb[1]
-	c.Blocks = rwkv6.CountBlocks(l, decoder.Prefix)
+	c.Blocks = rwkv.CountBlocks(l, decoder.Prefix)
 	c.EncoderBlocks = encoder.Count(l)
 	if rk := l.Shape(decoder.Prefix + "blocks.0.att.r_k"); len(rk) == 2 {
 		c.Variant, c.HeadSize = variantRWKV7, rk[1]
@@ -85,11 +85,11 @@ func (c *Config) sizes(l quant.Loader) error {
 		}
 		return nil
 	}
-	v, err := rwkv6.Detect(l, decoder.Prefix)
+	v, err := rwkv.Detect(l, decoder.Prefix)
 	if err != nil {
 		return err
 	}
-	d, err := rwkv6.DimsOf(l, decoder.Prefix)
+	d, err := rwkv.DimsOf(l, decoder.Prefix)
 	if err != nil {
 		return err
 	}

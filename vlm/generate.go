@@ -11,7 +11,7 @@ import (
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/prompt"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // GenOptions change how text is generated. Nil and the zero value are greedy,
@@ -38,8 +38,8 @@ func (o *GenOptions) withDefaults() GenOptions {
 
 // talk is the decoder's side of a stream.
 type talk struct {
-	prefix    *rwkv6.State // after the pictures, for the next question too
-	prefixIDs []int        // what it has read; nil when stale
+	prefix    *rwkv.State // after the pictures, for the next question too
+	prefixIDs []int       // what it has read; nil when stale
 	voices    []*voice
 	turns     []*turn
 }
@@ -49,7 +49,7 @@ func (t *talk) stale() { t.prefixIDs = nil }
 
 // voice is one answer in the making.
 type voice struct {
-	state   *rwkv6.State
+	state   *rwkv.State
 	logits  []float32
 	turn    turn
 	sampler *decoder.Sampler

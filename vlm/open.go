@@ -14,7 +14,7 @@ import (
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
@@ -26,7 +26,7 @@ const MaxViews = 64
 // ErrUnsupported is wrapped by errors about models that are recognised but
 // that this version does not run: RWKV-7, the bidirectional CLIP models of
 // v6.0, towers other than SigLIP and SAM, several towers.
-var ErrUnsupported = rwkv6.ErrUnsupported
+var ErrUnsupported = rwkv.ErrUnsupported
 
 // Options change how a model is opened. Nil and the zero value are good for
 // GGUF files made by `edged convert`.
@@ -222,7 +222,7 @@ func (m *Model) bindTower(l quant.Loader, t Tower) (err error) {
 // [ErrUnsupported] where it is a matter of this version and [ErrConfig] where
 // something must be given.
 func (c Config) Runnable() error {
-	vanilla := c.Variant == rwkv6.Vanilla.String()
+	vanilla := c.Variant == rwkv.Vanilla.String()
 	switch {
 	case c.Variant == variantRWKV7:
 		return fmt.Errorf("blocks are RWKV-7 (v7.00): %w", ErrUnsupported)

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -43,7 +43,7 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	}
 	width, state := int64(c.Width), int64(c.Width)*int64(c.HeadSize)
 	shifts := int64(2)
-	if c.Variant == rwkv6.Cross.String() {
+	if c.Variant == rwkv.Cross.String() {
 		shifts = 3
 	}
 	decoder := 4 * int64(c.Blocks) * (state + shifts*width)
@@ -57,7 +57,7 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	p.Snapshot = stateHeader + p.Memory + p.Tokens + 4
 	p.Stream = 2*p.Memory + 2*p.Tokens
 	p.Decoder = decoder + 4*int64(c.Vocab)
-	p.Scratch = rwkv6.WorkBytes(rwkv6.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(f, views)
+	p.Scratch = rwkv.WorkBytes(rwkv.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(f, views)
 	// A stream decodes one text from a copy of the state after the pictures.
 	p.Total = p.File + p.Weights + int64(scenes)*(p.Stream+p.Decoder+decoder+p.Scratch)
 	return p

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // The binary form of a stream, all numbers little endian:
@@ -56,7 +56,7 @@ func (s *Stream) State() []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(s.mem.Size()))
 	b = binary.LittleEndian.AppendUint32(b, uint32(4*len(s.rows)))
 	b = s.mem.AppendBinary(b)
-	b = rwkv6.AppendFloats(b, s.rows)
+	b = rwkv.AppendFloats(b, s.rows)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -104,7 +104,7 @@ func (s *Stream) SetState(data []byte) error {
 	}
 	memory := body[stateHeader:][:a]
 	rows := grow(&s.spare, int(b/4)) // no longer than data
-	if err := rwkv6.DecodeFloats(rows, body[stateHeader+a:]); err != nil {
+	if err := rwkv.DecodeFloats(rows, body[stateHeader+a:]); err != nil {
 		return fmt.Errorf("image tokens: %w: %w", err, ErrState)
 	}
 	if err := s.mem.SetBinary(memory); err != nil {

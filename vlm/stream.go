@@ -12,7 +12,7 @@ import (
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/prompt"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // ErrNotFinite is wrapped by the error of [Stream.See] when the memory has
@@ -24,13 +24,13 @@ var ErrNotFinite = errors.New("memory is not finite")
 type Stream struct {
 	m      *Model
 	format prompt.Format
-	work   *rwkv6.Work
+	work   *rwkv.Work
 	sight  *sight
 
 	// mem is the memory: the encoder's state, or in vanilla models the
 	// decoder's. next is where See builds its successor, so that a frame set
 	// counts whole or not at all.
-	mem, next *rwkv6.State
+	mem, next *rwkv.State
 
 	rows   []float32 // [images*p², C]: image tokens for the prompt
 	spare  []float32 // the next rows, while See makes them
@@ -45,7 +45,7 @@ type Stream struct {
 // NewStream returns a stream that has seen nothing.
 func (m *Model) NewStream() (*Stream, error) {
 	scratch := quant.NewScratch(m.pool)
-	s := &Stream{m: m, work: rwkv6.NewWork(scratch, nil)}
+	s := &Stream{m: m, work: rwkv.NewWork(scratch, nil)}
 	s.format = prompt.Format{
 		Vocabulary:  m.vocab,
 		ImageToken:  m.config.ImageToken,

@@ -10,7 +10,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -25,7 +25,7 @@ type language struct {
 	file  *weights.File
 	dec   *decoder.Decoder
 	pool  *quant.Pool
-	work  *rwkv6.Work
+	work  *rwkv.Work
 	image []float32 // an image state, where the model reads one
 	bytes int64     // of weights, read in a pass
 	typ   string
@@ -49,7 +49,7 @@ func openLanguage(path string, threads int) (*language, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m := &language{file: f, dec: dec, pool: quant.NewPool(threads), bytes: decoderBytes(f), typ: mainType(f)}
-	m.work = rwkv6.NewWork(quant.NewScratch(m.pool), nil)
+	m.work = rwkv.NewWork(quant.NewScratch(m.pool), nil)
 	m.logits = make([]float32, dec.Vocab())
 	m.ids = newNoise("tokens")
 	if dec.Variant().ReadsImage() {
@@ -82,7 +82,7 @@ func (m *language) sequences(n int) {
 }
 
 // decode runs exactly tokens tokens of n sequences, all from the state start.
-func (m *language) decode(ctx context.Context, start *rwkv6.State, n, tokens int) (time.Duration, error) {
+func (m *language) decode(ctx context.Context, start *rwkv.State, n, tokens int) (time.Duration, error) {
 	seqs := m.seqs[:n]
 	for i := range seqs {
 		seqs[i].State.CopyFrom(start)
@@ -100,7 +100,7 @@ func (m *language) decode(ctx context.Context, start *rwkv6.State, n, tokens int
 }
 
 // prefill reads tokens tokens and computes what follows the last.
-func (m *language) prefill(ctx context.Context, s *rwkv6.State, tokens int) error {
+func (m *language) prefill(ctx context.Context, s *rwkv.State, tokens int) error {
 	ids := make([]int, tokens)
 	for i := range ids {
 		ids[i] = m.token()
@@ -177,7 +177,7 @@ const (
 )
 
 // decoding is a subject that decodes n sequences from the state start.
-func (b *bencher) decoding(m *language, w What, start *rwkv6.State, n int) *subject {
+func (b *bencher) decoding(m *language, w What, start *rwkv.State, n int) *subject {
 	s := b.subject(m, w, decodeTokens)
 	s.row.Batch = n
 	s.tokens, s.passes, s.bytes = n*s.row.Tokens, s.row.Tokens, m.bytes
@@ -214,7 +214,7 @@ func (b *bencher) prefills(m *language) []*subject {
 	s := b.subject(m, Prefill, prefillTokens)
 	state := m.dec.NewState()
 	s.tokens, s.passes = s.row.Tokens, 1
-	s.warm = func(ctx context.Context) error { return m.prefill(ctx, state, min(rwkv6.MaxRows, s.row.Tokens)) }
+	s.warm = func(ctx context.Context) error { return m.prefill(ctx, state, min(rwkv.MaxRows, s.row.Tokens)) }
 	s.run = func(ctx context.Context) (time.Duration, error) {
 		state.Reset()
 		begin := time.Now()
@@ -244,9 +244,9 @@ func (b *bencher) contexts(ctx context.Context, m *language) ([]*subject, error)
 	}
 	var subjects []*subject
 	points := contextPoints(end)
-	states := make([]*rwkv6.State, len(points))
+	states := make([]*rwkv.State, len(points))
 	at := m.dec.NewState()
-	if err := m.prefill(ctx, at, rwkv6.MaxRows); err != nil {
+	if err := m.prefill(ctx, at, rwkv.MaxRows); err != nil {
 		return nil, err
 	}
 	// All memory that the series needs is taken before it begins, the states
@@ -286,10 +286,10 @@ func (m *language) touch() {
 }
 
 // readPiece is how many tokens are read between two reports.
-const readPiece = 4 * rwkv6.MaxRows
+const readPiece = 4 * rwkv.MaxRows
 
 // readTo reads tokens from number from up to number to.
-func (b *bencher) readTo(ctx context.Context, m *language, s *rwkv6.State, from, to int) error {
+func (b *bencher) readTo(ctx context.Context, m *language, s *rwkv.State, from, to int) error {
 	for ; from < to; from += readPiece {
 		b.Tell(fmt.Sprintf("reading: %d of %d tokens", from, to))
 		if err := m.prefill(ctx, s, min(readPiece, to-from)); err != nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -53,7 +53,7 @@ type positions struct {
 
 // all runs a prompt and keeps every position. images has one image state for
 // all blocks, or one per block.
-func (m *model) all(p decoder.Prompt, s *rwkv6.State, images ...[]float32) (*positions, error) {
+func (m *model) all(p decoder.Prompt, s *rwkv.State, images ...[]float32) (*positions, error) {
 	c, n := m.dec.Dims().C, len(p.IDs)
 	out := &positions{embeds: make([]float32, n*c)}
 	rows := p.Rows
@@ -71,13 +71,13 @@ func (m *model) all(p decoder.Prompt, s *rwkv6.State, images ...[]float32) (*pos
 	}
 	out.hidden = slices.Clone(out.embeds)
 	for x := out.hidden; len(x) > 0; {
-		k := min(len(x)/c, rwkv6.MaxRows)
+		k := min(len(x)/c, rwkv.MaxRows)
 		for i, b := range m.dec.Blocks() {
 			if err := m.r.ctx.Err(); err != nil {
 				return nil, err
 			}
-			seg := rwkv6.Seg{N: k, State: s, Image: images[min(i, len(images)-1)]}
-			b.Forward(m.work, x[:k*c], []rwkv6.Seg{seg})
+			seg := rwkv.Seg{N: k, State: s, Image: images[min(i, len(images)-1)]}
+			b.Forward(m.work, x[:k*c], []rwkv.Seg{seg})
 		}
 		x = x[k*c:]
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
@@ -28,7 +28,7 @@ type model struct {
 	// traced collects what the blocks of the next computation report, by
 	// layer and name.
 	traced map[string][]float32
-	work   *rwkv6.Work
+	work   *rwkv.Work
 	vision *vision.Work
 }
 
@@ -66,7 +66,7 @@ func (m *model) bind() (err error) {
 	m.side, m.eside = vision.Side(h.DecoderTokens), vision.Side(h.EncoderTokens)
 	scratch := quant.NewScratch(m.r.pool)
 	m.vision = vision.NewWork(scratch)
-	m.work = rwkv6.NewWork(scratch, func(layer int, name string, rows []float32) {
+	m.work = rwkv.NewWork(scratch, func(layer int, name string, rows []float32) {
 		if m.traced != nil {
 			k := fmt.Sprintf("b%d.%s", layer, name)
 			m.traced[k] = append(m.traced[k], rows...)
@@ -95,8 +95,8 @@ type pictures struct {
 	packed      []float32 // [n*eside*eside, C]: projected, then pooled, for the encoder
 	ids         []int
 
-	state *rwkv6.State // of the encoder after all pictures
-	image []float32    // S_img in it; nil without an encoder
+	state *rwkv.State // of the encoder after all pictures
+	image []float32   // S_img in it; nil without an encoder
 }
 
 // pictures prepares the tokens of all pictures.
@@ -180,7 +180,7 @@ func (m *model) checkEncoder(g *golden, p *pictures) error {
 }
 
 // checkState compares the parts of a state, each gathered over the blocks.
-func (g *golden) checkState(prefix string, s *rwkv6.State, blocks int) error {
+func (g *golden) checkState(prefix string, s *rwkv.State, blocks int) error {
 	var wkv, att, cross, ffn []float32
 	for i := range blocks {
 		wkv = append(wkv, s.WKV(i)...)

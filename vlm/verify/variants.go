@@ -6,7 +6,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv7"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
@@ -148,10 +148,10 @@ func (m *model7) embed(ids []int, image int, rows []float32) ([]float32, error) 
 }
 
 // logits runs rows x [n, C] from s and returns [n, V].
-func (m *model7) logits(s *rwkv6.State, x []float32) ([]float32, error) {
+func (m *model7) logits(s *rwkv.State, x []float32) ([]float32, error) {
 	n := len(x) / m.m.Dims().C
 	x = slices.Clone(x)
-	if err := m.m.Forward(m.r.ctx, m.work, x, []rwkv6.Seg{{N: n, State: s}}); err != nil {
+	if err := m.m.Forward(m.r.ctx, m.work, x, []rwkv.Seg{{N: n, State: s}}); err != nil {
 		return nil, err
 	}
 	out := make([]float32, n*m.m.Vocab())
@@ -216,14 +216,14 @@ func (r *run) bidirectional(name string, c lmConfig) error {
 	if err != nil {
 		return err
 	}
-	if v := m.Variant(); v != rwkv6.Vanilla {
+	if v := m.Variant(); v != rwkv.Vanilla {
 		return fmt.Errorf("a model of v6.0 with %v blocks: %w", v, ErrIndex)
 	}
 	x, from, to, err := r.prompt60(g, l, m, scratch)
 	if err != nil {
 		return err
 	}
-	w, s := rwkv6.NewWork(scratch, nil), m.NewState()
+	w, s := rwkv.NewWork(scratch, nil), m.NewState()
 	if err := m.PrefillBidirectional(r.ctx, w, s, x, from, to); err != nil {
 		return err
 	}

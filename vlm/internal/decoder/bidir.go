@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // PrefillBidirectional is Prefill for the models of v6.0, in which every second block sees
@@ -16,10 +16,10 @@ import (
 // Since the patches of one block come from all of those of the block before, the prompt
 // cannot be cut: every block takes all rows at once. From the state it leaves, [Decoder.Step]
 // goes on as usual. A ctx that ends is treated as in Prefill.
-func (m *Decoder) PrefillBidirectional(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, x []float32, from, to int) error {
+func (m *Decoder) PrefillBidirectional(ctx context.Context, w *rwkv.Work, s *rwkv.State, x []float32, from, to int) error {
 	c := m.Dims().C
 	segs := w.Segs(1)
-	segs[0] = rwkv6.Seg{N: len(x) / c, State: s}
+	segs[0] = rwkv.Seg{N: len(x) / c, State: s}
 	for i, b := range m.Blocks() {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
@@ -17,7 +17,7 @@ func TestBidirectional(t *testing.T) {
 	ctx := context.Background()
 	m := newDecoder(t, tinymodel.Spec{Seed: 5, Variant: "vanilla"})
 	c := m.Dims().C
-	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
 	prompt := ids(2, 9, m.Vocab())
 	a, want := m.NewState(), make([]float32, m.Vocab())
 	if err := m.Prefill(ctx, w, a, nil, decoder.Prompt{IDs: prompt, ImageID: -1}, want); err != nil {

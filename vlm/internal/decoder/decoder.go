@@ -11,7 +11,7 @@ import (
 	"fmt"
 
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // Prefix stands before the decoder's tensor names.
@@ -24,25 +24,25 @@ type Options struct {
 
 // Decoder holds the weights. It is safe for concurrent use.
 type Decoder struct {
-	*rwkv6.Stack
-	variant rwkv6.Variant
+	*rwkv.Stack
+	variant rwkv.Variant
 	vocab   int
 	emb     *quant.Matrix // [V, C]
 	head    *quant.Matrix // [V, C]
-	out     *rwkv6.Norm
+	out     *rwkv.Norm
 }
 
 // New binds the decoder's weights. The variant is found from tensor names; the
-// error wraps [rwkv6.ErrUnsupported] for a variant that is known but not run.
+// error wraps [rwkv.ErrUnsupported] for a variant that is known but not run.
 func New(l quant.Loader, o *Options) (*Decoder, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	v, err := rwkv6.Detect(l, Prefix)
+	v, err := rwkv.Detect(l, Prefix)
 	if err != nil {
 		return nil, err
 	}
-	blocks, err := rwkv6.BindStack(l, Prefix, v, rwkv6.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps})
+	blocks, err := rwkv.BindStack(l, Prefix, v, rwkv.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps})
 	if err != nil {
 		return nil, err
 	}
@@ -55,21 +55,21 @@ func New(l quant.Loader, o *Options) (*Decoder, error) {
 	if m.head, err = l.Matrix(Prefix+"head.weight", m.vocab, d.C); err != nil {
 		return nil, err
 	}
-	if m.out, err = rwkv6.BindNorm(l, Prefix+"ln_out", d); err != nil {
+	if m.out, err = rwkv.BindNorm(l, Prefix+"ln_out", d); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
 // Variant returns the kind of the blocks.
-func (m *Decoder) Variant() rwkv6.Variant { return m.variant }
+func (m *Decoder) Variant() rwkv.Variant { return m.variant }
 
 // Vocab returns the number of token ids, the length of a row of logits.
 func (m *Decoder) Vocab() int { return m.vocab }
 
 // Logits computes dst [n, Vocab] from rows x [n, C] that Forward left, which it
 // overwrites with their final norm.
-func (m *Decoder) Logits(w *rwkv6.Work, dst, x []float32, n int) {
+func (m *Decoder) Logits(w *rwkv.Work, dst, x []float32, n int) {
 	x = x[:n*m.Dims().C]
 	m.out.Apply(x)
 	m.head.Mul(w.Scratch(), dst[:n*m.vocab], x, n)

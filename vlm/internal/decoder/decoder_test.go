@@ -10,7 +10,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
@@ -38,8 +38,8 @@ func TestPrefillEqualsSteps(t *testing.T) {
 		m := newDecoder(t, tinymodel.Spec{Seed: 3, Variant: v})
 		d := m.Dims()
 		image := tinymodel.Normal(1, d.StateLen())
-		prompt := ids(2, rwkv6.MaxRows+17, m.Vocab())
-		w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+		prompt := ids(2, rwkv.MaxRows+17, m.Vocab())
+		w := rwkv.NewWork(quant.NewScratch(nil), nil)
 
 		a, want := m.NewState(), make([]float32, m.Vocab())
 		if err := m.Prefill(ctx, w, a, image, decoder.Prompt{IDs: prompt, ImageID: -1}, want); err != nil {
@@ -65,7 +65,7 @@ func TestSharedPrefixAndBatch(t *testing.T) {
 	m := newDecoder(t, tinymodel.Spec{Seed: 4})
 	image := tinymodel.Normal(1, m.Dims().StateLen())
 	prefix := ids(5, 20, m.Vocab())
-	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
 	shared := m.NewState()
 	if err := m.Prefill(ctx, w, shared, image, decoder.Prompt{IDs: prefix, ImageID: -1}, nil); err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestImageRows(t *testing.T) {
 	ctx := context.Background()
 	m := newDecoder(t, tinymodel.Spec{Seed: 6})
 	c, hole := m.Dims().C, m.Vocab()-1
-	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
 	// Rows that are embeddings must act as the tokens themselves.
 	prompt := []int{1, hole, hole, 2, hole, 3}
 	plain := []int{1, 7, 8, 2, 9, 3}
@@ -144,7 +144,7 @@ func TestImageRows(t *testing.T) {
 func TestDecodeDoesNotAllocate(t *testing.T) {
 	ctx := context.Background()
 	m := newDecoder(t, tinymodel.Spec{Seed: 7, Vocab: 300})
-	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
 	logits := make([]float32, m.Vocab())
 	seqs := []decoder.Seq{{State: m.NewState(), Token: 1, Logits: logits}}
 	for _, s := range []*decoder.Sampler{decoder.NewSampler(m.Vocab(), 0, 0, 0), decoder.NewSampler(m.Vocab(), 0.9, 0.8, 1)} {
@@ -165,7 +165,7 @@ func TestCancelBetweenBlocks(t *testing.T) {
 	m := newDecoder(t, tinymodel.Spec{L: 4})
 	var seen int
 	ctx, cancel := context.WithCancel(context.Background())
-	w := rwkv6.NewWork(quant.NewScratch(nil), func(layer int, name string, _ []float32) {
+	w := rwkv.NewWork(quant.NewScratch(nil), func(layer int, name string, _ []float32) {
 		if name == "out" {
 			seen = layer + 1
 			if layer == 1 {

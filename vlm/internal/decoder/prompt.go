@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // Prompt is a sequence of token ids in which one id keeps the places of image
@@ -18,18 +18,18 @@ type Prompt struct {
 	Rows    []float32
 }
 
-// Prefill runs the prompt through the blocks, [rwkv6.MaxRows] tokens at a
+// Prefill runs the prompt through the blocks, [rwkv.MaxRows] tokens at a
 // time, and advances s. If logits is not nil it receives the logits of the
 // last position [Vocab]. image is S_img.
 //
 // Fewer rows than places for them is an error; surplus rows are ignored. When ctx
 // ends Prefill stops between two blocks; s is then of no more use.
-func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, image []float32, p Prompt, logits []float32) error {
+func (m *Decoder) Prefill(ctx context.Context, w *rwkv.Work, s *rwkv.State, image []float32, p Prompt, logits []float32) error {
 	c := m.Dims().C
 	rows := p.Rows
 	segs := w.Segs(1)
 	for ids := p.IDs; len(ids) > 0; {
-		n := min(len(ids), rwkv6.MaxRows)
+		n := min(len(ids), rwkv.MaxRows)
 		x := w.Rows(n, c)
 		for i, id := range ids[:n] {
 			dst := x[i*c : (i+1)*c]
@@ -45,7 +45,7 @@ func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, im
 			copy(dst, rows[:c])
 			rows = rows[c:]
 		}
-		segs[0] = rwkv6.Seg{N: n, State: s, Image: image}
+		segs[0] = rwkv.Seg{N: n, State: s, Image: image}
 		if err := m.Forward(ctx, w, x, segs); err != nil {
 			return err
 		}
@@ -59,18 +59,18 @@ func (m *Decoder) Prefill(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, im
 
 // Seq is one sequence being decoded.
 type Seq struct {
-	State  *rwkv6.State
+	State  *rwkv.State
 	Image  []float32 // S_img
 	Token  int       // the token to feed
 	Logits []float32 // [Vocab], what follows it; written by Step
 }
 
 // Step feeds one token to each sequence, reading every weight once for all of
-// them. There may be at most [rwkv6.MaxRows]. out is scratch of [len(seqs),
+// them. There may be at most [rwkv.MaxRows]. out is scratch of [len(seqs),
 // Vocab] unless there is one sequence.
-func (m *Decoder) Step(ctx context.Context, w *rwkv6.Work, seqs []Seq, out []float32) error {
-	if len(seqs) > rwkv6.MaxRows {
-		return fmt.Errorf("%d sequences at once, at most %d", len(seqs), rwkv6.MaxRows)
+func (m *Decoder) Step(ctx context.Context, w *rwkv.Work, seqs []Seq, out []float32) error {
+	if len(seqs) > rwkv.MaxRows {
+		return fmt.Errorf("%d sequences at once, at most %d", len(seqs), rwkv.MaxRows)
 	}
 	c, n := m.Dims().C, len(seqs)
 	x := w.Rows(n, c)
@@ -80,7 +80,7 @@ func (m *Decoder) Step(ctx context.Context, w *rwkv6.Work, seqs []Seq, out []flo
 		if err := m.Embed(x[i*c:(i+1)*c], q.Token); err != nil {
 			return err
 		}
-		segs[i] = rwkv6.Seg{N: 1, State: q.State, Image: q.Image}
+		segs[i] = rwkv.Seg{N: 1, State: q.State, Image: q.Image}
 	}
 	if err := m.Forward(ctx, w, x, segs); err != nil {
 		return err

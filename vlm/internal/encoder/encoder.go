@@ -11,7 +11,7 @@ import (
 	"fmt"
 
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // Prefix stands before the encoder's tensor names.
@@ -27,10 +27,10 @@ type Options struct {
 	LNEps, GNEps float32 // norm epsilons; 0 is the published models'
 }
 
-// Encoder holds the weights; [rwkv6.Stack.NewState] is the memory of one that
+// Encoder holds the weights; [rwkv.Stack.NewState] is the memory of one that
 // has seen nothing. It is safe for concurrent use.
 type Encoder struct {
-	*rwkv6.Stack
+	*rwkv.Stack
 }
 
 // New binds the encoder's weights. It fails if there are none; [Count] tells
@@ -42,7 +42,7 @@ func New(l quant.Loader, o *Options) (*Encoder, error) {
 	if Count(l) == 0 {
 		return nil, fmt.Errorf("no state encoder: tensor %sblocks.0.ln1.weight is missing", Prefix)
 	}
-	s, err := rwkv6.BindStack(l, Prefix, rwkv6.Vanilla, rwkv6.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps, StateOnly: !o.Full})
+	s, err := rwkv.BindStack(l, Prefix, rwkv.Vanilla, rwkv.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps, StateOnly: !o.Full})
 	if err != nil {
 		return nil, err
 	}
@@ -50,23 +50,23 @@ func New(l quant.Loader, o *Options) (*Encoder, error) {
 }
 
 // Count returns the number of encoder blocks in a model, 0 for models without.
-func Count(l quant.Loader) int { return rwkv6.CountBlocks(l, Prefix) }
+func Count(l quant.Loader) int { return rwkv.CountBlocks(l, Prefix) }
 
 // Image returns the image state S_img [H,N,N] in s, borrowed.
-func (e *Encoder) Image(s *rwkv6.State) []float32 { return s.WKV(len(e.Blocks()) - 1) }
+func (e *Encoder) Image(s *rwkv.State) []float32 { return s.WKV(len(e.Blocks()) - 1) }
 
 // Feed advances s by the image tokens [n, C], which it overwrites. When ctx
 // ends it stops between two blocks with ctx's error; s is then somewhere
 // between and of no more use.
-func (e *Encoder) Feed(ctx context.Context, w *rwkv6.Work, s *rwkv6.State, tokens []float32) error {
+func (e *Encoder) Feed(ctx context.Context, w *rwkv.Work, s *rwkv.State, tokens []float32) error {
 	c := e.Dims().C
 	if len(tokens)%c != 0 {
 		return fmt.Errorf("%d values are not rows of %d", len(tokens), c)
 	}
 	segs := w.Segs(1)
 	for len(tokens) > 0 {
-		n := min(len(tokens)/c, rwkv6.MaxRows)
-		segs[0] = rwkv6.Seg{N: n, State: s}
+		n := min(len(tokens)/c, rwkv.MaxRows)
+		segs[0] = rwkv.Seg{N: n, State: s}
 		if err := e.Forward(ctx, w, tokens[:n*c], segs); err != nil {
 			return err
 		}

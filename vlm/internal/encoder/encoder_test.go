@@ -9,7 +9,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
@@ -26,9 +26,9 @@ func TestStreamEqualsPacked(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := e.Dims().C
-		const tokens = rwkv6.MaxRows*2 + 9
+		const tokens = rwkv.MaxRows*2 + 9
 		x := tinymodel.Normal(1, tokens*c)
-		w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+		w := rwkv.NewWork(quant.NewScratch(nil), nil)
 
 		packed, whole := e.NewState(), full.NewState()
 		if err := e.Feed(ctx, w, packed, slices.Clone(x)); err != nil {
@@ -70,7 +70,7 @@ func TestFeedStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
 	if err := e.Feed(ctx, w, e.NewState(), tinymodel.Normal(1, e.Dims().C)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}

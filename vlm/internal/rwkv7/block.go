@@ -5,7 +5,7 @@ import (
 
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // block is time mixing and channel mixing, each added to its input.
@@ -16,7 +16,7 @@ type block struct {
 	ffn      *chanMix
 }
 
-func bindBlock(l quant.Loader, prefix string, i int, d rwkv6.Dims) (*block, error) {
+func bindBlock(l quant.Loader, prefix string, i int, d rwkv.Dims) (*block, error) {
 	b := &binder{l: l, prefix: prefix + "blocks." + strconv.Itoa(i) + "."}
 	k := &block{ln1: b.norm("ln1", d.C), ln2: b.norm("ln2", d.C), att: bindTimeMix(b, d, i), ffn: bindChanMix(b, d)}
 	if i == 0 {
@@ -26,7 +26,7 @@ func bindBlock(l quant.Loader, prefix string, i int, d rwkv6.Dims) (*block, erro
 	return k, b.err
 }
 
-func (b *block) forward(w *Work, d rwkv6.Dims, layer int, x []float32, segs []rwkv6.Seg) {
+func (b *block) forward(w *Work, d rwkv.Dims, layer int, x []float32, segs []rwkv.Seg) {
 	if b.ln0 != nil {
 		layerNorm(x, x, *b.ln0, d)
 		w.emit(layer, "ln0", x)
@@ -51,13 +51,13 @@ type chanMix struct {
 	value *quant.Matrix // [C, F]
 }
 
-func bindChanMix(b *binder, d rwkv6.Dims) *chanMix {
+func bindChanMix(b *binder, d rwkv.Dims) *chanMix {
 	return &chanMix{b.vector("ffn.x_k", d.C), b.matrix("ffn.key.weight", d.F, d.C), b.matrix("ffn.value.weight", d.C, d.F)}
 }
 
 // forward takes the layer-normed rows in w.h and leaves the sub-layer's output in w.in.
-func (m *chanMix) forward(w *Work, d rwkv6.Dims, layer int, segs []rwkv6.Seg) {
-	w.shift(d.C, segs, func(s *rwkv6.State) []float32 { _, _, ffn := s.Shifts(layer); return ffn })
+func (m *chanMix) forward(w *Work, d rwkv.Dims, layer int, segs []rwkv.Seg) {
+	w.shift(d.C, segs, func(s *rwkv.State) []float32 { _, _, ffn := s.Shifts(layer); return ffn })
 	w.lerp(m.mu)
 	m.key.Mul(w.scratch, w.f, w.in, w.n)
 	kernels.SquaredReLU(w.f, w.f)

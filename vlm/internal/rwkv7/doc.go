@@ -1,7 +1,7 @@
 // Package rwkv7 is the language model of RWKV-7: blocks of time mixing by the generalised
 // delta rule and of channel mixing, between an embedding and a head.
 //
-// It takes the state and the sequences of package rwkv6: what is carried per block is the
+// It takes the state and the sequences of package rwkv: what is carried per block is the
 // same, a wkv state [H,N,N] and two token shifts [C], and so are the shapes, the division of
 // a prompt and the promise about them: a whole prompt, its pieces in any grouping, single
 // steps, and steps batched over several sequences give the same bits. The wkv state has the

@@ -5,15 +5,15 @@ import (
 	"fmt"
 
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // Model holds the weights of a language model. It is safe for concurrent use.
 type Model struct {
-	dims   rwkv6.Dims
+	dims   rwkv.Dims
 	emb    *quant.Matrix // [V, C]
 	blocks []*block
-	out    *rwkv6.Norm
+	out    *rwkv.Norm
 	head   *quant.Matrix // [V, C]
 }
 
@@ -23,7 +23,7 @@ func New(l quant.Loader, prefix string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{dims: d, blocks: make([]*block, rwkv6.CountBlocks(l, prefix))}
+	m := &Model{dims: d, blocks: make([]*block, rwkv.CountBlocks(l, prefix))}
 	for i := range m.blocks {
 		if m.blocks[i], err = bindBlock(l, prefix, i, d); err != nil {
 			return nil, err
@@ -35,18 +35,18 @@ func New(l quant.Loader, prefix string) (*Model, error) {
 	if m.head, err = l.Matrix(prefix+"head.weight", m.emb.Rows(), d.C); err != nil {
 		return nil, err
 	}
-	m.out, err = rwkv6.BindNorm(l, prefix+"ln_out", d)
+	m.out, err = rwkv.BindNorm(l, prefix+"ln_out", d)
 	return m, err
 }
 
 // Dims returns the sizes of the blocks.
-func (m *Model) Dims() rwkv6.Dims { return m.dims }
+func (m *Model) Dims() rwkv.Dims { return m.dims }
 
 // Vocab returns the number of token ids, the length of a row of logits.
 func (m *Model) Vocab() int { return m.emb.Rows() }
 
 // NewState returns the state before the first token.
-func (m *Model) NewState() *rwkv6.State { return rwkv6.NewStateOf(m.dims, len(m.blocks)) }
+func (m *Model) NewState() *rwkv.State { return rwkv.NewStateOf(m.dims, len(m.blocks)) }
 
 // Embed writes the embedding of token id to dst [C].
 func (m *Model) Embed(dst []float32, id int) error {
@@ -57,11 +57,11 @@ func (m *Model) Embed(dst []float32, id int) error {
 	return nil
 }
 
-// Forward runs rows x [n, C] of segs, at most [rwkv6.MaxRows] for the buffers to stay
+// Forward runs rows x [n, C] of segs, at most [rwkv.MaxRows] for the buffers to stay
 // small, through all blocks in place and advances the states; image states are not read.
 // When ctx ends it stops between two blocks with ctx's error; the states are then somewhere
 // between and of no more use.
-func (m *Model) Forward(ctx context.Context, w *Work, x []float32, segs []rwkv6.Seg) error {
+func (m *Model) Forward(ctx context.Context, w *Work, x []float32, segs []rwkv.Seg) error {
 	n := 0
 	for i := range segs {
 		n += segs[i].N

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/visualrwkv/edged/kernels"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // The kernels work on one row where the other operand is per channel; these
@@ -12,7 +12,7 @@ import (
 
 // shift fills w.prev with the row before each row of w.h in its sequence. What
 // lies before the first is kept in prev(state), which becomes the last row.
-func (w *Work) shift(c int, segs []rwkv6.Seg, prev func(*rwkv6.State) []float32) {
+func (w *Work) shift(c int, segs []rwkv.Seg, prev func(*rwkv.State) []float32) {
 	row := 0
 	for i := range segs {
 		a, b := row*c, (row+segs[i].N)*c
@@ -71,13 +71,13 @@ func normalize(x []float32, size int) {
 	}
 }
 
-func layerNorm(dst, x []float32, nm norm, d rwkv6.Dims) {
+func layerNorm(dst, x []float32, nm norm, d rwkv.Dims) {
 	for o := 0; o < len(x); o += d.C {
 		kernels.LayerNorm(dst[o:o+d.C], x[o:o+d.C], nm.w, nm.b, d.LNEps)
 	}
 }
 
-func groupNorm(x []float32, nm norm, d rwkv6.Dims) {
+func groupNorm(x []float32, nm norm, d rwkv.Dims) {
 	for o := 0; o < len(x); o += d.C {
 		kernels.GroupNorm(x[o:o+d.C], x[o:o+d.C], nm.w, nm.b, d.H, d.GNEps)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv7"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
@@ -30,7 +30,7 @@ func newModel(t testing.TB) (*rwkv7.Model, *tinymodel.Model) {
 	return m, l
 }
 
-func run(t testing.TB, m *rwkv7.Model, w *rwkv7.Work, x []float32, segs ...rwkv6.Seg) []float32 {
+func run(t testing.TB, m *rwkv7.Model, w *rwkv7.Work, x []float32, segs ...rwkv.Seg) []float32 {
 	t.Helper()
 	x = slices.Clone(x)
 	if err := m.Forward(context.Background(), w, x, segs); err != nil {
@@ -39,7 +39,7 @@ func run(t testing.TB, m *rwkv7.Model, w *rwkv7.Work, x []float32, segs ...rwkv6
 	return x
 }
 
-func bits(s *rwkv6.State) []byte { return s.AppendBinary(nil) }
+func bits(s *rwkv.State) []byte { return s.AppendBinary(nil) }
 
 func TestSequenceEqualsSteps(t *testing.T) {
 	m, _ := newModel(t)
@@ -47,7 +47,7 @@ func TestSequenceEqualsSteps(t *testing.T) {
 	const tokens = 23
 	x := tinymodel.Normal(1, tokens*c)
 	whole := m.NewState()
-	want := run(t, m, rwkv7.NewWork(quant.NewScratch(nil), nil), x, rwkv6.Seg{N: tokens, State: whole})
+	want := run(t, m, rwkv7.NewWork(quant.NewScratch(nil), nil), x, rwkv.Seg{N: tokens, State: whole})
 	for _, f := range want {
 		if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
 			t.Fatal("output is not finite")
@@ -61,7 +61,7 @@ func TestSequenceEqualsSteps(t *testing.T) {
 		var got []float32
 		for at := 0; at < tokens; at += size {
 			n := min(size, tokens-at)
-			got = append(got, run(t, m, w, x[at*c:(at+n)*c], rwkv6.Seg{N: n, State: s})...)
+			got = append(got, run(t, m, w, x[at*c:(at+n)*c], rwkv.Seg{N: n, State: s})...)
 			// What goes on from a saved state must not differ either.
 			saved := m.NewState()
 			if err := saved.SetBinary(bits(s)); err != nil {
@@ -84,14 +84,14 @@ func TestBatchEqualsAlone(t *testing.T) {
 	c := m.Dims().C
 	w := rwkv7.NewWork(quant.NewScratch(nil), nil)
 	var all, want []float32
-	var segs []rwkv6.Seg
-	var alone []*rwkv6.State
+	var segs []rwkv.Seg
+	var alone []*rwkv.State
 	for i, n := range []int{1, 7, 3} {
 		x := tinymodel.Normal(uint64(i), n*c)
 		s := m.NewState()
-		run(t, m, w, tinymodel.Normal(9, 2*c), rwkv6.Seg{N: 2, State: s})
-		segs = append(segs, rwkv6.Seg{N: n, State: s.Clone()})
-		want = append(want, run(t, m, w, x, rwkv6.Seg{N: n, State: s})...)
+		run(t, m, w, tinymodel.Normal(9, 2*c), rwkv.Seg{N: 2, State: s})
+		segs = append(segs, rwkv.Seg{N: n, State: s.Clone()})
+		want = append(want, run(t, m, w, x, rwkv.Seg{N: n, State: s})...)
 		all = append(all, x...)
 		alone = append(alone, s)
 	}
@@ -109,7 +109,7 @@ func TestForwardDoesNotAllocate(t *testing.T) {
 	m, _ := newModel(t)
 	w := rwkv7.NewWork(quant.NewScratch(nil), nil)
 	x, logits := tinymodel.Normal(1, m.Dims().C), make([]float32, m.Vocab())
-	segs := []rwkv6.Seg{{N: 1, State: m.NewState()}}
+	segs := []rwkv.Seg{{N: 1, State: m.NewState()}}
 	step := func() {
 		if err := m.Forward(context.Background(), w, x, segs); err != nil {
 			t.Fatal(err)
@@ -131,7 +131,7 @@ func TestCancel(t *testing.T) {
 			cancel()
 		}
 	})
-	err := m.Forward(ctx, w, tinymodel.Normal(1, m.Dims().C), []rwkv6.Seg{{N: 1, State: m.NewState()}})
+	err := m.Forward(ctx, w, tinymodel.Normal(1, m.Dims().C), []rwkv.Seg{{N: 1, State: m.NewState()}})
 	if !errors.Is(err, context.Canceled) || last != 1 {
 		t.Errorf("error %v after block %d", err, last)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // timeMix is the recurrent sub-layer: a matrix-valued state per head from which each token
@@ -30,7 +30,7 @@ type timeMix struct {
 	lnx                        norm
 }
 
-func bindTimeMix(b *binder, d rwkv6.Dims, layer int) *timeMix {
+func bindTimeMix(b *binder, d rwkv.Dims, layer int) *timeMix {
 	c := d.C
 	m := &timeMix{
 		muR: b.vector("att.x_r", c), muW: b.vector("att.x_w", c), muK: b.vector("att.x_k", c),
@@ -58,8 +58,8 @@ func (m *timeMix) loraWidth() int {
 }
 
 // forward takes the layer-normed rows in w.h and leaves the sub-layer's output in w.in.
-func (m *timeMix) forward(w *Work, d rwkv6.Dims, layer int, segs []rwkv6.Seg) {
-	w.shift(d.C, segs, func(s *rwkv6.State) []float32 { att, _, _ := s.Shifts(layer); return att })
+func (m *timeMix) forward(w *Work, d rwkv.Dims, layer int, segs []rwkv.Seg) {
+	w.shift(d.C, segs, func(s *rwkv.State) []float32 { att, _, _ := s.Shifts(layer); return att })
 
 	w.lerp(m.muR)
 	m.recept.Mul(w.scratch, w.r, w.in, w.n)

@@ -3,14 +3,14 @@ package rwkv7
 import (
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 )
 
 // Work holds the buffers for one caller of [Model.Forward]. They grow to what
 // is asked of them once; after that nothing is allocated.
 type Work struct {
 	scratch *quant.Scratch
-	trace   rwkv6.Tracer
+	trace   rwkv.Tracer
 
 	n                                              int       // rows
 	h, prev, in, r, k, v, w, a, g, kappa, y, first []float32 // [n, C]; first: the values of block 0
@@ -22,7 +22,7 @@ type Work struct {
 
 // NewWork returns buffers whose matrix products run on the workers of s.
 // trace may be nil.
-func NewWork(s *quant.Scratch, trace rwkv6.Tracer) *Work {
+func NewWork(s *quant.Scratch, trace rwkv.Tracer) *Work {
 	w := &Work{scratch: s, trace: trace}
 	w.wkv.w = w
 	w.wkv.run = w.wkv.head // once: a method value per call would be an allocation
@@ -60,9 +60,9 @@ func (w *Work) emit(layer int, name string, rows []float32) {
 // head of one sequence.
 type wkvJob struct {
 	w     *Work
-	d     rwkv6.Dims
+	d     rwkv.Dims
 	layer int
-	segs  []rwkv6.Seg
+	segs  []rwkv.Seg
 	run   func(strip int)
 }
 
@@ -71,7 +71,7 @@ type wkvJob struct {
 const parallelFrom = 1 << 15
 
 // recur runs the recurrence over w.r, w.k, w.v, w.w, w.kappa and w.a into w.y.
-func recur(w *Work, d rwkv6.Dims, layer int, segs []rwkv6.Seg) {
+func recur(w *Work, d rwkv.Dims, layer int, segs []rwkv.Seg) {
 	j := &w.wkv
 	j.d, j.layer, j.segs = d, layer, segs
 	strips := len(segs) * d.H

@@ -1,4 +1,4 @@
-// Package rwkv6 is the RWKV-6 block and its state: what the state encoder and
+// Package rwkv is the RWKV-6 block and its state: what the state encoder and
 // the decoder are built from.
 //
 // One file per part of the block: timemix.go (the recurrence with
@@ -23,4 +23,4 @@
 // and recurrence run per sequence. Every row's arithmetic is independent of
 // how many rows come along, so a whole prompt, its pieces in any grouping,
 // single steps, and steps batched over several sequences give the same bits.
-package rwkv6
+package rwkv

@@ -1,4 +1,4 @@
-package rwkv6_test
+package rwkv_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package rwkv6
+package rwkv
 
 import (
 	"github.com/visualrwkv/edged/kernels"

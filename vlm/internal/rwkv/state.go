@@ -1,4 +1,4 @@
-package rwkv6
+package rwkv
 
 import (
 	"encoding/binary"
@@ -90,7 +90,7 @@ func (s *State) Reset() { clear(s.all) }
 // CopyFrom makes s equal to o, which must belong to the same blocks.
 func (s *State) CopyFrom(o *State) {
 	if len(s.all) != len(o.all) {
-		panic("rwkv6: states of different stacks")
+		panic("rwkv: states of different stacks")
 	}
 	copy(s.all, o.all)
 }

@@ -1,4 +1,4 @@
-package rwkv6_test
+package rwkv_test
 
 import (
 	"errors"
@@ -9,23 +9,23 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/rwkv6"
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 var variants = []string{"vanilla", "hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross"}
 
 // stack binds all decoder blocks of a tiny model.
-func stack(t testing.TB, m *tinymodel.Model) []*rwkv6.Block {
+func stack(t testing.TB, m *tinymodel.Model) []*rwkv.Block {
 	t.Helper()
-	v, err := rwkv6.Detect(m, "rwkv.")
+	v, err := rwkv.Detect(m, "rwkv.")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v.String() != m.Spec.Variant {
 		t.Fatalf("detected %v, made %s", v, m.Spec.Variant)
 	}
-	s, err := rwkv6.BindStack(m, "rwkv.", v, rwkv6.StackOptions{})
+	s, err := rwkv.BindStack(m, "rwkv.", v, rwkv.StackOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func normal(rng *rand.Rand, n int) []float32 {
 	return x
 }
 
-func run(blocks []*rwkv6.Block, w *rwkv6.Work, x []float32, segs ...rwkv6.Seg) []float32 {
+func run(blocks []*rwkv.Block, w *rwkv.Work, x []float32, segs ...rwkv.Seg) []float32 {
 	x = slices.Clone(x)
 	for _, b := range blocks {
 		b.Forward(w, x, segs)
@@ -48,7 +48,7 @@ func run(blocks []*rwkv6.Block, w *rwkv6.Work, x []float32, segs ...rwkv6.Seg) [
 	return x
 }
 
-func bits(s *rwkv6.State) []byte { return s.AppendBinary(nil) }
+func bits(s *rwkv.State) []byte { return s.AppendBinary(nil) }
 
 func TestSequenceEqualsSteps(t *testing.T) {
 	for _, v := range variants {
@@ -61,8 +61,8 @@ func TestSequenceEqualsSteps(t *testing.T) {
 			const tokens = 23
 			x := normal(rng, tokens*c)
 
-			whole := rwkv6.NewState(blocks)
-			want := run(blocks, rwkv6.NewWork(quant.NewScratch(nil), nil), x, rwkv6.Seg{N: tokens, State: whole, Image: image})
+			whole := rwkv.NewState(blocks)
+			want := run(blocks, rwkv.NewWork(quant.NewScratch(nil), nil), x, rwkv.Seg{N: tokens, State: whole, Image: image})
 			for _, f := range want {
 				if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
 					t.Fatal("output is not finite")
@@ -70,13 +70,13 @@ func TestSequenceEqualsSteps(t *testing.T) {
 			}
 			pool := quant.NewPool(3)
 			defer pool.Close()
-			w := rwkv6.NewWork(quant.NewScratch(pool), nil)
+			w := rwkv.NewWork(quant.NewScratch(pool), nil)
 			for _, size := range []int{1, 2, 5, 22} {
-				s := rwkv6.NewState(blocks)
+				s := rwkv.NewState(blocks)
 				var got []float32
 				for at := 0; at < tokens; at += size {
 					n := min(size, tokens-at)
-					got = append(got, run(blocks, w, x[at*c:(at+n)*c], rwkv6.Seg{N: n, State: s, Image: image})...)
+					got = append(got, run(blocks, w, x[at*c:(at+n)*c], rwkv.Seg{N: n, State: s, Image: image})...)
 				}
 				if !slices.Equal(got, want) {
 					t.Errorf("pieces of %d tokens: output differs", size)
@@ -97,18 +97,18 @@ func TestBatchEqualsAlone(t *testing.T) {
 			blocks := stack(t, m)
 			d := blocks[0].Dims()
 			rng := rand.New(rand.NewPCG(3, 4))
-			w := rwkv6.NewWork(quant.NewScratch(nil), nil)
+			w := rwkv.NewWork(quant.NewScratch(nil), nil)
 			lens := []int{1, 7, 3}
 			var all, want []float32
-			var segs []rwkv6.Seg
-			var alone []*rwkv6.State
+			var segs []rwkv.Seg
+			var alone []*rwkv.State
 			for _, n := range lens {
 				x := normal(rng, n*d.C)
 				image := normal(rng, d.StateLen())
-				s := rwkv6.NewState(blocks)
-				run(blocks, w, normal(rng, 2*d.C), rwkv6.Seg{N: 2, State: s, Image: image})
-				segs = append(segs, rwkv6.Seg{N: n, State: s.Clone(), Image: image})
-				want = append(want, run(blocks, w, x, rwkv6.Seg{N: n, State: s, Image: image})...)
+				s := rwkv.NewState(blocks)
+				run(blocks, w, normal(rng, 2*d.C), rwkv.Seg{N: 2, State: s, Image: image})
+				segs = append(segs, rwkv.Seg{N: n, State: s.Clone(), Image: image})
+				want = append(want, run(blocks, w, x, rwkv.Seg{N: n, State: s, Image: image})...)
 				all = append(all, x...)
 				alone = append(alone, s)
 			}
@@ -131,14 +131,14 @@ func TestNilImageIsZero(t *testing.T) {
 		blocks := stack(t, m)
 		d := blocks[0].Dims()
 		x := normal(rand.New(rand.NewPCG(5, 6)), 3*d.C)
-		w := rwkv6.NewWork(quant.NewScratch(nil), nil)
-		a := run(blocks, w, x, rwkv6.Seg{N: 3, State: rwkv6.NewState(blocks)})
-		b := run(blocks, w, x, rwkv6.Seg{N: 3, State: rwkv6.NewState(blocks), Image: make([]float32, d.StateLen())})
+		w := rwkv.NewWork(quant.NewScratch(nil), nil)
+		a := run(blocks, w, x, rwkv.Seg{N: 3, State: rwkv.NewState(blocks)})
+		b := run(blocks, w, x, rwkv.Seg{N: 3, State: rwkv.NewState(blocks), Image: make([]float32, d.StateLen())})
 		if !slices.Equal(a, b) {
 			t.Errorf("%s: a nil image state and a zero one differ", v)
 		}
 		image := normal(rand.New(rand.NewPCG(7, 8)), d.StateLen())
-		e := run(blocks, w, x, rwkv6.Seg{N: 3, State: rwkv6.NewState(blocks), Image: image})
+		e := run(blocks, w, x, rwkv.Seg{N: 3, State: rwkv.NewState(blocks), Image: image})
 		if slices.Equal(a, e) == (v != "vanilla") {
 			t.Errorf("%s: the image state is read: %v", v, v == "vanilla")
 		}
@@ -149,14 +149,14 @@ func TestStateBytes(t *testing.T) {
 	m := tinymodel.New(tinymodel.Spec{Seed: 10, Variant: "cross"})
 	blocks := stack(t, m)
 	d := blocks[0].Dims()
-	s := rwkv6.NewState(blocks)
+	s := rwkv.NewState(blocks)
 	if want := 4 * 2 * (d.StateLen() + 3*d.C); s.Size() != want {
 		t.Errorf("size %d, want %d", s.Size(), want)
 	}
-	w := rwkv6.NewWork(quant.NewScratch(nil), nil)
-	run(blocks, w, normal(rand.New(rand.NewPCG(5, 6)), 9*d.C), rwkv6.Seg{N: 9, State: s})
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
+	run(blocks, w, normal(rand.New(rand.NewPCG(5, 6)), 9*d.C), rwkv.Seg{N: 9, State: s})
 	saved := bits(s)
-	o := rwkv6.NewState(blocks)
+	o := rwkv.NewState(blocks)
 	if err := o.SetBinary(saved); err != nil {
 		t.Fatal(err)
 	}
@@ -191,11 +191,11 @@ func TestForwardDoesNotAllocate(t *testing.T) {
 		m := tinymodel.New(tinymodel.Spec{Seed: 11, Variant: v})
 		blocks := stack(t, m)
 		d := blocks[0].Dims()
-		w := rwkv6.NewWork(quant.NewScratch(nil), nil)
-		s := rwkv6.NewState(blocks)
+		w := rwkv.NewWork(quant.NewScratch(nil), nil)
+		s := rwkv.NewState(blocks)
 		x := normal(rand.New(rand.NewPCG(5, 6)), d.C)
 		segs := w.Segs(1)
-		segs[0] = rwkv6.Seg{N: 1, State: s}
+		segs[0] = rwkv.Seg{N: 1, State: s}
 		step := func() {
 			for _, b := range blocks {
 				b.Forward(w, x, segs)
@@ -224,16 +224,16 @@ func with(m *tinymodel.Model, names ...string) *tinymodel.Model {
 
 func TestRefusals(t *testing.T) {
 	m := tinymodel.New(tinymodel.Spec{Seed: 12})
-	if _, err := rwkv6.Detect(with(m, "rwkv.blocks.0.att.x_r"), "rwkv."); !errors.Is(err, rwkv6.ErrUnsupported) {
+	if _, err := rwkv.Detect(with(m, "rwkv.blocks.0.att.x_r"), "rwkv."); !errors.Is(err, rwkv.ErrUnsupported) {
 		t.Errorf("RWKV-7: %v", err)
 	}
-	if _, err := rwkv6.Detect(with(m, "rwkv.blocks.0.att.time_mix_k", "-rwkv.blocks.0.att.time_maa_w1", "-rwkv.blocks.0.att.mem_read.weight"), "rwkv."); !errors.Is(err, rwkv6.ErrUnsupported) {
+	if _, err := rwkv.Detect(with(m, "rwkv.blocks.0.att.time_mix_k", "-rwkv.blocks.0.att.time_maa_w1", "-rwkv.blocks.0.att.mem_read.weight"), "rwkv."); !errors.Is(err, rwkv.ErrUnsupported) {
 		t.Errorf("RWKV-5: %v", err)
 	}
-	if _, err := rwkv6.Detect(&tinymodel.Model{}, "rwkv."); err == nil || errors.Is(err, rwkv6.ErrUnsupported) {
+	if _, err := rwkv.Detect(&tinymodel.Model{}, "rwkv."); err == nil || errors.Is(err, rwkv.ErrUnsupported) {
 		t.Errorf("nothing: %v", err)
 	}
-	d, err := rwkv6.DimsOf(m, "rwkv.")
+	d, err := rwkv.DimsOf(m, "rwkv.")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestRefusals(t *testing.T) {
 		if n, _ := fmt.Sscanf(name, "rwkv.blocks.%d.", &i); n != 1 || i != 0 {
 			continue
 		}
-		_, err := rwkv6.Bind(with(m, "-"+name), "rwkv.", 0, d, rwkv6.Hybrid, false)
+		_, err := rwkv.Bind(with(m, "-"+name), "rwkv.", 0, d, rwkv.Hybrid, false)
 		if err == nil {
 			t.Errorf("bound without %s", name)
 		}

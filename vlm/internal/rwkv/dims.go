@@ -1,4 +1,4 @@
-package rwkv6
+package rwkv
 
 // Epsilons of the two norms, when [Dims] leaves them zero.
 const (
