@@ -11,6 +11,7 @@ import (
 // to the largest product it has seen and does not allocate after that.
 type Scratch struct {
 	pool  *Pool
+	done  <-chan struct{}
 	q     []int8
 	scale []float32
 	sum   []int32
@@ -35,6 +36,14 @@ func NewScratch(p *Pool) *Scratch {
 
 // Pool returns the pool given to NewScratch.
 func (s *Scratch) Pool() *Pool { return s.pool }
+
+// Until makes the products that follow, and what else goes through Run, end between two
+// strips once done is closed. Results are then incomplete, and whoever closed it has to
+// look after each computation whether it did. Nil ends that.
+func (s *Scratch) Until(done <-chan struct{}) { s.done = done }
+
+// Run runs strips on the pool, until what was given to Until.
+func (s *Scratch) Run(strips int, f func(strip int)) { s.pool.RunUntil(s.done, strips, f) }
 
 // product is one Mul: a grid of strips, each a tile of some rows of the matrix by
 // some of the vectors.
@@ -79,7 +88,7 @@ func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
 	p := &s.product
 	*p = product{m: m, dst: dst, x: x, n: n}
 	p.split(s.pool.Workers())
-	s.pool.Run(p.across*((n+p.vectors-1)/p.vectors), s.run)
+	s.Run(p.across*((n+p.vectors-1)/p.vectors), s.run)
 	*p = product{} // keep nothing of the caller's alive
 }
 

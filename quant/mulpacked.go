@@ -40,12 +40,12 @@ func (s *Scratch) mulPacked(m *Matrix, dst, x []float32, n int) {
 			s.quantizeTile(i)
 		}
 	} else {
-		s.pool.Run(tiles, s.runTiles)
+		s.Run(tiles, s.runTiles)
 	}
 	if p.unpacks() {
 		s.unpacked.grow(s.pool.Workers(), p.rows*m.stored)
 	}
-	s.pool.Run(p.across*((n+p.vectors-1)/p.vectors), s.runPacked)
+	s.Run(p.across*((n+p.vectors-1)/p.vectors), s.runPacked)
 	*p = packedProduct{} // keep nothing of the caller's alive
 }
 

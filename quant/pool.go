@@ -28,6 +28,7 @@ type Pool struct {
 // job is one call of Run in progress.
 type job struct {
 	f      func(int)
+	done   <-chan struct{}
 	strips int64
 	next   atomic.Int64 // first strip nobody has taken
 
@@ -92,19 +93,26 @@ func (p *Pool) Close() {
 // Run calls f once for every strip in [0, strips) and returns when all calls have
 // returned. Strips are taken in order by whoever is free, so a faster core takes
 // more of them. Run does not allocate, and neither keeps f.
-func (p *Pool) Run(strips int, f func(strip int)) {
+func (p *Pool) Run(strips int, f func(strip int)) { p.RunUntil(nil, strips, f) }
+
+// RunUntil is Run, but once done is closed no further strip is begun: what the strips
+// compute is then incomplete. Calls in progress are waited for.
+func (p *Pool) RunUntil(done <-chan struct{}, strips int, f func(strip int)) {
 	if p == nil || p.workers == 1 || strips <= 1 {
 		for i := range strips {
+			if closed(done) {
+				return
+			}
 			f(i)
 		}
 		return
 	}
-	j := p.add(strips, f)
+	j := p.add(done, strips, f)
 	defer p.remove(j)
 	j.run()
 }
 
-func (p *Pool) add(strips int, f func(int)) *job {
+func (p *Pool) add(done <-chan struct{}, strips int, f func(int)) *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var j *job
@@ -114,7 +122,7 @@ func (p *Pool) add(strips int, f func(int)) *job {
 		j = &job{}
 		j.left.L = &p.mu
 	}
-	j.f, j.strips = f, int64(strips)
+	j.f, j.done, j.strips = f, done, int64(strips)
 	j.next.Store(0)
 	p.active = append(p.active, j)
 	p.news.Add(1)
@@ -142,7 +150,7 @@ func (p *Pool) remove(j *job) {
 	for j.helpers.Load() > 0 {
 		j.left.Wait()
 	}
-	j.f = nil
+	j.f, j.done = nil, nil
 	p.idle = append(p.idle, j)
 	p.mu.Unlock()
 }
@@ -153,7 +161,21 @@ func (j *job) run() {
 		if i >= j.strips {
 			return
 		}
+		if closed(j.done) {
+			j.next.Store(j.strips)
+			return
+		}
 		j.f(int(i))
+	}
+}
+
+// closed reports whether done was closed, in a few nanoseconds; nil never is.
+func closed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
 	}
 }
 

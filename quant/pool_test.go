@@ -63,6 +63,30 @@ func TestPoolHelps(t *testing.T) {
 	})
 }
 
+// TestPoolStops ends a run while its first strips compute, with helpers and without.
+func TestPoolStops(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		p := NewPool(workers)
+		done := make(chan struct{})
+		var once sync.Once
+		var ran atomic.Int64
+		p.RunUntil(done, 1000, func(int) {
+			once.Do(func() { close(done) })
+			<-done
+			ran.Add(1)
+		})
+		if n := ran.Load(); n < 1 || n > int64(workers) {
+			t.Errorf("%d workers: %d strips ran, want one each at most", workers, n)
+		}
+		ran.Store(0)
+		p.RunUntil(make(chan struct{}), 100, func(int) { ran.Add(1) })
+		p.Close()
+		if ran.Load() != 100 {
+			t.Errorf("%d workers: %d of 100 strips ran after a run that was ended", workers, ran.Load())
+		}
+	}
+}
+
 func TestPoolShared(t *testing.T) {
 	p := NewPool(3)
 	defer p.Close()

@@ -20,6 +20,8 @@ func (m *Decoder) PrefillBidirectional(ctx context.Context, w *rwkv.Work, s *rwk
 	c := m.Dims().C
 	segs := w.Segs(1)
 	segs[0] = rwkv.Seg{N: len(x) / c, State: s}
+	w.Scratch().Until(ctx.Done())
+	defer w.Scratch().Until(nil)
 	for i, b := range m.Blocks() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -32,7 +34,7 @@ func (m *Decoder) PrefillBidirectional(ctx context.Context, w *rwkv.Work, s *rwk
 			reverseRows(x[from*c:to*c], c)
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // reverseRows turns the order of the rows of c values around.

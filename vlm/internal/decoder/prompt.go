@@ -23,7 +23,7 @@ type Prompt struct {
 // last position [Vocab]. image is S_img.
 //
 // Fewer rows than places for them is an error; surplus rows are ignored. When ctx
-// ends Prefill stops between two blocks; s is then of no more use.
+// ends Prefill stops; s is then of no more use.
 func (m *Decoder) Prefill(ctx context.Context, w *rwkv.Work, s *rwkv.State, image []float32, p Prompt, logits []float32) error {
 	c := m.Dims().C
 	rows := p.Rows

@@ -56,8 +56,7 @@ func Count(l quant.Loader) int { return rwkv.CountBlocks(l, Prefix) }
 func (e *Encoder) Image(s *rwkv.State) []float32 { return s.WKV(len(e.Blocks()) - 1) }
 
 // Feed advances s by the image tokens [n, C], which it overwrites. When ctx
-// ends it stops between two blocks with ctx's error; s is then somewhere
-// between and of no more use.
+// ends it stops with ctx's error; s is then of no more use.
 func (e *Encoder) Feed(ctx context.Context, w *rwkv.Work, s *rwkv.State, tokens []float32) error {
 	c := e.Dims().C
 	if len(tokens)%c != 0 {

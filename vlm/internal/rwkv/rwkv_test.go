@@ -1,6 +1,7 @@
 package rwkv_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -90,6 +91,39 @@ func TestSequenceEqualsSteps(t *testing.T) {
 }
 
 // Sequences that run together must not know of each other.
+// TestForwardStops ends the context within the only block.
+func TestForwardStops(t *testing.T) {
+	m := tinymodel.New(tinymodel.Spec{Variant: "vanilla", L: 1, Seed: 3})
+	s, err := rwkv.BindStack(m, "rwkv.", rwkv.Vanilla, rwkv.StackOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := quant.NewPool(2)
+	defer pool.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	reached := map[string]bool{}
+	w := rwkv.NewWork(quant.NewScratch(pool), func(_ int, name string, rows []float32) {
+		reached[name] = true
+		if name == "ln1" {
+			cancel()
+		}
+	})
+	c := s.Dims().C
+	segs := []rwkv.Seg{{N: 1, State: s.NewState()}}
+	if err := s.Forward(ctx, w, normal(rand.New(rand.NewPCG(1, 2)), c), segs); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	moved := func() bool {
+		return slices.ContainsFunc(segs[0].State.WKV(0), func(v float32) bool { return v != 0 })
+	}
+	if !reached["ln1"] || moved() {
+		t.Errorf("reached %v; the recurrence went on", reached)
+	}
+	if err := s.Forward(t.Context(), w, normal(rand.New(rand.NewPCG(1, 2)), c), segs); err != nil || !moved() {
+		t.Errorf("after an ended run: %v", err)
+	}
+}
+
 func TestBatchEqualsAlone(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v, func(t *testing.T) {

@@ -46,14 +46,16 @@ func (s *Stack) Blocks() []*Block { return s.blocks }
 func (s *Stack) NewState() *State { return NewState(s.blocks) }
 
 // Forward runs rows x [n, C] of segs through all blocks in place and advances
-// the states. When ctx ends it stops between two blocks with ctx's error; the
-// states are then somewhere between and of no more use.
+// the states. When ctx ends it stops within a block, between two strips of a product,
+// with ctx's error; x and the states are then of no more use.
 func (s *Stack) Forward(ctx context.Context, w *Work, x []float32, segs []Seg) error {
+	w.scratch.Until(ctx.Done())
+	defer w.scratch.Until(nil)
 	for _, b := range s.blocks {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		b.Forward(w, x, segs)
 	}
-	return nil
+	return ctx.Err()
 }

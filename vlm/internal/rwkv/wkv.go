@@ -86,7 +86,7 @@ const parallelFrom = 1 << 15
 // in all are worth it.
 func (w *Work) strips(n, work int, f func(strip int)) {
 	if work >= parallelFrom {
-		w.scratch.Pool().Run(n, f)
+		w.scratch.Run(n, f)
 		return
 	}
 	for i := range n {

@@ -59,21 +59,23 @@ func (m *Model) Embed(dst []float32, id int) error {
 
 // Forward runs rows x [n, C] of segs, at most [rwkv.MaxRows] for the buffers to stay
 // small, through all blocks in place and advances the states; image states are not read.
-// When ctx ends it stops between two blocks with ctx's error; the states are then somewhere
-// between and of no more use.
+// When ctx ends it stops within a block, between two strips of a product, with ctx's error;
+// x and the states are then of no more use.
 func (m *Model) Forward(ctx context.Context, w *Work, x []float32, segs []rwkv.Seg) error {
 	n := 0
 	for i := range segs {
 		n += segs[i].N
 	}
 	w.need(n, m)
+	w.scratch.Until(ctx.Done())
+	defer w.scratch.Until(nil)
 	for i, b := range m.blocks {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		b.forward(w, m.dims, i, x[:n*m.dims.C], segs)
 	}
-	return nil
+	return ctx.Err()
 }
 
 // Logits computes dst [n, Vocab] from rows x [n, C] that Forward left, which it

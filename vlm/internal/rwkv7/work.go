@@ -76,7 +76,7 @@ func recur(w *Work, d rwkv.Dims, layer int, segs []rwkv.Seg) {
 	j.d, j.layer, j.segs = d, layer, segs
 	strips := len(segs) * d.H
 	if w.n*d.StateLen() >= parallelFrom {
-		w.scratch.Pool().Run(strips, j.run)
+		w.scratch.Run(strips, j.run)
 	} else {
 		for i := range strips {
 			j.run(i)

@@ -33,12 +33,12 @@ func (w *Work) attention(dst, qkv []float32, n, tokens, heads int) {
 	j.dim = len(dst) / (n * tokens)
 	j.tiles = (tokens + queryTile - 1) / queryTile
 	grow(&j.kv, 2*len(dst))
-	j.do(w.scratch.Pool(), n*heads)
+	j.do(w.scratch, n*heads)
 }
 
-func (j *attendJob) do(p *quant.Pool, heads int) {
-	p.Run(heads, j.runGather)
-	p.Run(heads*j.tiles, j.run)
+func (j *attendJob) do(s *quant.Scratch, heads int) {
+	s.Run(heads, j.runGather)
+	s.Run(heads*j.tiles, j.run)
 	j.dst, j.qkv = nil, nil
 }
 

@@ -74,7 +74,7 @@ func (w *Work) windowAttention(dst, qkv, bias []float32, n, grid, heads int, rel
 	j.grid, j.heads, j.dim = grid, heads, len(bias)/3
 	j.across = (grid + rel.side - 1) / rel.side
 	j.bands = (rel.side*rel.side + bandQueries - 1) / bandQueries
-	w.scratch.Pool().Run(n*j.across*j.across*heads*j.bands, j.run)
+	w.scratch.Run(n*j.across*j.across*heads*j.bands, j.run)
 	*j = windowJob{run: j.run, buffers: j.buffers} // keep nothing of the caller's alive
 }
 

@@ -34,10 +34,10 @@ const (
 // expensive operation, an activation, to stay near 100 microseconds.
 const stripValues = 1 << 13
 
-func (j *rowJob) do(p *quant.Pool) {
+func (j *rowJob) do(s *quant.Scratch) {
 	j.n = len(j.dst) / j.width
 	j.rowsInStrip = max(1, stripValues/j.width)
-	p.Run((j.n+j.rowsInStrip-1)/j.rowsInStrip, j.run)
+	s.Run((j.n+j.rowsInStrip-1)/j.rowsInStrip, j.run)
 	*j = rowJob{run: j.run} // keep nothing of the caller's alive
 }
 
@@ -70,28 +70,28 @@ func (w *Work) norm(dst, src []float32, n *norm) {
 	j := &w.rows
 	j.op, j.dst, j.src, j.width = opNorm, dst, src, len(n.weight)
 	j.weight, j.bias, j.eps = n.weight, n.bias, n.eps
-	j.do(w.scratch.Pool())
+	j.do(w.scratch)
 }
 
 // addBias adds a vector to every row of dst.
 func (w *Work) addBias(dst, bias []float32) {
 	j := &w.rows
 	j.op, j.dst, j.width, j.bias = opBias, dst, len(bias), bias
-	j.do(w.scratch.Pool())
+	j.do(w.scratch)
 }
 
 // activate adds a bias to the rows of dst and applies the activation.
 func (w *Work) activate(dst, bias []float32, a Activation) {
 	j := &w.rows
 	j.op, j.dst, j.width, j.bias, j.act = opActivate, dst, len(bias), bias, a
-	j.do(w.scratch.Pool())
+	j.do(w.scratch)
 }
 
 // residual adds src and a bias to dst; it overwrites src.
 func (w *Work) residual(dst, src, bias []float32) {
 	j := &w.rows
 	j.op, j.dst, j.src, j.width, j.bias = opResidual, dst, src, len(bias), bias
-	j.do(w.scratch.Pool())
+	j.do(w.scratch)
 }
 
 // gate multiplies dst by the sigmoid of src, rows of width values; it overwrites
@@ -99,5 +99,5 @@ func (w *Work) residual(dst, src, bias []float32) {
 func (w *Work) gate(dst, src []float32, width int) {
 	j := &w.rows
 	j.op, j.dst, j.src, j.width = opGate, dst, src, width
-	j.do(w.scratch.Pool())
+	j.do(w.scratch)
 }
