@@ -29,7 +29,6 @@ var imports = map[string]string{
 	"tokenizer":               "",
 	"vlm/preprocess":          "kernels",
 	"vlm/internal/rwkv":       "quant kernels",
-	"vlm/internal/rwkv7":      "vlm/internal/rwkv quant kernels",
 	"vlm/internal/vision":     "quant kernels vlm/preprocess",
 	"vlm/internal/encoder":    "vlm/internal/rwkv quant kernels",
 	"vlm/internal/decoder":    "vlm/internal/rwkv quant kernels",

@@ -92,7 +92,6 @@ func one(name string, shape ...int) tinymodel.Tensor {
 func TestUnsupportedModels(t *testing.T) {
 	text, _ := vocabulary()
 	for want, extra := range map[string][]tinymodel.Tensor{
-		"RWKV-7": {one("rwkv.blocks.0.att.x_r", 1, 1, 64), one("rwkv.blocks.0.att.r_k", 2, 32)},
 		"dino": {
 			one("vit.dino_featurizer.patch_embed.proj.weight", 8, 3, 4, 4),
 			one("vit.dino_featurizer.pos_embed", 1, 16, 8), one("vit.dino_featurizer.blocks.0.norm1.weight", 8),
@@ -109,10 +108,6 @@ func TestUnsupportedModels(t *testing.T) {
 		if !errors.Is(err, vlm.ErrUnsupported) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
-	}
-	c, err := describe(t, base, "", one("rwkv.blocks.0.att.x_r", 1, 1, 64), one("rwkv.blocks.0.att.r_k", 2, 32))
-	if err != nil || c.Variant != "rwkv7" || c.HeadSize != 32 {
-		t.Errorf("description of an RWKV-7 model: %+v, %v", c, err)
 	}
 }
 

@@ -17,8 +17,6 @@ import (
 // maxPatches bounds the image tokens of models whose file has no tower.
 const maxPatches = 1 << 12
 
-const variantRWKV7 = "rwkv7"
-
 // derive works out a model's configuration from its tensors and metadata.
 func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	r := &reader{md: md}
@@ -78,13 +76,6 @@ func (c *Config) sizes(l quant.Loader) error {
 	c.Vocab, c.Width = emb[0], emb[1]
 	c.Blocks = rwkv.CountBlocks(l, decoder.Prefix)
 	c.EncoderBlocks = encoder.Count(l)
-	if rk := l.Shape(decoder.Prefix + "blocks.0.att.r_k"); len(rk) == 2 {
-		c.Variant, c.HeadSize = variantRWKV7, rk[1]
-		if k := l.Shape(decoder.Prefix + "blocks.0.ffn.key.weight"); len(k) == 2 {
-			c.FFN = k[0]
-		}
-		return nil
-	}
 	v, err := rwkv.Detect(l, decoder.Prefix)
 	if err != nil {
 		return err

@@ -24,8 +24,8 @@ import (
 const MaxViews = 64
 
 // ErrUnsupported is wrapped by errors about models that are recognised but
-// that this version does not run: RWKV-7, the bidirectional CLIP models of
-// v6.0, towers other than SigLIP and SAM, several towers.
+// that this version does not run: the bidirectional CLIP models of v6.0, towers
+// other than SigLIP and SAM, several towers.
 var ErrUnsupported = rwkv.ErrUnsupported
 
 // Options change how a model is opened. Nil and the zero value are good for
@@ -222,13 +222,11 @@ func (m *Model) bindTower(l quant.Loader, t Tower) (err error) {
 // [ErrUnsupported] where it is a matter of this version and [ErrConfig] where
 // something must be given.
 func (c Config) Runnable() error {
-	vanilla := c.Variant == rwkv.Vanilla.String()
+	plain := c.Variant == rwkv.Vanilla.String() || c.Variant == rwkv.RWKV7.String()
 	switch {
-	case c.Variant == variantRWKV7:
-		return fmt.Errorf("blocks are RWKV-7 (v7.00): %w", ErrUnsupported)
-	case vanilla && c.EncoderBlocks > 0:
+	case plain && c.EncoderBlocks > 0:
 		return fmt.Errorf("a state encoder, but decoder blocks that read no image state: tensors are missing: %w", ErrConfig)
-	case !vanilla && c.EncoderBlocks == 0:
+	case !plain && c.EncoderBlocks == 0:
 		return fmt.Errorf("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing? %w", ErrConfig)
 	}
 	for _, t := range c.Towers {

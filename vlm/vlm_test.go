@@ -136,7 +136,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 }
 
 func TestStateAnswersAndGoesOn(t *testing.T) {
-	for _, variant := range []string{"hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross", "vanilla"} {
+	for _, variant := range []string{"hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross", "vanilla", "rwkv7"} {
 		t.Run(variant, func(t *testing.T) {
 			spec := base
 			spec.Variant = variant

@@ -51,8 +51,11 @@ type positions struct {
 	logits []float32 // [n, V]
 }
 
+// last returns the logits at the last position.
+func (m *model) last(p *positions) []float32 { return p.logits[len(p.logits)-m.dec.Vocab():] }
+
 // all runs a prompt and keeps every position. images has one image state for
-// all blocks, or one per block.
+// all blocks, nil in models that read none, or one per block.
 func (m *model) all(p decoder.Prompt, s *rwkv.State, images ...[]float32) (*positions, error) {
 	c, n := m.dec.Dims().C, len(p.IDs)
 	out := &positions{embeds: make([]float32, n*c)}
@@ -268,7 +271,7 @@ func (m *model) checkFold(g *golden, p *pictures) error {
 		if err != nil {
 			return err
 		}
-		if err := g.check(name+"logits_last", out.logits[len(out.logits)-m.dec.Vocab():]); err != nil {
+		if err := g.check(name+"logits_last", m.last(out)); err != nil {
 			return err
 		}
 	}

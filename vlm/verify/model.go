@@ -60,10 +60,10 @@ func (m *model) bind() (err error) {
 	if m.proj, err = vision.OpenProjector(l, -1, m.dec.Dims().C); err != nil {
 		return err
 	}
-	if h.DecoderTokens < 1 || h.EncoderTokens < 1 {
+	if h.DecoderTokens < 1 || m.enc != nil && h.EncoderTokens < 1 {
 		return fmt.Errorf("image tokens per picture: %d, %d: %w", h.DecoderTokens, h.EncoderTokens, ErrIndex)
 	}
-	m.side, m.eside = vision.Side(h.DecoderTokens), vision.Side(h.EncoderTokens)
+	m.side, m.eside = vision.Side(h.DecoderTokens), vision.Side(max(h.EncoderTokens, 0))
 	scratch := quant.NewScratch(m.r.pool)
 	m.vision = vision.NewWork(scratch)
 	m.work = rwkv.NewWork(scratch, func(layer int, name string, rows []float32) {
@@ -119,7 +119,9 @@ func (m *model) pictures(g *golden) (*pictures, error) {
 	m.proj.Project(m.vision, p.rows, pooled, p.n*m.side*m.side)
 	p.full = make([]float32, p.n*cells*c)
 	m.proj.Project(m.vision, p.full, feats, p.n*cells)
-	p.packed = m.pool(p.full, p.n, p.grid, m.eside)
+	if m.enc != nil {
+		p.packed = m.pool(p.full, p.n, p.grid, m.eside)
+	}
 	p.ids, err = g.ints("in.ids")
 	return p, err
 }

@@ -1,10 +1,11 @@
-// Package decoder is the language model: RWKV-6 blocks over the prompt and
-// the image tokens, every block reading the same image state, and a sampler.
+// Package decoder is the language model: blocks of RWKV-6 or RWKV-7 over the
+// prompt and the image tokens, in models with a state encoder every block
+// reading the same image state, and a sampler.
 //
 // Every position, the text before the images included, reads the final image
 // state. A decoder state computed against one image state is therefore stale
-// when the next frame arrives, and is never carried over; in vanilla models,
-// which read none, it may be.
+// when the next frame arrives, and is never carried over; in models that read
+// none, it may be.
 package decoder
 
 import (

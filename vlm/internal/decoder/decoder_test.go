@@ -34,7 +34,7 @@ func ids(seed uint64, n, vocab int) []int {
 
 func TestPrefillEqualsSteps(t *testing.T) {
 	ctx := context.Background()
-	for _, v := range []string{"vanilla", "hybrid", "cross"} {
+	for _, v := range []string{"vanilla", "hybrid", "cross", "rwkv7"} {
 		m := newDecoder(t, tinymodel.Spec{Seed: 3, Variant: v})
 		d := m.Dims()
 		image := tinymodel.Normal(1, d.StateLen())

@@ -8,7 +8,7 @@ import (
 	"github.com/visualrwkv/edged/quant"
 )
 
-// Block is one RWKV-6 block: weights only, safe for concurrent use.
+// Block is one block: weights only, safe for concurrent use.
 type Block struct {
 	dims  Dims
 	layer int
@@ -16,11 +16,19 @@ type Block struct {
 
 	ln0   *norm // block 0 only
 	ln1   norm
-	att   *timeMix
+	att   timeMixing
 	ln3   norm      // with cross
 	cross *crossMix // cross state mixing only
 	ln2   norm      // with ffn
 	ffn   *chanMix  // nil where only the state is wanted
+}
+
+// timeMixing is the recurrent sub-layer, that of RWKV-6 or of RWKV-7.
+type timeMixing interface {
+	// forward takes the n layer-normed rows in w.h and leaves the sub-layer's output in
+	// w.eps.
+	forward(w *Work, d Dims, layer, n int, segs []Seg)
+	loraWidth() int
 }
 
 // Bind reads block i under prefix ("rwkv.", "state_encoder."). With stateOnly
@@ -34,7 +42,11 @@ func Bind(l quant.Loader, prefix string, i int, d Dims, v Variant, stateOnly boo
 		n := b.norm("ln0", d.C)
 		k.ln0 = &n
 	}
-	k.att = bindTimeMix(b, d, v, stateOnly)
+	if v == RWKV7 {
+		k.att = bindDeltaMix(b, d, i)
+	} else {
+		k.att = bindTimeMix(b, d, v, stateOnly)
+	}
 	if !stateOnly {
 		if v == Cross {
 			k.ln3 = b.norm("ln3", d.C)
@@ -44,7 +56,7 @@ func Bind(l quant.Loader, prefix string, i int, d Dims, v Variant, stateOnly boo
 			return nil, fmt.Errorf("tensor %sffn.key.weight: missing or not a matrix", b.prefix)
 		}
 		k.ln2 = b.norm("ln2", d.C)
-		k.ffn = bindChanMix(b, d)
+		k.ffn = bindChanMix(b, d, v)
 	}
 	if b.err != nil {
 		return nil, b.err

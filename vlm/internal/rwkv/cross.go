@@ -32,6 +32,7 @@ func bindCrossMix(b *binder, d Dims) *crossMix {
 // forward takes the n layer-normed rows in w.h and leaves the sub-layer's output
 // in w.eps.
 func (m *crossMix) forward(w *Work, d Dims, layer, n int, segs []Seg) {
+	grow(&w.q, n*d.C)
 	w.shift(d.C, segs, func(s *State) []float32 { return s.blocks[layer].shiftX })
 	m.lerp.start(w, n)
 	m.lerp.branch(w, 0, n)

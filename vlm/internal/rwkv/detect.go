@@ -17,9 +17,10 @@ const (
 	HybridSigmoid                // HM before the ReLU gate: sigmoid gate with a bias
 	HybridOldest                 // first form of HM: sigmoid gate, no token shift on the read
 	Cross                        // cross state mixing, a sub-layer of its own
+	RWKV7                        // plain RWKV-7: no image state
 )
 
-var variantNames = [...]string{"vanilla", "hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross"}
+var variantNames = [...]string{"vanilla", "hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross", "rwkv7"}
 
 // String returns the name used in model files.
 func (v Variant) String() string {
@@ -30,7 +31,7 @@ func (v Variant) String() string {
 }
 
 // ReadsImage reports whether the blocks read an image state.
-func (v Variant) ReadsImage() bool { return v != Vanilla }
+func (v Variant) ReadsImage() bool { return v != Vanilla && v != RWKV7 }
 
 // ErrUnsupported is wrapped by errors about models that are recognised but
 // that this version cannot run.
@@ -44,7 +45,7 @@ func Detect(l quant.Loader, prefix string) (Variant, error) {
 	has := func(name string) bool { return l.Shape(b+name) != nil }
 	switch {
 	case has("att.x_r"):
-		return 0, fmt.Errorf("%sblocks are RWKV-7 (v7.00, tensor %satt.x_r): %w", prefix, b, ErrUnsupported)
+		return RWKV7, nil
 	case has("att.mem_read.weight") && has("att.mem_gate.bias"):
 		return HybridSigmoid, nil
 	case has("att.mem_read.weight"):
@@ -80,13 +81,17 @@ func CountBlocks(l quant.Loader, prefix string) int {
 // DimsOf derives the sizes from the shapes of block 0 under prefix.
 func DimsOf(l quant.Loader, prefix string) (Dims, error) {
 	b := prefix + "blocks.0."
-	u := l.Shape(b + "att.time_faaaa")
+	bonus := b + "att.time_faaaa"
+	if l.Shape(b+"att.x_r") != nil {
+		bonus = b + "att.r_k"
+	}
+	u := l.Shape(bonus)
 	if len(u) != 2 {
-		return Dims{}, fmt.Errorf("tensor %satt.time_faaaa: shape %v, want [heads, head size]", b, u)
+		return Dims{}, fmt.Errorf("tensor %s: shape %v, want [heads, head size]", bonus, u)
 	}
 	d := Dims{H: u[0], N: u[1]}
 	if d.H <= 0 || d.N <= 0 || d.H > 1<<12 || d.N > 1<<10 {
-		return Dims{}, fmt.Errorf("tensor %satt.time_faaaa: shape %v out of range", b, u)
+		return Dims{}, fmt.Errorf("tensor %s: shape %v out of range", bonus, u)
 	}
 	d.C = d.H * d.N
 	if k := l.Shape(b + "ffn.key.weight"); len(k) == 2 {

@@ -1,10 +1,10 @@
-// Package rwkv is the RWKV-6 block and its state: what the state encoder and
-// the decoder are built from.
+// Package rwkv is the block of RWKV-6 and of RWKV-7, and its state: what the
+// state encoder and the decoder are built from.
 //
-// One file per part of the block: timemix.go (the recurrence with
+// One file per part of the block: timemix.go (RWKV-6: the recurrence with
 // data-dependent decay), hybrid.go (the read of the image state that is
-// blended into it), cross.go (the read as a sub-layer of its own),
-// chanmix.go, wkv.go. stack.go runs blocks one after another, bind.go reads the
+// blended into it), cross.go (the read as a sub-layer of its own), delta.go
+// (RWKV-7: the delta rule), chanmix.go, wkv.go. stack.go runs blocks one after another, bind.go reads the
 // weights by the authors' tensor names, detect.go finds out which variant a set
 // of names describes.
 //
@@ -14,7 +14,12 @@
 // inside channel mixing. Activations are rows of C float32, one row per
 // token, tokens of one sequence after another. A wkv state is [H, N, N] with
 // the key axis first and the value axis second; the image state S_img is one
-// such array.
+// such array. The authors' code of RWKV-7 has the value axis first; here both
+// generations have the same state.
+//
+// The authors' RWKV-7 pads every prompt on the left to a multiple of 16 tokens, because of
+// a kernel. The padding runs through the recurrence and moves with every token generated.
+// It is left out here: this is the plain recurrence from a zero state.
 //
 // # Sequence and step
 //

@@ -46,6 +46,8 @@ func bindMemRead(b *binder, d Dims, v Variant) *memRead {
 
 // blend mixes the read into w.y. w.h and w.prev are those of the time mixing.
 func (m *memRead) blend(w *Work, d Dims, layer, n int, segs []Seg) {
+	grow(&w.q, n*d.C)
+	grow(&w.gm, n*d.C)
 	if m.variant == HybridOldest {
 		m.read.Mul(w.scratch, w.q, w.h, n)
 		m.gate.Mul(w.scratch, w.gm, w.h, n)

@@ -102,6 +102,26 @@ func (m lowRank) mul(w *Work, dst, x []float32, n int) {
 	w.strips((n+j.rows-1)/j.rows*j.parts, n*m.in*m.out, j.run)
 }
 
+// lora is a product of two small matrices, with whatever comes between.
+type lora struct{ down, up lowRank }
+
+// lora reads the pair name1 [in, width] and name2 [width, out].
+func (b *binder) lora(name string, in, out int) lora {
+	l := lora{down: b.down(name+"1", in, 1)}
+	l.up = b.ups(name+"2", 1, l.down.out, out)[0]
+	return l
+}
+
+// mul sets dst [n, out] = up(f(down(w.in))); f may be nil.
+func (l lora) mul(w *Work, dst []float32, n int, f func(dst, x []float32)) {
+	z := w.zb[:n*l.down.out]
+	l.down.mul(w, z, w.in, n)
+	if f != nil {
+		f(z, z)
+	}
+	l.up.mul(w, dst, z, n)
+}
+
 // lerp is the data-dependent interpolation between a token x and the one
 // before it (ddlerp): with δ = before - x,
 //

@@ -49,19 +49,6 @@ func NewState(blocks []*Block) *State {
 	return s
 }
 
-// NewStateOf returns a zero state for blocks that only have time mixing and channel mixing,
-// such as those of RWKV-7.
-func NewStateOf(d Dims, blocks int) *State {
-	n := d.StateLen() + 2*d.C
-	s := &State{blocks: make([]blockState, blocks), all: make([]float32, blocks*n)}
-	for i := range s.blocks {
-		p := s.all[i*n:][:n:n]
-		wkv, att, ffn := d.StateLen(), d.StateLen()+d.C, n
-		s.blocks[i] = blockState{wkv: p[:wkv:wkv], shiftAtt: p[wkv:att:att], shiftFFN: p[att:ffn:ffn]}
-	}
-	return s
-}
-
 func (b *Block) stateLen() int {
 	n := b.dims.StateLen() + b.dims.C
 	if b.cross != nil {

@@ -5,13 +5,12 @@ import (
 	"github.com/visualrwkv/edged/quant"
 )
 
-// timeMix is the recurrent sub-layer: a matrix-valued state per head that
+// timeMix is the time mixing of RWKV-6: a matrix-valued state per head that
 // decays per key channel at a rate that depends on the token.
 type timeMix struct {
 	lerp      lerp          // branches w, k, v, r, g
 	decay     []float32     // [C]
-	decayDown lowRank       // [C, d]
-	decayUp   lowRank       // [d, C]
+	decayLoRA lora          // [C, d], [d, C]
 	bonus     []float32     // u [H,N]
 	key       *quant.Matrix // [C, C], as the next four
 	value     *quant.Matrix
@@ -37,13 +36,10 @@ func bindTimeMix(b *binder, d Dims, v Variant, stateOnly bool) *timeMix {
 	m := &timeMix{
 		lerp: b.lerp(d.C, "att.time_maa_x", "att.time_maa_w",
 			"att.time_maa_w", "att.time_maa_k", "att.time_maa_v", "att.time_maa_r", "att.time_maa_g"),
-		decay: b.vector("att.time_decay", d.C),
-		key:   b.matrix("att.key.weight", d.C, d.C),
-		value: b.matrix("att.value.weight", d.C, d.C),
-	}
-	m.decayDown = b.down("att.time_decay_w1", d.C, 1)
-	if up := b.ups("att.time_decay_w2", 1, m.decayDown.out, d.C); up != nil {
-		m.decayUp = up[0]
+		decay:     b.vector("att.time_decay", d.C),
+		decayLoRA: b.lora("att.time_decay_w", d.C, d.C),
+		key:       b.matrix("att.key.weight", d.C, d.C),
+		value:     b.matrix("att.value.weight", d.C, d.C),
 	}
 	if stateOnly {
 		return m
@@ -58,7 +54,7 @@ func bindTimeMix(b *binder, d Dims, v Variant, stateOnly bool) *timeMix {
 }
 
 func (m *timeMix) loraWidth() int {
-	w := max(m.lerp.down.out, m.decayDown.out)
+	w := max(m.lerp.down.out, m.decayLoRA.down.out)
 	if m.mem != nil {
 		w = max(w, m.mem.lerp.down.out)
 	}
@@ -72,10 +68,7 @@ func (m *timeMix) forward(w *Work, d Dims, layer, n int, segs []Seg) {
 	m.lerp.start(w, n)
 
 	m.lerp.branch(w, branchW, n)
-	z := w.zb[:n*m.decayDown.out]
-	m.decayDown.mul(w, z, w.in, n)
-	kernels.Tanh(z, z)
-	m.decayUp.mul(w, w.w, z, n)
+	m.decayLoRA.mul(w, w.w, n, kernels.Tanh)
 	addRows(w.w, m.decay)
 	w.emit(layer, "w_raw", w.w)
 	kernels.Decay(w.w, w.w)

@@ -25,15 +25,18 @@ type Work struct {
 	scratch *quant.Scratch
 	trace   Tracer
 
-	x, h, prev, in, eps     []float32 // [rows, C]: inputs of matrix products
-	r, k, v, g, w, y, q, gm []float32 // [rows, C]: their results
-	z, zb                   []float32 // [rows, LoRA width]
-	f                       []float32 // [rows, F]
+	x, h, prev, in, eps []float32 // [rows, C]: inputs of matrix products
+	r, k, v, g, w, y    []float32 // [rows, C]: their results
+	q, gm               []float32 // [rows, C]: of a read of the image state
+	a, kappa, first     []float32 // [rows, C]: of RWKV-7; first holds the values of block 0
+	z, zb               []float32 // [rows, LoRA width]
+	f                   []float32 // [rows, F]
 
-	segs []Seg
-	wkv  wkvJob
-	read readJob
-	low  lowRankJob
+	segs  []Seg
+	wkv   wkvJob
+	delta deltaJob
+	read  readJob
+	low   lowRankJob
 }
 
 // NewWork returns buffers whose matrix products run on the workers of s.
@@ -43,6 +46,7 @@ func NewWork(s *quant.Scratch, trace Tracer) *Work {
 	// Method values are made once: one per call would be an allocation per
 	// layer and token.
 	w.wkv.run = w.wkv.head
+	w.delta.run = w.delta.head
 	w.read.run = w.read.head
 	w.low.run = w.low.strip
 	return w
@@ -51,9 +55,10 @@ func NewWork(s *quant.Scratch, trace Tracer) *Work {
 // Scratch returns what the matrix products of w run on.
 func (w *Work) Scratch() *quant.Scratch { return w.scratch }
 
-// need makes room for n rows of a block of sizes d with LoRAs up to lora wide.
+// need makes room for n rows of a block of sizes d with LoRAs up to lora wide, except in
+// what not all variants use.
 func (w *Work) need(n int, d Dims, lora int) {
-	for _, p := range []*[]float32{&w.h, &w.prev, &w.in, &w.eps, &w.r, &w.k, &w.v, &w.g, &w.w, &w.y, &w.q, &w.gm} {
+	for _, p := range []*[]float32{&w.h, &w.prev, &w.in, &w.eps, &w.r, &w.k, &w.v, &w.g, &w.w, &w.y} {
 		grow(p, n*d.C)
 	}
 	grow(&w.z, n*lora)
@@ -88,5 +93,5 @@ func grow(p *[]float32, n int) {
 // WorkBytes estimates the buffers of a Work that serves stacks of sizes d, in
 // bytes.
 func WorkBytes(d Dims) int64 {
-	return 4 * MaxRows * (13*int64(d.C) + int64(d.F))
+	return 4 * MaxRows * (14*int64(d.C) + int64(d.F))
 }

@@ -27,7 +27,7 @@ type Spec struct {
 	// Vision, when Image > 0: a SigLIP tower of Depth blocks (the last is
 	// dead) on pictures of Image x Image pixels in patches of Patch.
 	Image, Patch, Width, Depth, Heads, MLP int
-	GatedProjector                         bool
+	GatedProjector                         bool // of v6.x; rwkv7 always has its own form
 
 	// Window, when not 0: the tower is SAM's, with windows of so many tokens in all
 	// blocks but the last.
@@ -227,11 +227,16 @@ func (m *Model) vision() {
 
 func (m *Model) projector(d int) {
 	c := m.Spec.H * m.Spec.N
-	if m.Spec.GatedProjector {
+	switch {
+	case m.Spec.Variant == "rwkv7":
+		m.linear("proj.gate", d, d)
+		m.linear("proj.o_proj", c, d)
+		m.norm("proj.ln_v", c)
+	case m.Spec.GatedProjector:
 		m.linear("proj.proj", c, d)
 		m.linear("proj.gate", c, c)
 		m.linear("proj.o_proj", c, c)
-	} else {
+	default:
 		m.linear("proj", c, d)
 	}
 }

@@ -1,9 +1,0 @@
-package rwkv7_test
-
-import (
-	"testing"
-
-	"github.com/visualrwkv/edged/internal/backendtest"
-)
-
-func TestBackend(t *testing.T) { backendtest.Check(t) }
