@@ -15,13 +15,23 @@ import (
 // Answers of different streams that begin, end and are given up at any moment
 // are decoded together, and each is what it would have been alone.
 func TestSequencesJoinAndLeave(t *testing.T) {
-	m := open(t, base, func(o *vlm.Options) { o.Threads = 2 })
+	for _, variant := range []string{"hybrid", "rwkv7"} {
+		t.Run(variant, func(t *testing.T) {
+			spec := base
+			spec.Variant, spec.Seed = variant, 9
+			joinAndLeave(t, open(t, spec, func(o *vlm.Options) { o.Threads = 2 }))
+		})
+	}
+}
+
+func joinAndLeave(t *testing.T, m *vlm.Model) {
 	const streams, rounds = 8, 3
 	question := func(i, r int) (string, *vlm.GenOptions) {
 		return fmt.Sprint("what is ", i%3, " and ", r, "?"), &vlm.GenOptions{MaxTokens: 3 + (i*7+r*11)%16, Temperature: 1, Seed: uint64(i*rounds + r)}
 	}
 	scenes := make([]*vlm.Stream, streams)
 	want := make([][rounds]string, streams)
+	var before uint64
 	for i := range scenes {
 		scenes[i] = stream(t, m)
 		see(t, scenes[i], uint64(i))
@@ -33,6 +43,11 @@ func TestSequencesJoinAndLeave(t *testing.T) {
 			}
 			want[i][r] = a
 		}
+		_, n := m.Passes()
+		if n == before {
+			t.Fatalf("the answers of stream %d end at once: try another seed", i)
+		}
+		before = n
 	}
 	passes, tokens := m.Passes()
 	if passes != tokens {

@@ -109,19 +109,11 @@ func TestConvertKeepsEverything(t *testing.T) {
 
 func TestConvertTypes(t *testing.T) {
 	// As wide as to have matrices worth quantising.
-	spec := base
-	spec.Width, spec.MLP, spec.Vocab = 64, 96, 128
+	hybrid, rwkv7 := base, base
+	hybrid.Width, hybrid.MLP, hybrid.Vocab = 64, 96, 128
+	rwkv7.Variant, rwkv7.H, rwkv7.Vocab, rwkv7.Width = "rwkv7", 32, 128, 64
 	for _, typ := range vlm.ConvertTypes {
-		path := convertTiny(t, spec, typ)
-		f, err := weights.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]quant.Type{}
-		for _, w := range tensors.List(f) {
-			got[w.Name] = w.Type
-		}
-		for name, want := range map[string]quant.Type{
+		checkTypes(t, hybrid, typ, map[string]quant.Type{
 			"rwkv.blocks.0.att.key.weight":                  typ,
 			"rwkv.blocks.1.ffn.value.weight":                plain(typ), // 96 columns
 			"state_encoder.blocks.0.att.output.weight":      typ,
@@ -134,22 +126,51 @@ func TestConvertTypes(t *testing.T) {
 			"rwkv.blocks.0.att.ln_x.weight":                 quant.F32,
 			"rwkv.blocks.0.att.time_maa_k":                  quant.F32,
 			"rwkv.blocks.0.att.time_faaaa":                  quant.F32,
-		} {
-			if got[name] != want {
-				t.Errorf("%v: %s is %v, want %v", typ, name, got[name], want)
-			}
+		})
+		checkTypes(t, rwkv7, typ, map[string]quant.Type{
+			"rwkv.blocks.0.att.key.weight": typ,
+			"rwkv.blocks.1.ffn.key.weight": typ,
+			"proj.gate.weight":             sensitive(typ),
+			"proj.o_proj.weight":           sensitive(typ),
+			"rwkv.blocks.1.att.w1":         half(typ),
+			"rwkv.blocks.1.att.a2":         half(typ),
+			"rwkv.blocks.1.att.v1":         half(typ),
+			"rwkv.blocks.0.att.g2":         half(typ),
+			"rwkv.blocks.0.att.w0":         quant.F32,
+			"rwkv.blocks.0.att.k_k":        quant.F32,
+			"rwkv.blocks.0.att.r_k":        quant.F32, // 1024 values
+		})
+	}
+}
+
+// checkTypes converts a model to typ, compares the types of some tensors with want, and
+// asks the converted model something.
+func checkTypes(t *testing.T, spec tinymodel.Spec, typ quant.Type, want map[string]quant.Type) {
+	t.Helper()
+	path := convertTiny(t, spec, typ)
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got := map[string]quant.Type{}
+	for _, w := range tensors.List(f) {
+		got[w.Name] = w.Type
+	}
+	for name, want := range want {
+		if got[name] != want {
+			t.Errorf("%v: %s is %v, want %v", typ, name, got[name], want)
 		}
-		f.Close()
-		m, err := vlm.Open(path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := stream(t, m)
-		see(t, s, 1, 2)
-		if a := ask(t, s, "what?"); a == "" {
-			t.Errorf("%v: no answer", typ)
-		}
-		m.Close()
+	}
+	m, err := vlm.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s := stream(t, m)
+	see(t, s, 1, 2)
+	if a := ask(t, s, "what?"); a == "" {
+		t.Errorf("%s, %v: no answer", m.Config().Variant, typ)
 	}
 }
 
@@ -371,27 +392,31 @@ func TestModelMutations(t *testing.T) {
 }
 
 func TestPlanIsClose(t *testing.T) {
-	path := convertTiny(t, base, quant.F16)
-	m, err := vlm.Open(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	f, err := weights.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	p := m.Config().Plan(f, 2, 3)
-	s := stream(t, m)
-	see(t, s, 1, 2, 3)
-	if got := int64(s.StateSize()); got != p.Snapshot {
-		t.Errorf("plan says a snapshot has %d bytes, it has %d", p.Snapshot, got)
-	}
-	if got := int64(4 * len(s.ImageState())); got != p.ImageState {
-		t.Errorf("plan says the image state has %d bytes, it has %d", p.ImageState, got)
-	}
-	if p.Total <= p.File+2*p.Stream {
-		t.Errorf("plan %+v", p)
+	for _, variant := range variants {
+		spec := base
+		spec.Variant = variant
+		path := convertTiny(t, spec, quant.F16)
+		m, err := vlm.Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		f, err := weights.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		p := m.Config().Plan(f, 2, 3)
+		s := stream(t, m)
+		see(t, s, 1, 2, 3)
+		if got := int64(s.StateSize()); got != p.Snapshot {
+			t.Errorf("%s: plan says a snapshot has %d bytes, it has %d", variant, p.Snapshot, got)
+		}
+		if got := int64(4 * len(s.ImageState())); got != p.ImageState {
+			t.Errorf("%s: plan says the image state has %d bytes, it has %d", variant, p.ImageState, got)
+		}
+		if p.Total <= p.File+2*p.Stream {
+			t.Errorf("%s: plan %+v", variant, p)
+		}
 	}
 }

@@ -33,7 +33,7 @@ func tensorType(t tensors.Weight, typ quant.Type) (quant.Type, error) {
 		half = quant.BF16
 	}
 	switch {
-	case typ == quant.F32 || vectorLike(t.Shape) || t.Len() < smallTensor || strings.HasSuffix(t.Name, "time_faaaa"):
+	case typ == quant.F32 || vectorLike(t.Shape) || t.Len() < smallTensor || bonusName(t.Name):
 		return quant.F32, nil
 	case len(t.Shape) != 2 || typ == half || lowRankName(t.Name):
 		// Block types run along the last dimension, so that convolutions
@@ -75,6 +75,12 @@ func vectorLike(shape []int) bool {
 		}
 	}
 	return wide < 2
+}
+
+// bonusName reports whether a tensor is the bonus of time mixing: per channel, but shaped
+// [heads, head size].
+func bonusName(name string) bool {
+	return strings.HasSuffix(name, "att.time_faaaa") || strings.HasSuffix(name, "att.r_k")
 }
 
 func lowRankName(name string) bool {

@@ -15,8 +15,10 @@
 // Both together are what [Stream.State] saves, so that a question can be
 // answered later, or elsewhere, from the bytes alone and with the same bits.
 //
-// Plain RWKV-6 models (variant "vanilla") have no state encoder. There the
-// memory is the decoder's own state after the image tokens of all frame sets.
+// Models of plain RWKV-6 or RWKV-7 (variants "vanilla" and "rwkv7") have no state
+// encoder. There the memory is the decoder's own state after the image tokens of
+// all frame sets, as if they had all been in one prompt; a text begins with a copy
+// of it.
 //
 // # Files
 //

@@ -66,7 +66,7 @@ type Model struct {
 	vocab  *tokenizer.Vocabulary // nil where there is none
 	tower  vision.Tower          // nil where there is none
 	proj   *vision.Projector
-	enc    *encoder.Encoder // nil in vanilla models
+	enc    *encoder.Encoder // nil in models without one
 	dec    *decoder.Decoder
 	params int64
 

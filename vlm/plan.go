@@ -1,8 +1,6 @@
 package vlm
 
 import (
-	"strings"
-
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
@@ -37,7 +35,7 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 		if low && t.Type == quant.F16 && !positionName(t.Name) {
 			continue // used where it lies
 		}
-		if len(t.Shape) != 2 || vectorLike(t.Shape) || low || strings.HasSuffix(t.Name, "time_faaaa") {
+		if len(t.Shape) != 2 || vectorLike(t.Shape) || low || bonusName(t.Name) {
 			p.Weights += 4 * int64(t.Len())
 		}
 	}

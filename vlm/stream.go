@@ -27,14 +27,14 @@ type Stream struct {
 	work   *rwkv.Work
 	sight  *sight
 
-	// mem is the memory: the encoder's state, or in vanilla models the
+	// mem is the memory: the encoder's state, or in models without one the
 	// decoder's. next is where See builds its successor, so that a frame set
 	// counts whole or not at all.
 	mem, next *rwkv.State
 
 	rows   []float32 // [images*p², C]: image tokens for the prompt
 	spare  []float32 // the next rows, while See makes them
-	images int       // pictures in rows; in vanilla models, of the newest frame set
+	images int       // pictures in rows; without an encoder, of the newest frame set
 	frames uint64    // frame sets seen
 
 	talk talk
@@ -82,7 +82,7 @@ func (s *Stream) Magnitude() float32 { return s.mem.MaxAbs() }
 
 // ImageState returns S_img [H,N,N], key axis before value axis: what the
 // decoder reads of the memory. It is borrowed until the stream is used again,
-// and nil in vanilla models.
+// and nil in models without a state encoder.
 func (s *Stream) ImageState() []float32 { return s.image() }
 
 // Times tells how long the last [Stream.See] spent on pictures (preprocessing,
@@ -153,7 +153,7 @@ func (s *Stream) take(ctx context.Context, views []image.Image) error {
 	if m.enc != nil {
 		return nil
 	}
-	// In a vanilla model the memory is the decoder's own state: the prompt so
+	// Without an encoder the memory is the decoder's own state: the prompt so
 	// far goes on with the new pictures.
 	ids, err := s.pictures(len(views))
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *Stream) take(ctx context.Context, views []image.Image) error {
 }
 
 // pictures returns the part of a prompt that shows n pictures after those
-// already in a vanilla model's memory.
+// already in the memory of a model without an encoder.
 func (s *Stream) pictures(n int) ([]int, error) {
 	before := min(s.images, 1)
 	ids, err := s.prompt("", before+n)
