@@ -97,7 +97,6 @@ func TestSequenceEqualsSteps(t *testing.T) {
 	}
 }
 
-// Sequences that run together must not know of each other.
 // TestForwardStops ends the context within the only block.
 func TestForwardStops(t *testing.T) {
 	m := tinymodel.New(tinymodel.Spec{Variant: "vanilla", L: 1, Seed: 3})
@@ -131,6 +130,7 @@ func TestForwardStops(t *testing.T) {
 	}
 }
 
+// Sequences that run together must not know of each other.
 func TestBatchEqualsAlone(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v, func(t *testing.T) {
