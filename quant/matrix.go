@@ -16,6 +16,7 @@ type Matrix struct {
 	rowBytes     int
 	data         []byte
 	scale, group []byte // of packed formats
+	observe      func(x []float32, n int)
 }
 
 // NewMatrix wraps data, which must have exactly the bytes of rows x cols values of
@@ -40,10 +41,7 @@ func FromF32(rows, cols int, w []float32) *Matrix {
 	if rows < 0 || cols < 0 || len(w) != rows*cols {
 		panic(fmt.Sprintf("quant: FromF32: %d values for %d x %d", len(w), rows, cols))
 	}
-	// All supported machines are little-endian, so memory is already the file
-	// format.
-	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), 4*len(w))
-	return &Matrix{t: F32, rows: rows, cols: cols, rowBytes: 4 * cols, data: data}
+	return &Matrix{t: F32, rows: rows, cols: cols, rowBytes: 4 * cols, data: bytesOf(w)}
 }
 
 // Rows returns the length of a product W x.
@@ -74,3 +72,9 @@ func (m *Matrix) Row(dst []float32, i int) {
 
 // strip returns the bytes of rows r0 to r1; whole row tiles if the matrix is packed.
 func (m *Matrix) strip(r0, r1 int) []byte { return m.data[r0*m.rowBytes : r1*m.rowBytes] }
+
+// bytesOf views values as the bytes that files have for them: all supported machines are
+// little-endian.
+func bytesOf(w []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), 4*len(w))
+}

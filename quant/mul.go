@@ -24,6 +24,8 @@ type Scratch struct {
 	runTiles  func(int)        // quantizeTile
 	unpacked  buffers[int8]    // for row tiles of int4
 	padded    buffers[float32] // for tiles of vectors of a matrix with added columns
+
+	columns, squares []float32 // of a Hessian and its factor
 }
 
 // NewScratch returns a Scratch whose products run on p; nil means the calling
@@ -77,6 +79,9 @@ func (m *Matrix) Mul(s *Scratch, dst, x []float32, n int) {
 	}
 	if m.rows == 0 {
 		return
+	}
+	if m.observe != nil {
+		m.observe(x, n)
 	}
 	if m.t.Packed() {
 		s.mulPacked(m, dst, x, n)

@@ -32,26 +32,50 @@ func Pack(t Type, data, scale, group []byte, src []float32, rows, cols int) erro
 	return nil
 }
 
-// packRow writes row i, all columns that are stored. The other rows of its tile stay what they are.
+// packRow writes row i, all columns that are stored, with the nearest integers. The other
+// rows of its tile stay what they are.
 func (m *Matrix) packRow(x []float32, i int) error {
 	var b block4
-	r := i % kernels.PackRows
-	data, scale, group := m.packedStrip(i-r, i-r+kernels.PackRows)
+	var q [kernels.PackBlock]int8
 	for c := 0; c < m.stored; c += kernels.PackBlock {
-		n := min(kernels.PackBlock, m.stored-c)
-		d := scale[2*(c/kernels.PackBlock*kernels.PackRows+r):]
-		w := data[c*kernels.PackRows/(m.stored/m.rowBytes):]
+		block := x[c:min(c+kernels.PackBlock, m.stored)]
 		var err error
+		data, scale, group := m.blockParts(i, c)
 		if m.t == P8 {
-			err = packBlock8(w[4*r:], d, x[c:c+n])
-		} else if err = b.fit(x[c : c+n]); err == nil {
-			b.store(w[4*r:], d, group[c/(2*kernels.PackGroup)*kernels.PackRows+r:])
+			var h uint16
+			if h, err = scale8(block); err == nil {
+				round8(q[:], block, h)
+				store8(data, scale, q[:len(block)], h)
+			}
+		} else if err = b.fit(block, evenly[:]); err == nil {
+			b.round(q[:])
+			b.store(data, scale, group, q[:])
 		}
 		if err != nil {
-			return fmt.Errorf("columns %d to %d: %w", c, c+n-1, err)
+			return fmt.Errorf("columns %d to %d: %w", c, c+len(block)-1, err)
 		}
 	}
 	return nil
+}
+
+// evenly are weights of squared errors that are all the same.
+var evenly = func() (h [kernels.PackBlock]float32) {
+	for i := range h {
+		h[i] = 1
+	}
+	return h
+}()
+
+// blockParts returns the parts of row i from the block that begins at column c on.
+func (m *Matrix) blockParts(i, c int) (data, scale, group []byte) {
+	r := i % kernels.PackRows
+	data, scale, group = m.packedStrip(i-r, i-r+kernels.PackRows)
+	data = data[c*kernels.PackRows/(m.stored/m.rowBytes)+4*r:]
+	scale = scale[2*(c/kernels.PackBlock*kernels.PackRows+r):]
+	if m.t == P4 {
+		group = group[c/(2*kernels.PackGroup)*kernels.PackRows+r:]
+	}
+	return data, scale, group
 }
 
 // packScale rounds a scale to half precision, never to zero: a block that is not zero
@@ -64,28 +88,37 @@ func packScale(d float32) (uint16, error) {
 	return max(h, 1), nil
 }
 
-// packBlock8 quantises one block of one row; dst begins at its first weight.
-func packBlock8(dst, scale []byte, x []float32) error {
+// scale8 returns the scale of a block of P8, not zero.
+func scale8(x []float32) (uint16, error) {
 	m, err := peak(x)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	h, err := packScale(abs(m) / 127)
-	if err != nil {
-		return err
-	}
+	return packScale(abs(m) / 127)
+}
+
+// round8 sets q to the integers nearest to x.
+func round8(q []int8, x []float32, scale uint16) {
 	// Rounding the scale down can push the peak to 127.06, hence the limit.
-	inv := 1 / kernels.F16ToF32(h)
-	for c := 0; c < len(x); c += 4 {
-		for k, v := range x[c : c+4] {
-			dst[c*kernels.PackRows+k] = byte(int8(nearest(v*inv, -127, 127)))
+	inv := 1 / kernels.F16ToF32(scale)
+	for i, v := range x {
+		q[i] = int8(nearest(v*inv, -127, 127))
+	}
+}
+
+// store8 writes one block of one row; a block of zeros has a scale of zero.
+func store8(data, scale []byte, q []int8, h uint16) {
+	zero := true
+	for c := 0; c < len(q); c += 4 {
+		for k, v := range q[c : c+4] {
+			data[c*kernels.PackRows+k] = byte(v)
+			zero = zero && v == 0
 		}
 	}
-	if m == 0 {
+	if zero {
 		h = 0
 	}
 	binary.LittleEndian.PutUint16(scale, h)
-	return nil
 }
 
 // nearest rounds to the nearest integer, ties to even, within limits; v is below 2^21.

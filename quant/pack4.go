@@ -12,7 +12,8 @@ import (
 // may be negative, which turns the range of the integers round.
 type block4 struct {
 	x    []float32
-	half uint16 // d in half precision, without its sign
+	h    []float32 // what the squared error of each value counts
+	half uint16    // d in half precision, without its sign
 	sign float32
 	d    float32 // without its sign
 	g    [kernels.PackBlock / kernels.PackGroup]uint8
@@ -22,17 +23,18 @@ type block4 struct {
 // The integers of P4. Their product with a group scale is at least -120.
 const lowest4, highest4 = -8, 7
 
-// fit chooses scale and group scales. It searches three times, each time in the
+// fit chooses scale and group scales for the values x, whose squared errors count h. It
+// searches three times, each time in the
 // neighbourhood of what was found before: the best step of every group by itself, for
 // both signs; then the scale whose multiples come nearest to the steps; then the scale
 // that is best in the sense of least squares for the integers found, as long as that
 // helps.
-func (b *block4) fit(x []float32) error {
+func (b *block4) fit(x, h []float32) error {
 	m, err := peak(x)
 	if err != nil {
 		return err
 	}
-	*b = block4{x: x, sign: 1}
+	*b = block4{x: x, h: h, sign: 1}
 	if m == 0 {
 		for k := range b.g {
 			b.g[k] = 1
@@ -40,7 +42,7 @@ func (b *block4) fit(x []float32) error {
 		return nil
 	}
 	gain := b.steps()
-	turned := block4{x: x, sign: -1}
+	turned := block4{x: x, h: h, sign: -1}
 	if turned.steps() > gain {
 		*b = turned
 	}
@@ -73,11 +75,11 @@ func (b *block4) fit(x []float32) error {
 }
 
 // steps finds the best step of every group by itself, and returns how much they take
-// away from Σx².
+// away from Σhx².
 func (b *block4) steps() (gain float32) {
 	for k := range b.groups() {
 		var g float32
-		b.step[k], g = bestStep(b.group(k), b.sign)
+		b.step[k], g = bestStep(b.group(k), b.weights(k), b.sign)
 		gain += g
 	}
 	return gain
@@ -89,10 +91,14 @@ func (b *block4) group(k int) *[kernels.PackGroup]float32 {
 	return (*[kernels.PackGroup]float32)(b.x[k*kernels.PackGroup:])
 }
 
+func (b *block4) weights(k int) *[kernels.PackGroup]float32 {
+	return (*[kernels.PackGroup]float32)(b.h[k*kernels.PackGroup:])
+}
+
 // bestStep returns the step of least squared error for one group by itself: of a few
 // that put the largest value near the end of the range, each with its integers and the
 // step that is best for those.
-func bestStep(x *[kernels.PackGroup]float32, sign float32) (step, gain float32) {
+func bestStep(x, h *[kernels.PackGroup]float32, sign float32) (step, gain float32) {
 	var amax float32
 	for _, v := range x {
 		amax = max(amax, abs(v))
@@ -103,12 +109,16 @@ func bestStep(x *[kernels.PackGroup]float32, sign float32) (step, gain float32) 
 	for c := float32(6); c < 9; c += 0.25 {
 		inv := sign * c / amax
 		var xq, qq float32
-		for _, v := range x {
+		for i, v := range x {
 			q := round4(v * inv)
-			xq += float32(v * q)
-			qq += float32(q * q)
+			hq := float32(h[i] * q)
+			xq += float32(v * hq)
+			qq += float32(q * hq)
 		}
-		// The error is Σx² - xq²/qq.
+		if qq == 0 {
+			continue
+		}
+		// The error is Σhx² - xq²/qq.
 		xq *= sign
 		if g := xq / qq * xq; g > gain {
 			step, gain = xq/qq, g
@@ -123,11 +133,11 @@ func round4(v float32) float32 { return nearest(v, lowest4, highest4) }
 // returns the squared error of the block.
 func (b *block4) choose() (sum float32) {
 	for k := range b.groups() {
-		x := b.group(k)
+		x, h := b.group(k), b.weights(k)
 		lo := min(max(int(min(b.step[k]/b.d, 15)), 1), 15)
-		g, e := lo, squaredError(x, b.sign*b.d*float32(lo))
+		g, e := lo, squaredError(x, h, b.sign*b.d*float32(lo))
 		if hi := lo + 1; hi <= 15 {
-			if f := squaredError(x, b.sign*b.d*float32(hi)); f < e {
+			if f := squaredError(x, h, b.sign*b.d*float32(hi)); f < e {
 				g, e = hi, f
 			}
 		}
@@ -137,11 +147,11 @@ func (b *block4) choose() (sum float32) {
 	return sum
 }
 
-func squaredError(x *[kernels.PackGroup]float32, step float32) (sum float32) {
+func squaredError(x, h *[kernels.PackGroup]float32, step float32) (sum float32) {
 	inv := 1 / step
-	for _, v := range x {
+	for i, v := range x {
 		e := v - float32(round4(v*inv)*step)
-		sum += float32(e * e)
+		sum += float32(float32(e*e) * h[i])
 	}
 	return sum
 }
@@ -152,10 +162,12 @@ func (b *block4) leastSquares() float32 {
 	for k := range b.groups() {
 		g := float32(b.g[k])
 		inv := b.sign / (b.d * g)
-		for _, v := range b.group(k) {
+		h := b.weights(k)
+		for i, v := range b.group(k) {
 			q := g * round4(v*inv)
-			xq += float32(v * q)
-			qq += float32(q * q)
+			hq := float32(h[i] * q)
+			xq += float32(v * hq)
+			qq += float32(q * hq)
 		}
 	}
 	if qq == 0 {
@@ -164,8 +176,25 @@ func (b *block4) leastSquares() float32 {
 	return b.sign * xq / qq
 }
 
-// store writes the block; data, scale and group begin at its first byte of this row.
-func (b *block4) store(data, scale, group []byte) {
+// round sets q to the integers nearest to the values.
+func (b *block4) round(q []int8) {
+	for k := range b.groups() {
+		inv := float32(0)
+		if b.d != 0 {
+			inv = 1 / b.value(k)
+		}
+		for i, v := range b.group(k) {
+			q[k*kernels.PackGroup+i] = int8(round4(v * inv))
+		}
+	}
+}
+
+// value returns what an integer of group k is multiplied with.
+func (b *block4) value(k int) float32 { return b.sign * b.d * float32(b.g[k]) }
+
+// store writes the block with its integers; data, scale and group begin at its first byte
+// of this row.
+func (b *block4) store(data, scale, group []byte, q []int8) {
 	binary.LittleEndian.PutUint16(scale, b.half|uint16(math.Float32bits(b.sign)>>16)&0x8000)
 	for k := range b.groups() {
 		p := &group[k/2*kernels.PackRows]
@@ -174,17 +203,11 @@ func (b *block4) store(data, scale, group []byte) {
 		} else {
 			*p |= b.g[k] << 4
 		}
-		inv := float32(0)
-		if b.d != 0 {
-			inv = b.sign / (b.d * float32(b.g[k]))
-		}
-		x := b.group(k)
-		for c := 0; c < len(x); c += 8 {
-			unit := data[(k*kernels.PackGroup+c)/8*4*kernels.PackRows:]
-			for j := range 4 {
-				lo, hi := round4(x[c+j]*inv), round4(x[c+4+j]*inv)
-				unit[j] = byte(lo+8) | byte(hi+8)<<4
-			}
+	}
+	for c := 0; c < len(b.x); c += 8 {
+		unit := data[c/8*4*kernels.PackRows:]
+		for j := range 4 {
+			unit[j] = byte(q[c+j]+8) | byte(q[c+4+j]+8)<<4
 		}
 	}
 }

@@ -1,0 +1,216 @@
+package quant
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// correlated returns n vectors of size values that lie near a subspace and some of which
+// are much larger, as activations are.
+func correlated(r *rand.Rand, n, size int) []float32 {
+	rank := max(size/4, 1)
+	basis := randoms(r, rank*size)
+	x := make([]float32, n*size)
+	for i := range n {
+		row := x[i*size:][:size]
+		for k := range rank {
+			a := float32(r.NormFloat64())
+			for j := range row {
+				row[j] += a * basis[k*size+j]
+			}
+		}
+		for j := range row {
+			row[j] += 0.3 * float32(r.NormFloat64())
+			if j%37 == 5 {
+				row[j] *= 8
+			}
+		}
+	}
+	return x
+}
+
+func compensation(t testing.TB, x []float32, n, size int, p *Pool) *Compensation {
+	t.Helper()
+	h := NewHessian(size, NewScratch(p))
+	for i := 0; i < n; i += 7 { // in pieces
+		m := min(7, n-i)
+		h.Add(x[i*size:][:m*size], m)
+	}
+	c, err := NewCompensation(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func packCompensated(t testing.TB, typ Type, c *Compensation, w []float32, rows, cols int) *Matrix {
+	t.Helper()
+	nd, ns, ng, err := typ.PackedSize(16, cols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiles := rows / 16
+	data, scale, group := make([]byte, tiles*nd), make([]byte, tiles*ns), make([]byte, tiles*ng)
+	p := c.NewPacker()
+	for i := range tiles {
+		if _, err := p.Pack(typ, data[i*nd:][:nd], scale[i*ns:][:ns], group[i*ng:][:ng], w[i*16*cols:][:16*cols]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := NewPacked(typ, rows, cols, data, scale, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// productError returns the squared error of the products of m with x, in single
+// precision, relative to that of w.
+func productError(m *Matrix, w, x []float32, n int) float64 {
+	s := NewScratch(nil)
+	rows, cols := m.Rows(), m.Cols()
+	d := make([]float32, rows*cols)
+	for i := range rows {
+		m.Row(d[i*cols:][:cols], i)
+	}
+	a, b := make([]float32, n*rows), make([]float32, n*rows)
+	FromF32(rows, cols, w).Mul(s, a, x, n)
+	FromF32(rows, cols, d).Mul(s, b, x, n)
+	var e, all float64
+	for i := range a {
+		e += math.Pow(float64(a[i]-b[i]), 2)
+		all += math.Pow(float64(a[i]), 2)
+	}
+	return e / all
+}
+
+// TestCompensation: errors that make up for each other are smaller in the products, on
+// vectors that were not seen too.
+func TestCompensation(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, cols := range []int{64, 200, 320, 576} {
+		const rows, n = 32, 2000
+		w := randoms(r, rows*cols)
+		x := correlated(r, 2*n, cols)
+		seen, unseen := x[:n*cols], x[n*cols:]
+		c := compensation(t, seen, n, cols, nil)
+		for _, typ := range packedTypes {
+			plain, comp := pack(t, typ, w, rows, cols), packCompensated(t, typ, c, w, rows, cols)
+			before, after := productError(plain, w, unseen, n), productError(comp, w, unseen, n)
+			t.Logf("%v, %d columns: %.3g, compensated %.3g (%.2f)", typ, cols, before, after, after/before)
+			if after > 0.6*before {
+				t.Errorf("%v, %d columns: error %.3g, compensated %.3g", typ, cols, before, after)
+			}
+		}
+	}
+}
+
+// TestCompensationSame: any number of workers gives the same bytes.
+func TestCompensationSame(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const rows, cols, n = 16, 300, 700
+	w, x := randoms(r, rows*cols), correlated(r, n, cols)
+	var first *Matrix
+	for _, workers := range []int{1, 2, 5} {
+		p := NewPool(workers)
+		m := packCompensated(t, P4, compensation(t, x, n, cols, p), w, rows, cols)
+		p.Close()
+		if first == nil {
+			first = m
+			continue
+		}
+		d, s, g := m.Parts()
+		fd, fs, fg := first.Parts()
+		if !bytes.Equal(d, fd) || !bytes.Equal(s, fs) || !bytes.Equal(g, fg) {
+			t.Errorf("%d workers give other bytes", workers)
+		}
+	}
+}
+
+// TestCholesky: the factor multiplied out is the matrix.
+func TestCholesky(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{1, 2, 127, 128, 129, 300} {
+		h := NewHessian(n, NewScratch(nil))
+		h.Add(correlated(r, 40, n), 40) // fewer vectors than values: singular
+		h.flush()
+		_, mean := h.diagonal()
+		a := h.sum
+		for i := range a {
+			a[i] /= float32(mean)
+		}
+		for i := range n {
+			a[at(i, i)] += damping
+		}
+		l := slices.Clone(a)
+		cholesky(l, n, damping, h.scratch)
+		for i := range n {
+			for j := range i + 1 {
+				var sum float64
+				for k := range j + 1 {
+					sum += float64(l[at(i, k)]) * float64(l[at(j, k)])
+				}
+				if math.Abs(sum-float64(a[at(i, j)])) > 1e-4*float64(a[at(i, i)]+a[at(j, j)]) {
+					t.Fatalf("%d: element %d, %d is %v, want %v", n, i, j, sum, a[at(i, j)])
+				}
+			}
+		}
+	}
+}
+
+// TestCompensationRefuses: inputs that tell nothing, and values that cannot be packed.
+func TestCompensationRefuses(t *testing.T) {
+	for want, x := range map[string][]float32{
+		"no inputs in 0 vectors":  {},
+		"no inputs in 1 vectors":  make([]float32, 64),
+		"inputs are not finite":   append(make([]float32, 63), float32(math.NaN())),
+		"inputs are not finite  ": append(make([]float32, 63), 3e38),
+	} {
+		h := NewHessian(64, NewScratch(nil))
+		h.Add(x, len(x)/64)
+		if _, err := NewCompensation(h); err == nil || err.Error() != strings.TrimSpace(want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	const cols = 320
+	p := compensation(t, randoms(r, 100*cols), 100, cols, nil).NewPacker()
+	w := randoms(r, tile*cols)
+	w[3*cols+290] = float32(math.Inf(1))
+	for _, typ := range packedTypes {
+		d, s, g, _ := typ.PackedSize(tile, cols)
+		_, err := p.Pack(typ, make([]byte, d), make([]byte, s), make([]byte, g), w)
+		if want := "row 3: columns 256 to 319: +Inf cannot be quantised"; err == nil || err.Error() != want {
+			t.Errorf("%v: %v, want %s", typ, err, want)
+		}
+		if _, err := p.Pack(typ, make([]byte, d), make([]byte, s), make([]byte, g), w[cols:]); err == nil {
+			t.Errorf("%v: a wrong length was accepted", typ)
+		}
+	}
+}
+
+// TestObserved: an observer sees what a matrix is multiplied with, and changes nothing.
+func TestObserved(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	const rows, cols, n = 16, 64, 3
+	x := randoms(r, n*cols)
+	s := NewScratch(nil)
+	for _, typ := range packedTypes {
+		m := pack(t, typ, randoms(r, rows*cols), rows, cols)
+		var seen []float32
+		o := m.Observed(func(x []float32, k int) { seen = append(seen, x...) })
+		want, got := make([]float32, n*rows), make([]float32, n*rows)
+		m.Mul(s, want, x, n)
+		if seen != nil {
+			t.Error("the matrix itself is observed")
+		}
+		o.Mul(s, got, x, n)
+		if !slices.Equal(seen, x) || !slices.Equal(got, want) {
+			t.Errorf("%v: %d values observed, products equal: %v", typ, len(seen), slices.Equal(got, want))
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package quant
+
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/kernels"
+)
+
+// tile is the number of rows that a Packer packs at once.
+const tile = kernels.PackRows
+
+// Packer packs row tiles with compensation. It belongs to one goroutine at a time.
+type Packer struct {
+	c      *Compensation
+	stored int
+	rest   []float32 // [tile, size]: w - ŵ by position
+	after  []float32 // [tile, positions after a step] of rest
+	sums   []float32 // [tile, compensationWidth]: products of after with L
+	row    []float32 // [stored]: one row, with zeros in the columns that are added
+	weight []float32 // [stored]: what the error of each column counts
+	step   []float32 // [tile, stored]: what an integer is multiplied with
+	q      []int8    // [tile, stored]
+	scales [tile][]uint16
+	blocks [tile][]block4
+}
+
+// NewPacker returns a packer for rows of c's size.
+func (c *Compensation) NewPacker() *Packer {
+	stored := StoredCols(c.size)
+	p := &Packer{
+		c:      c,
+		stored: stored,
+		rest:   make([]float32, tile*c.size),
+		after:  make([]float32, tile*c.size),
+		sums:   make([]float32, tile*compensationWidth),
+		row:    make([]float32, stored),
+		weight: make([]float32, stored),
+		step:   make([]float32, tile*stored),
+		q:      make([]int8, tile*stored),
+	}
+	copy(p.weight, c.weight)
+	for r := range tile {
+		p.scales[r] = make([]uint16, kernels.PackBlocks(stored))
+		p.blocks[r] = make([]block4, kernels.PackBlocks(stored))
+	}
+	return p
+}
+
+// Pack is the function Pack for one row tile, with compensation. Scales are chosen before
+// anything is rounded, for a small error in which each column counts what it will when
+// those after it have made up for what they can. It returns the squared error of the
+// products, in units of its own that are the same for all tiles of c and all types.
+func (p *Packer) Pack(t Type, data, scale, group []byte, src []float32) (float64, error) {
+	m, err := NewPacked(t, tile, p.c.size, data, scale, group)
+	if err != nil {
+		return 0, err
+	}
+	if len(src) != tile*p.c.size {
+		return 0, fmt.Errorf("%d values for a row tile of %d x %d", len(src), tile, p.c.size)
+	}
+	for r := range tile {
+		if err := p.scale(t, r, src); err != nil {
+			return 0, fmt.Errorf("row %d: %w", r, err)
+		}
+	}
+	var e float64
+	if t == P8 {
+		e = p.round(src, -127, 127)
+	} else {
+		e = p.round(src, lowest4, highest4)
+	}
+	for r := range tile {
+		for b, c := 0, 0; c < p.stored; b, c = b+1, c+kernels.PackBlock {
+			data, scale, group := m.blockParts(r, c)
+			q := p.q[r*p.stored:][c:min(c+kernels.PackBlock, p.stored)]
+			if t == P8 {
+				store8(data, scale, q, p.scales[r][b])
+			} else {
+				p.blocks[r][b].store(data, scale, group, q)
+			}
+		}
+	}
+	return e, nil
+}
+
+// scale chooses the scales of row r.
+func (p *Packer) scale(t Type, r int, src []float32) error {
+	copy(p.row, src[r*p.c.size:][:p.c.size]) // zeros follow
+	step := p.step[r*p.stored:]
+	for b, c := 0, 0; c < p.stored; b, c = b+1, c+kernels.PackBlock {
+		end := min(c+kernels.PackBlock, p.stored)
+		var err error
+		if t == P8 {
+			p.scales[r][b], err = scale8(p.row[c:end])
+		} else {
+			err = p.blocks[r][b].fit(p.row[c:end], p.weight[c:end])
+		}
+		if err != nil {
+			return fmt.Errorf("columns %d to %d: %w", c, end-1, err)
+		}
+		for i := c; i < end; i++ {
+			if t == P8 {
+				step[i] = kernels.F16ToF32(p.scales[r][b])
+			} else {
+				step[i] = p.blocks[r][b].value((i - c) / kernels.PackGroup)
+			}
+		}
+	}
+	return nil
+}
+
+// round chooses the integers, lo to hi, and returns the squared error of the products.
+func (p *Packer) round(src []float32, lo, hi float32) (sum float64) {
+	n := p.c.size
+	for i := len(p.c.steps) - 1; i >= 0; i-- {
+		s := &p.c.steps[i]
+		w := min(compensationWidth, n-s.k)
+		after := n - s.k - w
+		x := p.after[:tile*after]
+		for r := range tile {
+			copy(x[r*after:][:after], p.rest[r*n+s.k+w:])
+		}
+		kernels.MulF32(p.sums, w, bytesOf(s.below), x, w, after, tile)
+		for r := range tile {
+			for j := w - 1; j >= 0; j-- {
+				sum += p.roundOne(s, r, j, w, src, lo, hi)
+			}
+		}
+	}
+	return sum
+}
+
+// roundOne rounds position j of a step of w positions in row r, and returns the square of
+// its term of the error.
+func (p *Packer) roundOne(s *compensationStep, r, j, w int, src []float32, lo, hi float32) float64 {
+	n, k := p.c.size, s.k+j
+	rest := p.rest[r*n+s.k:][:w]
+	sum := p.sums[r*w+j]
+	for i := j + 1; i < w; i++ {
+		sum += float32(rest[i] * s.own[i*w+j])
+	}
+	col, pivot := p.c.order[k], p.c.pivot[k]
+	v, step := src[r*n+col], p.step[r*p.stored+col]
+	q := float32(0)
+	if step != 0 {
+		q = nearest((v+sum/pivot)/step, lo, hi)
+	}
+	p.q[r*p.stored+col] = int8(q)
+	rest[j] = v - float32(q*step)
+	e := float64(float32(rest[j]*pivot) + sum)
+	return e * e
+}
