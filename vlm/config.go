@@ -48,6 +48,10 @@ type Config struct {
 	EncoderTokens int // image tokens per picture for the state encoder, a square
 	Views         int // typical number of views, 0 for any
 
+	// StateOnly, of cross models: pictures are seen through the image state alone. The
+	// places for image tokens in a prompt keep the embedding of ImageToken.
+	StateOnly bool
+
 	Towers []Tower // in the order in which their features are concatenated
 
 	Caption   string // the question that asks for a caption
@@ -165,6 +169,7 @@ const (
 	keyDecoderTokens = "visualrwkv.image.decoder_tokens"
 	keyEncoderTokens = "visualrwkv.image.encoder_tokens"
 	keyViews         = "visualrwkv.image.views"
+	keyFillFeatures  = "visualrwkv.image.fill_features"
 	keyTowers        = "visualrwkv.vision.towers"
 	keyVision        = "visualrwkv.vision."
 	keyCaption       = "visualrwkv.prompt.caption"
@@ -177,7 +182,7 @@ const (
 var (
 	scalarKeys = []string{
 		keyName, keyArch, keyVariant, keyVocab, keyBlocks, keyWidth, keyFFN, keyHeadSize, keyEncoderBlocks,
-		keyImageToken, keyDecoderTokens, keyEncoderTokens, keyViews, keyTowers, keyCaption, keyLowercase, keyStop,
+		keyImageToken, keyDecoderTokens, keyEncoderTokens, keyViews, keyFillFeatures, keyTowers, keyCaption, keyLowercase, keyStop,
 	}
 	towerKinds = []string{"dino", "siglip", "sam", "clip"} // order of concatenation
 	towerKeys  = []string{

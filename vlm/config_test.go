@@ -58,6 +58,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"block_count": 3}`:                              "says 3",
 		`{"visualrwkv.variant": "cross"}`:                 "cross",
 		`{"image.decoder_tokns": 4}`:                      "unknown key",
+		`{"image.fill_features": false}`:                  "cross",
 		`{"image.views": 2} {}`:                           "follows",
 		`{"vision.eye.image_size": 4}`:                    "unknown key",
 		`{"vision.siglip.image_size": 33}`:                "multiple",

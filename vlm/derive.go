@@ -47,6 +47,10 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	c.DecoderTokens = square(r.number(keyDecoderTokens, min(defaultDecoderTokens, patches), 1, patches))
 	c.EncoderTokens = square(r.number(keyEncoderTokens, min(defaultEncoderTokens, patches), 1, patches))
 	c.Views = r.number(keyViews, 0, 0, MaxViews)
+	c.StateOnly = !value(r, keyFillFeatures, true, weights.Value.Bool)
+	if c.StateOnly && c.Variant != rwkv.Cross.String() {
+		r.fail(keyFillFeatures, "false is for cross models, this one is %s", c.Variant)
+	}
 	c.Caption = r.text(keyCaption, defaultCaption)
 	c.Lowercase = value(r, keyLowercase, false, weights.Value.Bool)
 	c.Stop = r.number(keyStop, min(defaultStop, c.Vocab-1), 0, c.Vocab-1)
@@ -212,6 +216,7 @@ func (c Config) Metadata() weights.Meta {
 	number(keyDecoderTokens, c.DecoderTokens)
 	number(keyEncoderTokens, c.EncoderTokens)
 	number(keyViews, c.Views)
+	put(keyFillFeatures, weights.Bool(!c.StateOnly))
 	var kinds []string
 	for _, t := range c.Towers {
 		kinds = append(kinds, t.Kind)

@@ -104,6 +104,9 @@ func (s *Stream) begin(ctx context.Context, v *voice, question string) error {
 		}
 		t.prefix.Reset()
 		p := decoder.Prompt{IDs: shared, ImageID: m.config.ImageToken, Rows: s.rows}
+		if m.config.StateOnly {
+			p.ImageID = -1
+		}
 		if err := m.dec.Prefill(ctx, s.work, t.prefix, s.image(), p, nil); err != nil {
 			return err
 		}

@@ -48,7 +48,9 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	if c.EncoderBlocks > 0 {
 		p.Memory = 4 * (int64(c.EncoderBlocks)*(state+2*width) - width)
 		p.ImageState = 4 * state
-		p.Tokens = 4 * int64(views) * int64(c.DecoderTokens) * width
+		if !c.StateOnly {
+			p.Tokens = 4 * int64(views) * int64(c.DecoderTokens) * width
+		}
 	} else {
 		p.Memory = decoder
 	}

@@ -50,7 +50,8 @@ func grow[T any](p *[]T, n int) []T {
 
 // look returns the image tokens of views for the decoder, pooled then
 // projected, and for the encoder, projected then pooled; both in the order of
-// the views and valid until the next call. first is the index of views[0], for
+// the views and valid until the next call; nil where the model has no use for
+// them. first is the index of views[0], for
 // messages.
 func (s *sight) look(ctx context.Context, views []image.Image, first int) (rows, packed []float32, err error) {
 	m, n := s.m, len(views)
@@ -73,13 +74,15 @@ func (s *sight) look(ctx context.Context, views []image.Image, first int) (rows,
 		return nil, nil, err
 	}
 
-	p := vision.Side(m.config.DecoderTokens)
-	pooled := grow(&s.pooled, n*p*p*dv)
-	for i := range n {
-		vision.Pool(part(pooled, i, n), part(features, i, n), g, p, dv)
+	if !m.config.StateOnly {
+		p := vision.Side(m.config.DecoderTokens)
+		pooled := grow(&s.pooled, n*p*p*dv)
+		for i := range n {
+			vision.Pool(part(pooled, i, n), part(features, i, n), g, p, dv)
+		}
+		rows = grow(&s.rows, n*p*p*c)
+		m.proj.Project(s.work, rows, pooled, n*p*p)
 	}
-	rows = grow(&s.rows, n*p*p*c)
-	m.proj.Project(s.work, rows, pooled, n*p*p)
 	if m.enc == nil {
 		return rows, nil, nil
 	}

@@ -125,8 +125,8 @@ func (s *Stream) rowBytes(images uint32) (uint64, error) {
 	if images > maxImages || images > MaxViews && (!s.m.exact || s.m.enc == nil) {
 		return 0, fmt.Errorf("%d pictures", images)
 	}
-	if s.m.enc == nil {
-		return 0, nil // they are in the memory already
+	if s.m.enc == nil || s.m.config.StateOnly {
+		return 0, nil // they are in the memory already, or not used
 	}
 	return 4 * uint64(images) * uint64(s.m.config.DecoderTokens) * uint64(s.m.dec.Dims().C), nil
 }

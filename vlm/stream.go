@@ -32,7 +32,7 @@ type Stream struct {
 	// counts whole or not at all.
 	mem, next *rwkv.State
 
-	rows   []float32 // [images*p², C]: image tokens for the prompt
+	rows   []float32 // [images*p², C]: image tokens for the prompt, if it has them
 	spare  []float32 // the next rows, while See makes them
 	images int       // pictures in rows; without an encoder, of the newest frame set
 	frames uint64    // frame sets seen

@@ -193,3 +193,68 @@ func TestCarriedDecoderEqualsOnePrompt(t *testing.T) {
 		}
 	}
 }
+
+// With fill_features false a cross model sees pictures through the image state alone: the
+// prompt has the embedding of the image token where they stand.
+func TestPureCrossState(t *testing.T) {
+	ctx := context.Background()
+	spec := base
+	spec.Variant = "cross"
+	pure := func(o *vlm.Options) {
+		o.Config = append([]byte(`{"image.fill_features": false,`), o.Config[1:]...)
+	}
+	m := open(t, spec, pure)
+	s, filled := stream(t, m), stream(t, open(t, spec, nil))
+	see(t, s, 1, 2)
+	see(t, s, 3)
+	see(t, filled, 1, 2)
+	see(t, filled, 3)
+	if !slices.Equal(s.ImageState(), filled.ImageState()) {
+		t.Error("the image state depends on whether the prompt is filled")
+	}
+	var got []float32
+	if _, err := s.Follow(ctx, "what?", []int{1}, 0, func(l []float32) { got = slices.Clone(l) }); err != nil {
+		t.Fatal(err)
+	}
+	var other []float32
+	if _, err := filled.Follow(ctx, "what?", []int{1}, 0, func(l []float32) { other = slices.Clone(l) }); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(got, other) {
+		t.Error("filling the prompt changes nothing")
+	}
+
+	d, err := decoder.New(tinymodel.New(spec), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := vocabulary()
+	v, err := tokenizer.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := prompt.Format{Vocabulary: v, ImageToken: m.Config().ImageToken, ImageTokens: m.Config().DecoderTokens}
+	p, err := f.Build(prompt.Turn{Question: "what?", Images: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]float32, d.Vocab())
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
+	if err := d.Prefill(ctx, w, d.NewState(), s.ImageState(), decoder.Prompt{IDs: p.IDs, ImageID: -1}, want); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Error("logits are not those of the bare prompt")
+	}
+
+	again := stream(t, open(t, spec, pure))
+	if err := again.SetState(s.State()); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := ask(t, s, "what?"), ask(t, again, "what?"); a != b {
+		t.Errorf("answers %q and, restored, %q", a, b)
+	}
+	if err := filled.SetState(s.State()); err == nil {
+		t.Error("a model that fills the prompt took the state of one that does not")
+	}
+}
