@@ -2,11 +2,13 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -105,8 +107,11 @@ func (a *answerer) ask(ctx context.Context, question string, piece func(string) 
 	var text strings.Builder
 	for p, err := range a.stream.Answer(ctx, question) {
 		if err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				err = a.why(ctx)
+			case errors.Is(err, vlm.ErrQuestion):
+				err = wire.Errorf(wire.CodeRequest, "%v", err)
 			}
 			return nil, err
 		}

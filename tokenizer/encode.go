@@ -13,7 +13,7 @@ type UncoveredError struct {
 	Pos  int    // offset in bytes
 	Byte byte   // the byte there
 	Char string // the character it belongs to, or "" where the text is not UTF-8
-	Word string // what stands between white space around it, cut to about 40 bytes
+	Word string // what stands between white space around it, after it if it is white space, cut to about 40 bytes
 }
 
 func (e *UncoveredError) Error() string {
@@ -54,10 +54,14 @@ func uncovered(text string, pos int) error {
 		start--
 	}
 	end := pos + 1
-	if r, n := utf8.DecodeRuneInString(text[start:]); r != utf8.RuneError && start+n > pos {
-		e.Char, end = text[start:start+n], start+n
-	} else {
+	switch r, n := utf8.DecodeRuneInString(text[start:]); {
+	case r == utf8.RuneError || start+n <= pos:
 		start = pos
+	case unicode.IsSpace(r): // words often have tokens with the space before them
+		e.Char, end = text[start:start+n], start+n
+		start = end
+	default:
+		e.Char, end = text[start:start+n], start+n
 	}
 	for start > 0 && pos-start < reach {
 		r, n := utf8.DecodeLastRuneInString(text[:start])

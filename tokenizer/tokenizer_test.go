@@ -142,6 +142,8 @@ func TestUncovered(t *testing.T) {
 			`vocabulary has no token for "l" at byte 12 of the text, in "lazy"`},
 		{"the café", UncoveredError{4, 'c', "c", "café"}, ""},
 		{"tété", UncoveredError{1, 0xc3, "é", "tété"}, ""},
+		{"the\u00a0dogs s", UncoveredError{3, 0xc2, "\u00a0", "dogs"}, ""}, // the word after the space
+		{"the\t", UncoveredError{3, '\t', "\t", ""}, ""},
 		{"t\xfft", UncoveredError{1, 0xff, "", "t\uFFFDt"},
 			`vocabulary has no token for byte 0xff at byte 1 of the text, in "t` + "\uFFFD" + `t"`},
 	} {

@@ -1,6 +1,7 @@
 package vlm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/prompt"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
@@ -18,6 +20,11 @@ import (
 // ErrNotFinite is wrapped by the error of [Stream.See] when the memory has
 // overflowed. The memory before it is kept.
 var ErrNotFinite = errors.New("memory is not finite")
+
+// ErrQuestion is wrapped by the error of [Stream.Generate] about a question with
+// a word that the model's vocabulary cannot write. A small model's may be a few
+// dozen words; the full one of RWKV World can write everything.
+var ErrQuestion = errors.New("the model does not know this word")
 
 // Stream is one memory: what a scene's cameras have shown so far. It belongs
 // to one goroutine at a time.
@@ -185,6 +192,9 @@ func (s *Stream) prompt(question string, n int) ([]int, error) {
 		return nil, fmt.Errorf("model %s has no vocabulary: %w", s.m.config.Name, ErrConfig)
 	}
 	p, err := s.format.Build(prompt.Turn{Question: question, Images: n})
+	if e, ok := errors.AsType[*tokenizer.UncoveredError](err); ok {
+		return nil, fmt.Errorf("%w: %q", ErrQuestion, cmp.Or(e.Word, e.Char))
+	}
 	if err != nil {
 		return nil, err
 	}

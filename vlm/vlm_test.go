@@ -184,6 +184,18 @@ func TestCaption(t *testing.T) {
 	}
 }
 
+func TestUnknownWord(t *testing.T) {
+	s := stream(t, open(t, base, nil))
+	see(t, s, 1)
+	want := ask(t, s, "what?")
+	if a, err := s.Answer(context.Background(), "what été ?", nil); !errors.Is(err, vlm.ErrQuestion) || !strings.HasSuffix(err.Error(), `: "été"`) {
+		t.Errorf("%q, %v", a, err)
+	}
+	if got := ask(t, s, "what?"); got != want {
+		t.Errorf("afterwards %q, before %q", got, want)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

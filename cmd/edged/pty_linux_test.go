@@ -168,6 +168,10 @@ func TestTerminalDemo(t *testing.T) {
 	if code, out, stderr := runCommand(t, "ask", "-socket", socket, "how many objects are there?"); code != exitOK || out == "" {
 		t.Errorf("ask: code %d, %q, %q", code, out, stderr)
 	}
+	if code, out, stderr := runCommand(t, "ask", "-socket", socket, "where is the zebra?"); code != exitFailed || out != "" ||
+		!strings.Contains(stderr, `does not know this word: "zebra?" (bad_request)`) {
+		t.Errorf("unknown word: code %d, %q, %q", code, out, stderr)
+	}
 
 	// A smaller window: everything is drawn anew, within it.
 	resizeTo(t, s.master, 60, 20)
