@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -49,7 +50,7 @@ func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) 
 	switch w.Scene {
 	case "finite":
 		return nil
-	case "burst": // and, when the client has had time, one more
+	case "burst": // and, when the client is at rest, one more
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
@@ -260,10 +261,11 @@ func TestDialErrors(t *testing.T) {
 
 // TestSlowLoop: a watch whose loop is slow loses events and is told how many, while
 // other requests on the connection go on.
-func TestSlowLoop(t *testing.T) {
+func TestSlowLoop(t *testing.T) { synctest.Test(t, testSlowLoop) }
+
+func testSlowLoop(t *testing.T) {
 	const n = 5000
-	path, _ := serve(t, house{count: n}, nil)
-	c := dial(t, path)
+	c := connect(t, house{count: n})
 	seen, dropped := int64(0), int64(0)
 	last := uint64(0)
 	for e, err := range c.Watch(context.Background(), &wire.Watch{Scene: "burst"}) {
@@ -274,7 +276,7 @@ func TestSlowLoop(t *testing.T) {
 			t.Fatalf("event %d after %d with %d dropped", e.Seq, last, e.Dropped)
 		}
 		if seen == 0 {
-			time.Sleep(20 * time.Millisecond)
+			synctest.Wait() // until all have been sent
 			if _, a, err := ask(context.Background(), c, "a question meanwhile"); err != nil || a == nil {
 				t.Errorf("%+v, %v", a, err)
 			}
@@ -286,11 +288,19 @@ func TestSlowLoop(t *testing.T) {
 	}
 }
 
-func TestMemory(t *testing.T) {
+// connect makes a client of h in memory, until the test ends.
+func connect(t *testing.T, h wire.Handler) *Client {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ln := wire.NewMemory()
 	done := make(chan error)
-	go func() { done <- wire.Serve(ctx, ln, house{}, nil) }()
+	go func() { done <- wire.Serve(ctx, ln, h, nil) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	nc, err := ln.Dial(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -299,13 +309,13 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _, err := ask(ctx, c, "over memory"); err != nil || text != "over memory" {
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestMemory(t *testing.T) {
+	if text, _, err := ask(context.Background(), connect(t, house{}), "over memory"); err != nil || text != "over memory" {
 		t.Errorf("%q, %v", text, err)
-	}
-	c.Close()
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/visualrwkv/edged/internal/hostile"
@@ -19,7 +20,9 @@ import (
 
 // TestBadServers: what a server of another kind sends is an error, and nothing
 // hangs.
-func TestBadServers(t *testing.T) {
+func TestBadServers(t *testing.T) { synctest.Test(t, testBadServers) }
+
+func testBadServers(t *testing.T) {
 	frame := func(id uint64, m wire.Message) string {
 		b, err := wire.Append(nil, id, m)
 		if err != nil {
@@ -72,7 +75,9 @@ func TestBadServers(t *testing.T) {
 
 // TestDamagedServer: 1,000 servers whose bytes were damaged on the way give replies
 // or errors, and nothing hangs.
-func TestDamagedServer(t *testing.T) {
+func TestDamagedServer(t *testing.T) { synctest.Test(t, testDamagedServer) }
+
+func testDamagedServer(t *testing.T) {
 	talk, err := wire.Append(nil, 1, &wire.Welcome{Protocol: wire.Protocol, Scenes: []string{"yard"}})
 	greeting := len(talk)
 	for _, m := range []wire.Message{&wire.Piece{Text: "a red "}, &wire.Piece{Text: "box"}, &wire.Answer{Text: "a red box", Scene: "yard"}} {

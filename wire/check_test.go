@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/visualrwkv/edged/internal/hostile"
 )
@@ -58,19 +57,12 @@ func TestHostile(t *testing.T) {
 	for _, c := range payloads {
 		p := []byte(c.payload)
 		var err error
-		fastest := time.Hour
-		grew := hostile.Allocated(4096, func() {
-			for range 3 { // the machine may be busy with something else
-				start := time.Now()
-				_, err = Check(p)
-				fastest = min(fastest, time.Since(start))
-			}
-		})
+		grew := hostile.Allocated(4096, func() { _, err = Check(p) })
 		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
-		if grew > 4096 || fastest > time.Millisecond {
-			t.Errorf("%s: %d bytes allocated, %v", c.name, grew, fastest)
+		if grew > 4096 {
+			t.Errorf("%s: %d bytes allocated", c.name, grew)
 		}
 		if _, _, err := ParseReply(p); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: reply: %v", c.name, err)

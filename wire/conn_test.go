@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/visualrwkv/edged/internal/hostile"
@@ -25,7 +26,9 @@ func pair(t *testing.T, o *ConnOptions) (*Conn, net.Conn) {
 	return c, far
 }
 
-func TestConnRead(t *testing.T) {
+func TestConnRead(t *testing.T) { synctest.Test(t, testConnRead) }
+
+func testConnRead(t *testing.T) {
 	c, far := pair(t, &ConnOptions{ReadTimeout: 500 * time.Millisecond})
 	if _, err := c.Read(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("idle: %v", err)
@@ -46,7 +49,9 @@ func TestConnRead(t *testing.T) {
 	}
 }
 
-func TestConnReadEnds(t *testing.T) {
+func TestConnReadEnds(t *testing.T) { synctest.Test(t, testConnReadEnds) }
+
+func testConnReadEnds(t *testing.T) {
 	for _, c := range []struct {
 		bytes string
 		want  error
@@ -132,7 +137,9 @@ func TestConnReadMutations(t *testing.T) {
 	t.Logf("%d of 1000 read to their end", whole)
 }
 
-func TestConnSend(t *testing.T) {
+func TestConnSend(t *testing.T) { synctest.Test(t, testConnSend) }
+
+func testConnSend(t *testing.T) {
 	c, far := pair(t, &ConnOptions{QueueBytes: 1000})
 	piece := &Piece{Text: strings.Repeat("x", 200)}
 	sent := 0
@@ -140,7 +147,7 @@ func TestConnSend(t *testing.T) {
 		for c.TrySend(1, piece) == nil {
 			sent++
 		}
-		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
 	}
 	if err := c.TrySend(1, piece); err != ErrFull || sent < 4 || sent > 9 {
 		t.Fatalf("%d sent, %v", sent, err)
@@ -202,7 +209,9 @@ func TestConnSend(t *testing.T) {
 	}
 }
 
-func TestConnWriteTimeout(t *testing.T) {
+func TestConnWriteTimeout(t *testing.T) { synctest.Test(t, testConnWriteTimeout) }
+
+func testConnWriteTimeout(t *testing.T) {
 	c, _ := pair(t, &ConnOptions{WriteTimeout: 5 * time.Millisecond, QueueBytes: 10})
 	if err := c.TrySend(1, &Piece{Text: "nobody reads this"}); err != nil {
 		t.Fatal(err)
@@ -219,11 +228,13 @@ func TestConnWriteTimeout(t *testing.T) {
 	}
 }
 
-func TestConnInterrupt(t *testing.T) {
+func TestConnInterrupt(t *testing.T) { synctest.Test(t, testConnInterrupt) }
+
+func testConnInterrupt(t *testing.T) {
 	c, far := pair(t, nil)
 	failed := make(chan error)
 	go func() { _, err := c.Read(0); failed <- err }()
-	time.Sleep(time.Millisecond)
+	synctest.Wait()
 	c.Interrupt()
 	if err := <-failed; err == nil {
 		t.Fatal("reading goes on")

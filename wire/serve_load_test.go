@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/visualrwkv/edged/internal/hostile"
@@ -64,7 +65,9 @@ func TestServeMany(t *testing.T) {
 
 // TestServeMutations sends 1,000 damaged conversations: the server answers each
 // with frames of the protocol or closes, and goes on.
-func TestServeMutations(t *testing.T) {
+func TestServeMutations(t *testing.T) { synctest.Test(t, testServeMutations) }
+
+func testServeMutations(t *testing.T) {
 	_, ln := open(t, &ServeOptions{ReadTimeout: 20 * time.Millisecond, IdleTimeout: 20 * time.Millisecond})
 	requests, _ := samples()
 	var talk []byte

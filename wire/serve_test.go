@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -235,7 +236,9 @@ func TestServe(t *testing.T) {
 	p.want(12, new(End))
 }
 
-func TestServeProtocolErrors(t *testing.T) {
+func TestServeProtocolErrors(t *testing.T) { synctest.Test(t, testServeProtocolErrors) }
+
+func testServeProtocolErrors(t *testing.T) {
 	var logged sync.WaitGroup
 	_, ln := open(t, &ServeOptions{ReadTimeout: 50 * time.Millisecond, Log: func(error) { logged.Done() }})
 	frame := func(m Message, id uint64) string {
@@ -295,7 +298,9 @@ func TestServeProtocolErrors(t *testing.T) {
 	logged.Wait()
 }
 
-func TestServeLimits(t *testing.T) {
+func TestServeLimits(t *testing.T) { synctest.Test(t, testServeLimits) }
+
+func testServeLimits(t *testing.T) {
 	_, ln := open(t, &ServeOptions{MaxClients: 2, MaxRequests: 2, IdleTimeout: 60 * time.Millisecond})
 	a, b := greet(t, ln), greet(t, ln)
 	c := visit(t, ln)
@@ -325,7 +330,9 @@ func TestServeLimits(t *testing.T) {
 
 // TestServeSlowReader: callbacks never wait, events are dropped and counted, answers
 // are joined.
-func TestServeSlowReader(t *testing.T) {
+func TestServeSlowReader(t *testing.T) { synctest.Test(t, testServeSlowReader) }
+
+func testServeSlowReader(t *testing.T) {
 	h, ln := open(t, &ServeOptions{QueueBytes: 2000})
 	p := greet(t, ln)
 	p.send(2, new(Watch))
@@ -367,7 +374,7 @@ func TestServeSlowReader(t *testing.T) {
 	p.want(2, new(End))
 
 	p.send(4, &Ask{Question: "long"})
-	time.Sleep(50 * time.Millisecond)
+	synctest.Wait()
 	var text strings.Builder
 	pieces := 0
 	for {
@@ -392,7 +399,9 @@ func TestServeSlowReader(t *testing.T) {
 
 // TestServeCutsOff: a client that takes nothing is disconnected, and others do not
 // notice.
-func TestServeCutsOff(t *testing.T) {
+func TestServeCutsOff(t *testing.T) { synctest.Test(t, testServeCutsOff) }
+
+func testServeCutsOff(t *testing.T) {
 	logged := make(chan error, 1)
 	_, ln := open(t, &ServeOptions{WriteTimeout: 30 * time.Millisecond, MaxRequests: 2, Log: func(err error) { logged <- err }})
 	p := greet(t, ln)
@@ -414,7 +423,9 @@ func TestServeCutsOff(t *testing.T) {
 	}
 }
 
-func TestServeStop(t *testing.T) {
+func TestServeStop(t *testing.T) { synctest.Test(t, testServeStop) }
+
+func testServeStop(t *testing.T) {
 	h := &house{}
 	ln := NewMemory()
 	stop := serveUntilEnd(t, ln, h, nil)
@@ -423,7 +434,7 @@ func TestServeStop(t *testing.T) {
 	p.send(3, &Ask{Question: "wait"})
 	p.want(3, &Piece{Text: "..."})
 	silent := visit(t, ln)
-	time.Sleep(10 * time.Millisecond) // until it is being served
+	synctest.Wait() // until it is being served
 	go stop()
 	seen := map[uint64]bool{}
 	for range 3 {
@@ -447,7 +458,9 @@ func TestServeStop(t *testing.T) {
 }
 
 // TestServeStopStuck: clients that do not read cannot hold up the end.
-func TestServeStopStuck(t *testing.T) {
+func TestServeStopStuck(t *testing.T) { synctest.Test(t, testServeStopStuck) }
+
+func testServeStopStuck(t *testing.T) {
 	h := &house{}
 	ln := NewMemory()
 	stop := serveUntilEnd(t, ln, h, &ServeOptions{StopTimeout: 30 * time.Millisecond, QueueBytes: 100})
@@ -456,10 +469,10 @@ func TestServeStopStuck(t *testing.T) {
 		p.send(2, &Ask{Question: "long"})
 		p.send(3, &Ask{Question: "wait"})
 	}
-	time.Sleep(20 * time.Millisecond)
+	synctest.Wait()
 	start := time.Now()
 	stop()
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d != 30*time.Millisecond {
 		t.Errorf("took %v", d)
 	}
 }
@@ -486,7 +499,9 @@ func (b *brokenListener) Accept() (net.Conn, error) {
 	return b.Memory.Accept()
 }
 
-func TestServeAcceptRecovers(t *testing.T) {
+func TestServeAcceptRecovers(t *testing.T) { synctest.Test(t, testServeAcceptRecovers) }
+
+func testServeAcceptRecovers(t *testing.T) {
 	ln := &brokenListener{NewMemory(), 3}
 	serveUntilEnd(t, ln, &house{}, &ServeOptions{Log: func(err error) {
 		if !strings.Contains(err.Error(), "accept: too many open files") {
