@@ -213,9 +213,8 @@ func TestCancel(t *testing.T) {
 			time.AfterFunc(10*time.Millisecond, cancel)
 		}
 	}
-	begin := time.Now()
-	if err := Run(ctx, o, func(Row) { t.Error("a row") }); !errors.Is(err, context.Canceled) || time.Since(begin) > 20*time.Second {
-		t.Errorf("%v after %v", err, time.Since(begin))
+	if err := Run(ctx, o, func(Row) { t.Error("a row") }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	o.Cache = t.TempDir()

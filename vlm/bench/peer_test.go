@@ -136,11 +136,10 @@ func TestPeerFails(t *testing.T) {
 	if err := Run(t.Context(), o, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	o.Peer = script(t, "exec sleep 60")
+	o.Peer = script(t, "exec sleep 1000000")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	begin := time.Now()
-	if err := Run(ctx, o, nil); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 30*time.Second {
-		t.Errorf("%v after %v", err, time.Since(begin))
+	if err := Run(ctx, o, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
 }
