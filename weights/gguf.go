@@ -40,10 +40,14 @@ func parseGGUF(src *source, data []byte) ([]Tensor, Meta, error) {
 	numTensors := c.count("tensors", maxTensors, minTensor)
 	numKeys := c.count("keys", maxKeys, minKV)
 	meta := make(Meta, 0, numKeys)
+	align := uint64(defaultAlign)
 	for i := 0; i < numKeys && c.err == nil; i++ {
+		at := c.off
 		meta = append(meta, c.kv())
+		if meta[i].Key == keyAlign && c.err == nil {
+			align, c.err = alignment(src.name, int64(at), meta[i].Value)
+		}
 	}
-	align := uint64(c.alignment(meta))
 	if c.err != nil {
 		return nil, nil, c.err
 	}
@@ -64,7 +68,7 @@ func parseGGUF(src *source, data []byte) ([]Tensor, Meta, error) {
 		t := &tensors[i]
 		size := uint64(t.Size())
 		if uint64(t.off) != next {
-			return nil, nil, badItem(src.name, tensorItem(t.Name), -1, "data at offset %d where the tensor before it ends at %d", t.off, next)
+			return nil, nil, badItem(src.name, tensorItem(t.Name), int64(start)+t.off, "data at offset %d where the tensor before it ends at %d", t.off, next)
 		}
 		at := start + next // far from overflow: next grows only inside the file
 		if at > uint64(len(data)) || size > uint64(len(data))-at {
@@ -79,20 +83,16 @@ func parseGGUF(src *source, data []byte) ([]Tensor, Meta, error) {
 
 func padded(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
 
-// alignment returns the value of general.alignment.
-func (c *cursor) alignment(meta Meta) uint32 {
-	v, ok := meta.Get(keyAlign)
-	if !ok || c.err != nil {
-		return defaultAlign
-	}
+// alignment decodes general.alignment, whose entry is at a byte of the file.
+func alignment(file string, at int64, v Value) (uint64, error) {
 	a, err := v.Uint32()
 	switch {
 	case v.Type() != TypeUint32 || err != nil:
-		c.err = badItem(c.file, keyItem(keyAlign), -1, "is %s, not u32", v.Type())
+		return 0, badItem(file, keyItem(keyAlign), at, "is %s, not u32", v.Type())
 	case a == 0 || a&(a-1) != 0 || a > 1<<20:
-		c.err = badItem(c.file, keyItem(keyAlign), -1, "%d is no power of two up to 1 MiB", a)
+		return 0, badItem(file, keyItem(keyAlign), at, "%d is no power of two up to 1 MiB", a)
 	}
-	return a
+	return uint64(a), nil
 }
 
 // cursor reads GGUF's primitives. The first error sticks; reads after it give

@@ -84,9 +84,13 @@ func (g *GGUFWriter) check(meta Meta) error {
 	if err := meta.checkUnique(""); err != nil {
 		return err
 	}
-	c := &cursor{}
-	if g.align = int(c.alignment(meta)); c.err != nil {
-		return c.err
+	g.align = defaultAlign
+	if v, ok := meta.Get(keyAlign); ok {
+		a, err := alignment("", -1, v)
+		if err != nil {
+			return err
+		}
+		g.align = int(a)
 	}
 	seen := make(map[string]bool, len(g.tensors))
 	for _, t := range g.tensors {

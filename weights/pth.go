@@ -23,6 +23,7 @@ type pth struct {
 	entries map[string]entry
 	prefix  string // of the names of storages: "STEM/data/"
 	pickled entry
+	at      int64 // byte of the name of the tensor being read; before the first, of the pickle
 }
 
 func parsePth(src *source, data []byte) ([]Tensor, error) {
@@ -53,6 +54,7 @@ func parsePth(src *source, data []byte) ([]Tensor, error) {
 		if key.Kind() != pickle.Str {
 			return nil, p.bad(pickleItem, "a key of the dict is no text but %s", key.Kind())
 		}
+		p.at = int64(p.pickled.off) + int64(key.Offset())
 		name := string(key.Str())
 		if msg := checkName(name); msg != "" {
 			return nil, p.bad(pickleItem, "tensor %s: %s", quote(name), msg)
@@ -66,9 +68,10 @@ func parsePth(src *source, data []byte) ([]Tensor, error) {
 	return tensors, nil
 }
 
-// bad is an error about the pickle, whose values have lost their offsets.
+// bad is an error about the pickle. Of a tensor its values have lost their offsets;
+// that of its name is near.
 func (p *pth) bad(it item, format string, args ...any) error {
-	return badItem(p.src.name, it, int64(p.pickled.off), format, args...)
+	return badItem(p.src.name, it, p.at, format, args...)
 }
 
 // findPickle finds the one data.pkl and checks the archive's byte order.
@@ -88,7 +91,7 @@ func (p *pth) findPickle() error {
 	if p.pickled.data == nil {
 		return badFile(p.src.name, -1, "a zip archive without the STEM/data.pkl that torch.save writes")
 	}
-	p.prefix = found + "/data/"
+	p.prefix, p.at = found+"/data/", int64(p.pickled.off)
 	if e, ok := p.entries[found+"/byteorder"]; ok && string(e.data) != "little" {
 		return badFile(p.src.name, int64(e.off), "byte order is %s, not little", quote(string(e.data[:min(len(e.data), 16)])))
 	}

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -142,6 +143,14 @@ func TestPickledViews(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An error about a tensor's description names the byte of its name.
+func TestTensorOffset(t *testing.T) {
+	b := buildPth(dictOf(pickled{}, pickled{name: "second", offset: "J\xff\xff\xff\xff"}))
+	at := strings.Index(string(b), unicode("second"))
+	_, err := OpenBytes("f.pth", b)
+	wantError(t, "second tensor", err, fmt.Sprintf(`f.pth: tensor "second": storage offset is no size (at byte %d)`, at))
 }
 
 // An error in the pickle names the byte of the file.

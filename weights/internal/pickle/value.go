@@ -70,6 +70,15 @@ func (v Value) Str() []byte {
 	return p[5 : 5+binary.LittleEndian.Uint32(p[1:])]
 }
 
+// Offset returns the byte of the pickle at which the opcode stands that pushed an
+// Int or a Str; -1 for other kinds.
+func (v Value) Offset() int {
+	if k := v.Kind(); k != Int && k != Str {
+		return -1
+	}
+	return v.r.payload()
+}
+
 // Global returns a Global's name as "module name"; "" for other kinds.
 func (v Value) Global() string {
 	if v.Kind() != Global {
