@@ -11,7 +11,8 @@
 //   - GGUF version 3.
 //
 // [OpenAll] merges several files, such as the halves that an export of
-// VisualRWKV writes (one holds the language model, the other the rest).
+// VisualRWKV writes (one holds the language model, the other the rest), and
+// [OpenEach] opens files whose names may clash.
 //
 // # Borrowed memory
 //

@@ -10,6 +10,7 @@ import (
 // for many goroutines; [File.Close] must come after all of them.
 type File struct {
 	format  string
+	files   []string
 	size    int64
 	meta    Meta
 	tensors []*Tensor
@@ -23,6 +24,12 @@ func (f *File) Format() string { return f.format }
 
 // Size returns the number of bytes in all files together.
 func (f *File) Size() int64 { return f.size }
+
+// Files returns the names of the files that hold the tensors, in order.
+func (f *File) Files() []string { return f.files }
+
+// Mapped reports whether the files are on disk, not in memory that [OpenBytes] was given.
+func (f *File) Mapped() bool { return len(f.maps) > 0 }
 
 // Meta returns the metadata in the file's order: GGUF's keys, or the texts of
 // a safetensors file. A .pth has none. Of a key that several merged files have,
@@ -73,6 +80,7 @@ func join(files []parsed) (*File, error) {
 	}
 	f := &File{format: files[0].format, meta: files[0].meta, tensors: make([]*Tensor, 0, n)}
 	for i, p := range files {
+		f.files = append(f.files, p.src.name)
 		for j := range p.tensors {
 			f.tensors = append(f.tensors, &p.tensors[j])
 		}

@@ -2,7 +2,6 @@ package weights
 
 import (
 	"errors"
-	"path/filepath"
 	"strings"
 )
 
@@ -11,26 +10,50 @@ import (
 // opens the whole set, from the index's folder.
 func Open(path string) (*File, error) { return OpenAll(path) }
 
-// OpenAll opens several files as one. A tensor name may occur only once.
+// OpenAll opens several files as one. A tensor name may occur only once. Shards of one
+// set, NAME-00001-of-00003 and so on, must all be there.
 //
 // The half of a split export that holds the language model names its tensors
-// without the prefix "rwkv."; so does a plain RWKV checkpoint. In such a file,
-// of format pth or safetensors and recognised by the tensor "emb.weight" beside
+// without the prefix "rwkv."; so does a plain RWKV checkpoint. In such a file or set of
+// shards, of format pth or safetensors and recognised by the tensor "emb.weight" beside
 // tensors "blocks.*", all names get the prefix.
 func OpenAll(paths ...string) (*File, error) {
-	if len(paths) == 0 {
-		return nil, errors.New("weights: no file to open")
-	}
-	var s set
-	f, err := s.open(paths)
+	s, err := openSet(paths)
 	if err != nil {
-		for _, m := range s.maps {
-			err = errors.Join(err, m.close())
-		}
 		return nil, err
+	}
+	var all []parsed
+	for _, g := range s.groups {
+		all = append(all, g.files...)
+	}
+	f, err := join(all)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	f.maps, f.size = s.maps, s.size
 	return f, nil
+}
+
+// OpenEach opens files that need not go together, such as a language model and a vision
+// tower whose names mean something only in the library that it comes from. Each is a File
+// of its own, in order; shards of one set, and an index with its shards, are one.
+func OpenEach(paths ...string) ([]*File, error) {
+	s, err := openSet(paths)
+	if err != nil {
+		return nil, err
+	}
+	var all []*File
+	for _, g := range s.groups {
+		f, err := join(g.files)
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		all = append(all, f)
+	}
+	for i, g := range s.groups {
+		all[i].maps, all[i].size = g.maps, g.size
+	}
+	return all, nil
 }
 
 // OpenBytes is Open on a file in memory, such as an embedded model. The name is
@@ -43,7 +66,9 @@ func OpenBytes(name string, data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := join([]parsed{p})
+	files := []parsed{p}
+	addPrefix(files)
+	f, err := join(files)
 	if err != nil {
 		return nil, err
 	}
@@ -51,87 +76,9 @@ func OpenBytes(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// set collects the files of one OpenAll.
-type set struct {
-	files []parsed
-	maps  []*mapping
-	size  int64
-}
-
-func (s *set) open(paths []string) (*File, error) {
-	for _, path := range paths {
-		m, err := s.add(path)
-		if err != nil {
-			return nil, err
-		}
-		if isIndex(m.data) {
-			err = s.addShards(path, m.data)
-		} else {
-			err = s.parse(path, m.data)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return join(s.files)
-}
-
-func (s *set) add(path string) (*mapping, error) {
-	m, err := openMapping(path)
-	if err != nil {
-		return nil, err
-	}
-	s.maps = append(s.maps, m)
-	s.size += int64(len(m.data))
-	return m, nil
-}
-
-func (s *set) parse(path string, data []byte) error {
-	p, err := parse(path, data)
-	if err == nil {
-		s.files = append(s.files, p)
-	}
-	return err
-}
-
-// addShards opens the files that an index names and checks that each tensor is
-// where the index says.
-func (s *set) addShards(path string, data []byte) error {
-	index, err := parseIndex(path, data)
-	if err != nil {
-		return err
-	}
-	first := len(s.files)
-	for _, shard := range index.shards {
-		name := filepath.Join(filepath.Dir(path), shard)
-		m, err := s.add(name)
-		if err != nil {
-			return err
-		}
-		if isIndex(m.data) {
-			return badFile(name, 0, "an index inside an index")
-		}
-		if err := s.parse(name, m.data); err != nil {
-			return err
-		}
-	}
-	where := make(map[string]*source)
-	for _, p := range s.files[first:] {
-		for i := range p.tensors {
-			where[p.tensors[i].Name] = p.src
-		}
-	}
-	for _, e := range index.entries {
-		if src := s.files[first+e.shard].src; where[e.name] != src {
-			return badItem(path, tensorItem(e.name), e.off, "is not in %s", src.name)
-		}
-	}
-	return nil
-}
-
 // parse reads one file of any format but an index.
 func parse(name string, data []byte) (parsed, error) {
-	p := parsed{src: &source{name}}
+	p := parsed{src: &source{name: name}}
 	var err error
 	switch {
 	case isZip(data):
@@ -153,23 +100,27 @@ func parse(name string, data []byte) (parsed, error) {
 	if err != nil {
 		return parsed{}, err
 	}
-	if p.format != "gguf" {
-		addPrefix(p.tensors)
-	}
 	return p, nil
 }
 
 // addPrefix restores the names of a bare language model; see OpenAll.
-func addPrefix(tensors []Tensor) {
+func addPrefix(files []parsed) {
 	var emb, blocks bool
-	for i := range tensors {
-		emb = emb || tensors[i].Name == "emb.weight"
-		blocks = blocks || strings.HasPrefix(tensors[i].Name, "blocks.")
+	for _, p := range files {
+		if p.format == "gguf" {
+			return
+		}
+		for i := range p.tensors {
+			emb = emb || p.tensors[i].Name == "emb.weight"
+			blocks = blocks || strings.HasPrefix(p.tensors[i].Name, "blocks.")
+		}
 	}
 	if !emb || !blocks {
 		return
 	}
-	for i := range tensors {
-		tensors[i].Name = "rwkv." + tensors[i].Name
+	for _, p := range files {
+		for i := range p.tensors {
+			p.tensors[i].Name = "rwkv." + p.tensors[i].Name
+		}
 	}
 }

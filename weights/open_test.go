@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -188,5 +189,70 @@ func TestIndex(t *testing.T) {
 	}
 	if _, err := index(`{"weight_map":{"x":"missing.st"}}`); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// Shards of a bare language model, by index or one by one, are one model with its prefix.
+func TestShardsOfBareModel(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name string, data []byte) {
+		if err := os.WriteFile(path(name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const one, two = "m-00001-of-00002.safetensors", "m-00002-of-00002.safetensors"
+	write(one, buildSafetensors("{"+member("emb.weight", "I8", []int{0}, []int{0, 0})+"}", 0))
+	write(two, buildSafetensors("{"+member("blocks.0.x", "I8", []int{0}, []int{0, 0})+"}", 0))
+	write("index.json", []byte(`{"weight_map":{"emb.weight":"`+one+`","blocks.0.x":"`+two+`"}}`))
+	write("other", buildSafetensors("{"+member("blocks.0.x", "I8", []int{0}, []int{0, 0})+"}", 0))
+	for _, paths := range [][]string{{path("index.json")}, {path(two), path(one)}} {
+		f := mustOpen(t, paths...)
+		if len(f.Tensors()) != 2 || f.Lookup("rwkv.emb.weight") == nil || f.Lookup("rwkv.blocks.0.x") == nil {
+			t.Errorf("%v: %v", paths, f.Tensors())
+		}
+		// Names may clash between files that are opened each by itself.
+		each, err := OpenEach(append(paths, path("other"))...)
+		if err != nil || len(each) != 2 || each[0].Lookup("rwkv.blocks.0.x") == nil || each[1].Lookup("blocks.0.x") == nil {
+			t.Fatalf("%v: %v, %v", paths, each, err)
+		}
+		if n := len(each[0].Files()); n != 2 || each[1].Files()[0] != path("other") || !each[1].Mapped() {
+			t.Errorf("%d files, %v", n, each[1].Files())
+		}
+		for _, f := range each {
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := OpenAll(path(two))
+	wantError(t, "one shard", err, two, "shard 1 of its set of 2 is missing")
+	_, err = OpenEach(path(one), path(two), path("none"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// What was released is read again.
+func TestRelease(t *testing.T) {
+	f := mustOpen(t, whole)
+	for _, x := range f.Tensors() {
+		v, again := make([]float32, x.Len()), make([]float32, x.Len())
+		if err := x.Float32(v); err != nil {
+			t.Fatal(err)
+		}
+		x.Release()
+		if err := x.Float32(again); err != nil || !slices.Equal(v, again) {
+			t.Fatalf("%s: %v", x.Name, err)
+		}
+	}
+	m, err := OpenBytes("memory", readTestdata(t, filepath.Base(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := bytes.Clone(m.Tensors()[0].Bytes())
+	m.Tensors()[0].Release()
+	if !bytes.Equal(m.Tensors()[0].Bytes(), before) {
+		t.Error("memory that is not a map was given away")
 	}
 }
