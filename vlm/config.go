@@ -34,6 +34,7 @@ var ErrConfig = errors.New("bad model configuration")
 // shapes of tensors, the rest from the file's metadata.
 type Config struct {
 	Name    string
+	License string // as the checkpoint says; empty where it does not
 	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, rwkv7
 
 	Vocab         int // rows of the embedding
@@ -157,6 +158,7 @@ func fromJSON(v any) (weights.Value, error) {
 // Keys of docs/model-file.md.
 const (
 	keyName          = "general.name"
+	keyLicense       = "general.license"
 	keyArch          = "general.architecture"
 	keyVariant       = "visualrwkv.variant"
 	keyVocab         = "visualrwkv.vocab_size"
@@ -181,7 +183,7 @@ const (
 
 var (
 	scalarKeys = []string{
-		keyName, keyArch, keyVariant, keyVocab, keyBlocks, keyWidth, keyFFN, keyHeadSize, keyEncoderBlocks,
+		keyName, keyLicense, keyArch, keyVariant, keyVocab, keyBlocks, keyWidth, keyFFN, keyHeadSize, keyEncoderBlocks,
 		keyImageToken, keyDecoderTokens, keyEncoderTokens, keyViews, keyFillFeatures, keyTowers, keyCaption, keyLowercase, keyStop,
 	}
 	towerKinds = []string{"dino", "siglip", "sam", "clip"} // order of concatenation

@@ -1,11 +1,14 @@
 package vlm
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/checkpoint"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -19,38 +22,55 @@ var fileTypes = map[quant.Type]uint32{
 	quant.F32: 0, quant.F16: 1, quant.Q4_0: 2, quant.Q8_0: 7, quant.BF16: 32, quant.P8: 1024, quant.P4: 1024,
 }
 
-// Convert writes the model in f, described by c, to a GGUF file at path that
-// needs nothing beside it. The file appears whole or not at all.
+// Convert writes a model of c, which [Source.Describe] made, to a GGUF file at path that
+// needs nothing beside it. The file appears whole or not at all, not when ctx ends before. What is wrong with the
+// checkpoint is one error, a [*Problems]: tensors that are missing or of wrong shapes, values
+// that are not finite or do not fit their type.
 //
 // typ is the type of the large matrices. What is small or sensitive keeps more
 // digits, as docs/model-file.md tells. progress, if not nil, is called with the
-// bytes of source tensors done and in all.
-func Convert(path string, f *weights.File, c Config, typ quant.Type, progress func(done, total int64)) error {
+// bytes read and to be read: files are read once for their SHA-256, tensors once more.
+//
+// Besides what the kernel keeps of files, memory is bounded by the largest tensor, whatever
+// the size of the checkpoint.
+func (s *Source) Convert(ctx context.Context, path string, c Config, typ quant.Type, progress func(done, total int64)) error {
 	if _, ok := fileTypes[typ]; !ok {
 		return fmt.Errorf("cannot convert to %v", typ)
 	}
-	for _, t := range c.Towers {
-		if t.Heads == 0 {
-			return fmt.Errorf("key %q cannot be told from the tensors and must be given: %w", keyVision+t.Kind+".head_count", ErrConfig)
-		}
-	}
-	w := &converter{progress: progress, pool: quant.NewPool(0)}
+	w := &converter{ctx: ctx, progress: progress, pool: quant.NewPool(0)}
 	defer w.pool.Close()
-	list := tensors.List(f)
+	list := slices.Clone(s.ckpt.Weights)
+	for i := range list {
+		resample(&list[i], c)
+	}
+	list = s.check(list, c, &w.problems)
+	for i := range list {
+		w.total += list[i].Size()
+	}
+	if w.problems.N > 0 {
+		return w.scan(list, s.Notes(c))
+	}
 	types := make([]quant.Type, len(list))
 	var infos []weights.TensorInfo
-	for i, t := range list {
+	for i := range list {
 		var err error
-		if types[i], err = tensorType(t, typ); err != nil {
+		if types[i], err = tensorType(&list[i], typ); err != nil {
 			return err
 		}
-		w.total += t.Size()
-		infos = append(infos, tensorInfos(t, types[i])...)
+		infos = append(infos, tensorInfos(&list[i], types[i])...)
 	}
-	return weights.WriteGGUF(path, fileMeta(f.Meta(), c, typ), infos, func(g *weights.GGUFWriter) error {
-		for i, t := range list {
-			if err := w.weight(g, t, types[i]); err != nil {
-				return fmt.Errorf("tensor %s: %w", t.Name, err)
+	origins, err := s.origins(w)
+	if err != nil {
+		return err
+	}
+	return weights.WriteGGUF(path, fileMeta(s.ckpt.Meta, c, typ, origins), infos, func(g *weights.GGUFWriter) error {
+		for i := range list {
+			err := w.weight(g, &list[i], types[i])
+			if errors.Is(err, errValues) { // look for others, but write no more
+				return w.scan(list[i+1:], s.Notes(c))
+			}
+			if err != nil {
+				return fmt.Errorf("tensor %s: %w", list[i].Name, err)
 			}
 		}
 		return nil
@@ -58,7 +78,7 @@ func Convert(path string, f *weights.File, c Config, typ quant.Type, progress fu
 }
 
 // tensorInfos describes the tensors that hold t as type to.
-func tensorInfos(t tensors.Weight, to quant.Type) []weights.TensorInfo {
+func tensorInfos(t *checkpoint.Weight, to quant.Type) []weights.TensorInfo {
 	if !to.Packed() {
 		return []weights.TensorInfo{{Name: t.Name, Type: weights.DType(to), Shape: t.Shape}}
 	}
@@ -69,19 +89,21 @@ func tensorInfos(t tensors.Weight, to quant.Type) []weights.TensorInfo {
 	return parts
 }
 
-// fileMeta is the configuration, the type, and what else the source said about
-// itself (author, licence, ...).
-func fileMeta(source weights.Meta, c Config, typ quant.Type) weights.Meta {
+// fileMeta is the configuration, the type, where the model comes from, and what else the
+// source said about itself (author, ...).
+func fileMeta(source weights.Meta, c Config, typ quant.Type, origins []Origin) weights.Meta {
+	general := func(kv weights.KV) bool { return strings.HasPrefix(kv.Key, "general.") }
 	own := c.Metadata()
-	md := slices.Clone(own[:2]) // general.architecture and general.name
+	md := slices.DeleteFunc(slices.Clone(own), func(kv weights.KV) bool { return !general(kv) })
 	md = append(md, weights.KV{Key: "general.file_type", Value: weights.Uint32(fileTypes[typ])})
 	if typ == quant.Q8_0 || typ == quant.Q4_0 || typ.Packed() {
 		md = append(md, weights.KV{Key: "general.quantization_version", Value: weights.Uint32(2)})
 	}
+	md = append(md, originMeta(origins)...)
 	for _, kv := range source {
-		if strings.HasPrefix(kv.Key, "general.") && kv.Key != "general.alignment" && !md.Has(kv.Key) {
+		if general(kv) && kv.Key != "general.alignment" && !md.Has(kv.Key) {
 			md = append(md, kv)
 		}
 	}
-	return append(md, own[2:]...)
+	return append(md, slices.DeleteFunc(own, general)...)
 }

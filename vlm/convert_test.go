@@ -40,13 +40,36 @@ func convertModel(t testing.TB, m *tinymodel.Model, typ quant.Type) string {
 	c.Name = "tiny"
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	var done, total int64
-	if err := vlm.Convert(path, f, c, typ, func(d, t int64) { done, total = d, t }); err != nil {
+	s, err := vlm.NewSource(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Convert(t.Context(), path, c, typ, func(d, t int64) { done, total = d, t }); err != nil {
 		t.Fatal(err)
 	}
 	if done != total || done == 0 {
 		t.Errorf("progress ended at %d of %d", done, total)
 	}
 	return path
+}
+
+// convertFile converts an open file.
+func convertFile(t testing.TB, path string, f *weights.File, c vlm.Config, typ quant.Type) error {
+	t.Helper()
+	s, err := vlm.NewSource(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Convert(t.Context(), path, c, typ, nil)
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // TestConvertAsGGML compares the blocks in a converted file with those that ggml
@@ -190,7 +213,7 @@ func TestConvertPacked(t *testing.T) {
 	}
 	for _, typ := range []quant.Type{quant.P8, quant.P4} {
 		path := convertTiny(t, spec, typ)
-		f, err := weights.Open(path)
+		f, err := weights.OpenBytes(path, readFile(t, path)) // of no origin
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +223,7 @@ func TestConvertPacked(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, wide := filepath.Join(t.TempDir(), "again.gguf"), filepath.Join(t.TempDir(), "wide.gguf")
-		if err := vlm.Convert(again, f, c, typ, nil); err != nil {
+		if err := convertFile(t, again, f, c, typ); err != nil {
 			t.Fatal(err)
 		}
 		a, _ := os.ReadFile(path)
@@ -208,7 +231,7 @@ func TestConvertPacked(t *testing.T) {
 		if !bytes.Equal(a, b) {
 			t.Errorf("%v: converting to the same type changed the file", typ)
 		}
-		if err := vlm.Convert(wide, f, c, quant.F32, nil); err != nil {
+		if err := convertFile(t, wide, f, c, quant.F32); err != nil {
 			t.Fatal(err)
 		}
 		g, err := weights.Open(wide)
@@ -282,7 +305,7 @@ func TestConvertAgain(t *testing.T) {
 	var files [2][]byte
 	for i := range files {
 		out := filepath.Join(t.TempDir(), "q.gguf")
-		if err := vlm.Convert(out, f, c, quant.Q8_0, nil); err != nil {
+		if err := convertFile(t, out, f, c, quant.Q8_0); err != nil {
 			t.Fatal(err)
 		}
 		if files[i], err = os.ReadFile(out); err != nil {
@@ -325,7 +348,7 @@ func TestConvertRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "x.gguf")
-		if err := vlm.Convert(out, f, desc, c.typ, nil); (err == nil) != c.ok {
+		if err := convertFile(t, out, f, desc, c.typ); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(out); (err == nil) != c.ok {
@@ -340,7 +363,7 @@ func TestConvertRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := vlm.Convert(filepath.Join(t.TempDir(), "x.gguf"), f, c, quant.F32, nil); !errors.Is(err, vlm.ErrConfig) {
+	if err := convertFile(t, filepath.Join(t.TempDir(), "x.gguf"), f, c, quant.F32); !errors.Is(err, vlm.ErrConfig) {
 		t.Errorf("without the number of heads: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ func TestConvertAddsColumns(t *testing.T) {
 	const name = "vit.siglip_featurizer.blocks.0.mlp.fc2.weight"
 	for _, typ := range []quant.Type{quant.P8, quant.P4} {
 		path := convertTiny(t, spec, typ)
-		f, err := weights.Open(path)
+		f, err := weights.OpenBytes(path, readFile(t, path)) // of no origin
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestConvertAddsColumns(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, wide := filepath.Join(t.TempDir(), "again.gguf"), filepath.Join(t.TempDir(), "wide.gguf")
-		if err := vlm.Convert(again, f, c, typ, nil); err != nil {
+		if err := convertFile(t, again, f, c, typ); err != nil {
 			t.Fatal(err)
 		}
 		a, err := os.ReadFile(path)
@@ -49,7 +49,7 @@ func TestConvertAddsColumns(t *testing.T) {
 		if b, err := os.ReadFile(again); err != nil || !bytes.Equal(a, b) {
 			t.Errorf("%v: converting to the same type changed the file, %v", typ, err)
 		}
-		if err := vlm.Convert(wide, f, c, quant.F32, nil); err != nil {
+		if err := convertFile(t, wide, f, c, quant.F32); err != nil {
 			t.Fatal(err)
 		}
 		g, err := weights.Open(wide)

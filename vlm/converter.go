@@ -1,47 +1,49 @@
 package vlm
 
 import (
+	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
+	"github.com/visualrwkv/edged/vlm/internal/checkpoint"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
 )
 
 // converter converts tensors piece by piece.
 type converter struct {
+	ctx         context.Context
 	done, total int64
 	progress    func(done, total int64)
+	problems    Problems
 	pool        *quant.Pool
 	values      []float32
 	bytes       []byte
 }
 
+// errValues says that values of a tensor are among the problems.
+var errValues = errors.New("bad values")
+
 // pieceValues is how many values are converted at a time, if rows are not
 // longer.
 const pieceValues = 1 << 20
 
-// weight writes t as type to.
-func (w *converter) weight(g *weights.GGUFWriter, t tensors.Weight, to quant.Type) error {
-	if to == t.Type {
-		for _, part := range t.Tensors() {
-			if err := g.Begin(part.Name); err != nil {
-				return err
-			}
-			if _, err := part.WriteTo(g); err != nil {
-				return err
-			}
-		}
-		w.report(t.Size())
-		return nil
-	}
-	read, err := valuesOf(t)
+// weight writes t as type to. Values that cannot be written are problems, after which the
+// tensor is incomplete.
+func (w *converter) weight(g *weights.GGUFWriter, t *checkpoint.Weight, to quant.Type) error {
+	defer t.Release()
+	read, err := t.Open()
 	if err != nil {
 		return err
+	}
+	if from, ok := t.Plain(); ok && from.Type == to {
+		return w.copy(g, t, from, read)
 	}
 	if to.Packed() {
 		return w.pack(g, t, to, read)
@@ -49,14 +51,12 @@ func (w *converter) weight(g *weights.GGUFWriter, t tensors.Weight, to quant.Typ
 	if err := g.Begin(t.Name); err != nil {
 		return err
 	}
-	cols := 1
-	if len(t.Shape) > 0 {
-		cols = t.Shape[len(t.Shape)-1]
-	}
-	return w.pieces(t, t.Len()/max(cols, 1), cols, 1, read, func(v []float32, r int) error {
+	rows, cols := lines(t)
+	return w.pieces(t, rows, cols, 1, read, func(v []float32, r int) error {
 		if to == quant.F16 {
 			if i := slices.IndexFunc(v, tooLargeForHalf); i >= 0 {
-				return fmt.Errorf("value %d, %g, does not fit half precision; convert to bf16 or f32: %w", r*cols+i, v[i], ErrConfig)
+				w.problems.add("tensor %s: value %d, %g, does not fit half precision; convert to bf16 or f32", t.Name, r*cols+i, v[i])
+				return errValues
 			}
 		}
 		size, err := to.RowBytes(len(v))
@@ -65,16 +65,38 @@ func (w *converter) weight(g *weights.GGUFWriter, t tensors.Weight, to quant.Typ
 		}
 		w.bytes = slices.Grow(w.bytes[:0], size)[:size]
 		if err := quant.Quantize(to, w.bytes, v); err != nil {
-			return fmt.Errorf("from value %d: %w", r*cols, err)
+			w.problems.add("tensor %s: from value %d: %v", t.Name, r*cols, err)
+			return errValues
 		}
 		_, err = g.Write(w.bytes)
 		return err
 	})
 }
 
+// copy writes a tensor, or the parts of a packed matrix, as they are.
+func (w *converter) copy(g *weights.GGUFWriter, t *checkpoint.Weight, from tensors.Weight, read checkpoint.Values) error {
+	rows, cols := lines(t)
+	if err := w.pieces(t, rows, cols, 1, read, func([]float32, int) error { return nil }); err != nil {
+		return err
+	}
+	for i, part := range from.Tensors() {
+		name := t.Name + strings.TrimPrefix(part.Name, from.Name)
+		if i == 0 {
+			name = t.Name
+		}
+		if err := g.Begin(name); err != nil {
+			return err
+		}
+		if _, err := part.WriteTo(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // pack writes the parts of a packed matrix, in the order of tensors.Parts. The scales, a
 // fortieth of the weights, wait in memory until those are written.
-func (w *converter) pack(g *weights.GGUFWriter, t tensors.Weight, to quant.Type, read readFunc) error {
+func (w *converter) pack(g *weights.GGUFWriter, t *checkpoint.Weight, to quant.Type, read checkpoint.Values) error {
 	rows, cols := t.Dims()
 	data, scale, group, err := to.PackedSize(kernels.PackRows, cols)
 	if err != nil {
@@ -96,7 +118,8 @@ func (w *converter) pack(g *weights.GGUFWriter, t tensors.Weight, to quant.Type,
 		})
 		for i, err := range errs {
 			if err != nil {
-				return fmt.Errorf("from row %d: %w", (first+i)*kernels.PackRows, err)
+				w.problems.add("tensor %s: from row %d: %v", t.Name, (first+i)*kernels.PackRows, err)
+				return errValues
 			}
 		}
 		_, err := g.Write(w.bytes)
@@ -127,68 +150,102 @@ func writePart(g *weights.GGUFWriter, name string, data []byte) error {
 	return err
 }
 
-// pieces reads t and calls f with so many rows, a multiple of unit, from row r on.
-func (w *converter) pieces(t tensors.Weight, rows, cols, unit int, read readFunc, f func(v []float32, r int) error) error {
+// pieces reads t and calls f with so many rows, a multiple of unit, from row r on. Values
+// that are not finite are a problem; f is not called with them, nor with what follows.
+func (w *converter) pieces(t *checkpoint.Weight, rows, cols, unit int, read checkpoint.Values, f func(v []float32, r int) error) error {
 	step := max(1, pieceValues/max(cols*unit, 1)) * unit
+	bad, first := 0, 0
 	for r := 0; r < rows; r += step {
 		n := min(step, rows-r)
 		v := grow(&w.values, n*cols)
 		if err := read(v, r*cols); err != nil {
 			return err
 		}
-		if err := f(v, r); err != nil {
+		for i, x := range v {
+			if x-x != 0 { // infinite or NaN
+				if bad++; bad == 1 {
+					first = r*cols + i
+				}
+			}
+		}
+		if bad == 0 {
+			if err := f(v, r); err != nil {
+				return err
+			}
+		}
+		if err := w.report(t.Size()*int64(r+n)/int64(rows) - t.Size()*int64(r)/int64(rows)); err != nil {
 			return err
 		}
-		w.report(t.Size() * int64(n) / int64(rows))
+	}
+	if bad > 0 {
+		w.problems.add("tensor %s: %d of %d values are not finite, the first is number %d", t.Name, bad, rows*cols, first)
+		return errValues
 	}
 	return nil
+}
+
+// lines returns the number and length of rows along the last dimension, in which blocks run.
+func lines(t *checkpoint.Weight) (rows, cols int) {
+	cols = 1
+	if len(t.Shape) > 0 {
+		cols = t.Shape[len(t.Shape)-1]
+	}
+	return t.Len() / max(cols, 1), cols
+}
+
+// scan looks for bad values in weights of which no file will be made, and returns all
+// problems together.
+func (w *converter) scan(list []checkpoint.Weight, notes []string) error {
+	for i := range list {
+		t := &list[i]
+		read, err := t.Open()
+		if err == nil {
+			rows, cols := lines(t)
+			err = w.pieces(t, rows, cols, 1, read, func([]float32, int) error { return nil })
+		}
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err != nil && !errors.Is(err, errValues) {
+			w.problems.add("tensor %s: %v", t.Name, err)
+		}
+		t.Release()
+	}
+	w.problems.Notes = notes
+	return &w.problems
+}
+
+// resample fits the position embedding of a tower to the grid of c.
+func resample(t *checkpoint.Weight, c Config) {
+	for _, tower := range c.Towers {
+		n := towerShapes[tower.Kind]
+		d, to := tower.Width, tower.ImageSize/tower.PatchSize
+		if t.Name != n.prefix+n.pos || n.square {
+			continue
+		}
+		class := n.class * d
+		from := vision.Side(max(t.Len()/d-n.class, 0))
+		if from == to || from < 1 || t.Len() != class+from*from*d {
+			return // as it should be, or a problem
+		}
+		shape := slices.Clone(t.Shape)
+		shape[len(shape)-2] = n.class + to*to
+		*t = t.As(shape, func(v []float32) []float32 {
+			return append(slices.Clip(v[:class]), vision.Resample(v[class:], from, to, d)...)
+		})
+		return
+	}
 }
 
 func tooLargeForHalf(v float32) bool {
 	return math.Abs(float64(v)) >= 65520 && !math.IsInf(float64(v), 0)
 }
 
-// readFunc widens values from element first on; first and the count are whole rows.
-type readFunc func(dst []float32, first int) error
-
-// valuesOf returns the function that reads t.
-func valuesOf(t tensors.Weight) (readFunc, error) {
-	switch {
-	case t.Type.Packed():
-		m, err := t.Matrix()
-		if err != nil {
-			return nil, err
-		}
-		cols := m.Cols()
-		return func(dst []float32, first int) error {
-			for i := 0; i < len(dst); i += cols {
-				m.Row(dst[i:i+cols], (first+i)/cols)
-			}
-			return nil
-		}, nil
-	case t.Type == quant.Q8_0 || t.Type == quant.Q4_0:
-		data, err := t.Tensor.Data()
-		if err != nil {
-			return nil, err
-		}
-		return func(dst []float32, first int) error {
-			a, err := t.Type.RowBytes(first)
-			if err != nil {
-				return err
-			}
-			n, err := t.Type.RowBytes(len(dst))
-			if err != nil {
-				return err
-			}
-			return quant.Dequantize(t.Type, dst, data[a:a+n])
-		}, nil
-	}
-	return t.Tensor.Float32At, nil
-}
-
-func (w *converter) report(n int64) {
+// report tells of n more bytes, and whether to go on.
+func (w *converter) report(n int64) error {
 	w.done += n
 	if w.progress != nil {
 		w.progress(w.done, w.total)
 	}
+	return w.ctx.Err()
 }

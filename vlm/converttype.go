@@ -6,7 +6,7 @@ import (
 
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
-	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/vlm/internal/checkpoint"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -19,14 +19,11 @@ var fallback = map[quant.Type]quant.Type{quant.P8: quant.Q8_0, quant.P4: quant.Q
 const smallTensor = 1024
 
 // tensorType decides the type of one tensor in a file of type typ.
-func tensorType(t tensors.Weight, typ quant.Type) (quant.Type, error) {
-	switch t.Type {
+func tensorType(t *checkpoint.Weight, typ quant.Type) (quant.Type, error) {
+	switch t.Type() {
 	case quant.F32, quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.P8, quant.P4:
 	default:
-		if strings.HasSuffix(t.Name, "position_ids") && t.Tensor.Type == weights.I64 {
-			return quant.Type(weights.I64), nil // of old CLIP towers; copied
-		}
-		return 0, fmt.Errorf("tensor %s: cannot convert type %s: %w", t.Name, t.TypeName(), weights.ErrFormat)
+		return 0, fmt.Errorf("tensor %s: cannot convert type %s: %w", t.Name, t.From[0].TypeName(), weights.ErrFormat)
 	}
 	half := quant.F16
 	if typ == quant.BF16 {

@@ -23,7 +23,7 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	if a := r.text(keyArch, Architecture); a != Architecture {
 		return Config{}, fmt.Errorf("model of architecture %q, want %q: %w", a, Architecture, ErrConfig)
 	}
-	c := Config{Name: r.text(keyName, "")}
+	c := Config{Name: r.text(keyName, ""), License: r.text(keyLicense, r.text("license", ""))}
 	if err := c.sizes(l); err != nil {
 		return Config{}, err
 	}
@@ -205,6 +205,9 @@ func (c Config) Metadata() weights.Meta {
 	number := func(key string, n int) { put(key, weights.Uint32(uint32(n))) }
 	put(keyArch, weights.String(Architecture))
 	put(keyName, weights.String(c.Name))
+	if c.License != "" {
+		put(keyLicense, weights.String(c.License))
+	}
 	put(keyVariant, weights.String(c.Variant))
 	number(keyVocab, c.Vocab)
 	number(keyBlocks, c.Blocks)
@@ -249,7 +252,11 @@ func (c Config) Grid() int {
 	if len(c.Towers) == 0 {
 		return 0
 	}
-	t := c.Towers[0]
+	return c.Towers[0].grid()
+}
+
+// grid returns the side of a tower's grid of features.
+func (t Tower) grid() int {
 	g := t.ImageSize / t.PatchSize
 	if t.Kind == "sam" {
 		g /= 2

@@ -132,7 +132,10 @@ func finish(name string, f *weights.File, o *Options) (*Model, error) {
 // config as in [Options] and vocab in RWKV's text format; both may be nil. It
 // does not need a variant or towers that this version can run.
 func Describe(f *weights.File, config, vocab []byte) (Config, error) {
-	md := f.Meta()
+	return describe(tensors.New(f), f.Meta(), config, vocab)
+}
+
+func describe(l quant.Loader, md weights.Meta, config, vocab []byte) (Config, error) {
 	if config != nil {
 		given, err := ParseMetadata(config)
 		if err != nil {
@@ -145,7 +148,7 @@ func Describe(f *weights.File, config, vocab []byte) (Config, error) {
 		}
 		md = given
 	}
-	c, err := derive(tensors.New(f), md)
+	c, err := derive(l, md)
 	if err != nil {
 		return Config{}, err
 	}
@@ -254,7 +257,7 @@ func (c Config) Runnable() error {
 func fingerprint(c Config, f *weights.File) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	// What only words a question or ends an answer leaves a memory valid.
-	c.Name, c.Tokens, c.Caption, c.Lowercase, c.Stop, c.Views = "", nil, "", false, 0, 0
+	c.Name, c.License, c.Tokens, c.Caption, c.Lowercase, c.Stop, c.Views = "", "", nil, "", false, 0, 0
 	type plain Config // without its String
 	fmt.Fprintf(h, "%+v\n", plain(c))
 	const sample = 64

@@ -68,7 +68,7 @@ func TestSAMModel(t *testing.T) {
 	var want []float32
 	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.P8} {
 		path := t.TempDir() + "/sam.gguf"
-		if err := vlm.Convert(path, f, c, typ, nil); err != nil {
+		if err := convertFile(t, path, f, c, typ); err != nil {
 			t.Fatal(err)
 		}
 		g, err := weights.Open(path)

@@ -3,32 +3,37 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm"
-	"github.com/visualrwkv/edged/weights"
 )
 
 // convertMain makes one GGUF file of a checkpoint.
 func convertMain(args []string, stdout, stderr io.Writer) int {
-	flags := newFlags("convert", "IN... -o OUT.gguf [-type TYPE] [-vocab FILE] [-config FILE]",
+	flags := newFlags("convert", "IN... -o OUT.gguf [-type TYPE] [-vocab FILE] [-config FILE] [-license TEXT]",
 		"Makes one GGUF file, with everything in it, of a checkpoint: .pth (whole, or both halves of\n"+
-			"a split export), safetensors, or GGUF. What the checkpoint does not say comes from -config,\n"+
-			"a JSON object with keys of docs/model-file.md; IN with the ending .json is the default, if it exists.")
+			"a split export), safetensors (with its shards, or the index that names them), GGUF. Vision towers may\n"+
+			"come in files of their own, as timm, open_clip, segment-anything, dinov2 and transformers save them, and\n"+
+			"the language model may be llama.cpp's. What the checkpoint does not say comes from -config, a JSON\n"+
+			"object with keys of docs/model-file.md; the first IN with the ending .json is the default, if it exists.")
 	out := flags.String("o", "", "`file` to write; replaced when all is done")
 	typ := flags.String("type", "f16", "`type` of the large matrices: f32, f16, bf16, q8_0, q4_0, or int8 and int4, which are packed for speed")
 	vocab := flags.String("vocab", "", "vocabulary `file` in RWKV's text format, or .gz of it")
 	config := flags.String("config", "", "JSON `file` with what the checkpoint does not say")
 	name := flags.String("name", "", "the model's name; by default that of OUT")
-	quiet := flags.Bool("quiet", false, "no progress")
+	license := flags.String("license", "", "the model's licence, such as Apache-2.0; by default what the checkpoint says")
+	quiet := flags.Bool("quiet", false, "no progress, and no notes on what was left out")
 	files, code, ok := parseMixed(flags, args, stdout, stderr)
 	if !ok {
 		return code
@@ -40,7 +45,7 @@ func convertMain(args []string, stdout, stderr io.Writer) int {
 	if !ok {
 		return wrongUse(flags, stderr, fmt.Sprintf("unknown type %q", *typ))
 	}
-	c := conversion{name: *name, out: *out, typ: t, progress: progressTo(stderr, *quiet)}
+	c := conversion{name: *name, license: *license, out: *out, typ: t, quiet: *quiet}
 	return c.run("edged convert", files, *config, *vocab, stderr)
 }
 
@@ -56,10 +61,11 @@ func convertType(name string) (quant.Type, bool) {
 
 // conversion is one run of convert or quantize.
 type conversion struct {
-	name     string
-	out      string
-	typ      quant.Type
-	progress func(done, total int64)
+	name    string
+	license string
+	out     string
+	typ     quant.Type
+	quiet   bool
 }
 
 func (c *conversion) run(who string, files []string, config, vocab string, stderr io.Writer) int {
@@ -67,12 +73,14 @@ func (c *conversion) run(who string, files []string, config, vocab string, stder
 		fmt.Fprintf(stderr, "%s: %v\n", who, err)
 		return code
 	}
-	f, err := weights.OpenAll(files...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	src, err := vlm.OpenSource(files...)
 	if err != nil {
 		return fail(exitInput, err)
 	}
-	defer f.Close()
-	about, err := readConfig(config, files[0], f.Format())
+	defer src.Close()
+	about, err := readConfig(config, files[0], src.Format())
 	if err != nil {
 		return fail(exitInput, err)
 	}
@@ -80,12 +88,9 @@ func (c *conversion) run(who string, files []string, config, vocab string, stder
 	if err != nil {
 		return fail(exitInput, err)
 	}
-	desc, err := vlm.Describe(f, about, words)
+	desc, err := src.Describe(about, words)
 	if err != nil {
 		return fail(exitInput, fmt.Errorf("%s: %w", files[0], err))
-	}
-	if len(desc.Tokens) == 0 {
-		fmt.Fprintf(stderr, "%s: no vocabulary: the model will not read or write text; give one with -vocab\n", who)
 	}
 	if c.name != "" {
 		desc.Name = c.name
@@ -93,14 +98,30 @@ func (c *conversion) run(who string, files []string, config, vocab string, stder
 	if desc.Name == "" {
 		desc.Name = stem(c.out)
 	}
-	if err := vlm.Convert(c.out, f, desc, c.typ, c.progress); err != nil {
-		// What goes wrong with the output is a matter of the file system.
-		if _, ok := errors.AsType[*fs.PathError](err); ok {
-			return fail(exitFailed, err)
-		}
-		return fail(exitInput, err)
+	if c.license != "" {
+		desc.License = c.license
 	}
-	return exitOK
+	bar := newProgress(stderr, c.quiet)
+	err = src.Convert(ctx, c.out, desc, c.typ, bar.show)
+	bar.end()
+	switch problems, _ := errors.AsType[*vlm.Problems](err); {
+	case err == nil && !c.quiet:
+		for _, n := range src.Notes(desc) {
+			fmt.Fprintf(stderr, "%s: note: %s\n", who, n)
+		}
+		return exitOK
+	case err == nil:
+		return exitOK
+	case problems != nil:
+		return fail(exitInput, fmt.Errorf("%s: %w", files[0], err))
+	case ctx.Err() != nil:
+		return fail(exitFailed, errors.New("interrupted; nothing was written"))
+	}
+	// What goes wrong with the output is a matter of the file system.
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return fail(exitFailed, err)
+	}
+	return fail(exitInput, err)
 }
 
 func stem(path string) string {
@@ -166,20 +187,4 @@ func gunzip(data []byte) ([]byte, error) {
 		err = fmt.Errorf("more than %d MB", maxVocab>>20)
 	}
 	return data, err
-}
-
-// progressTo reports progress in steps of a tenth, once there is something
-// worth waiting for.
-func progressTo(w io.Writer, quiet bool) func(done, total int64) {
-	if quiet {
-		return nil
-	}
-	const worth = 256 << 20
-	next := int64(1)
-	return func(done, total int64) {
-		for total >= worth && next <= 10 && done >= total/10*next {
-			fmt.Fprintf(w, "%3d %% of %d MB\n", 10*next, total>>20)
-			next++
-		}
-	}
 }

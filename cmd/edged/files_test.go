@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"math"
 	"os"
@@ -41,11 +43,13 @@ func TestConvertCommand(t *testing.T) {
 	dir := t.TempDir()
 	config := writeFile(t, "c.json", `{"image.decoder_tokens": 4, "image.encoder_tokens": 9, "prompt.stop": 3, "general.name": "small"}`)
 	vocab := writeFile(t, "v.txt", "1 'a' 1\n2 ' b' 2\n3 '\\n\\n' 2\n")
+	const notes = "edged convert: note: no vision tower: the model will not see; give its file too\n" +
+		"edged convert: note: the vocabulary has 3 tokens, the model 200: is it this model's?\n"
 	for _, typ := range []string{"f32", "f16", "bf16", "q8_0", "q4_0", "int8", "int4"} {
 		out := filepath.Join(dir, typ+".gguf")
 		args := append([]string{"convert"}, smallHalves...)
 		args = append(args, "-o", out, "-type", typ, "-config", config, "-vocab", vocab)
-		if code, _, stderr := tool(t, args...); code != exitOK || stderr != "" {
+		if code, _, stderr := tool(t, args...); code != exitOK || stderr != notes {
 			t.Fatalf("%s: exit %d: %s", typ, code, stderr)
 		}
 		f, err := weights.Open(out)
@@ -64,7 +68,7 @@ func TestConvertCommand(t *testing.T) {
 		f.Close()
 	}
 	small := filepath.Join(dir, "again.gguf")
-	if code, _, stderr := tool(t, "quantize", filepath.Join(dir, "f16.gguf"), "-type", "int4", "-o", small); code != exitOK || stderr != "" {
+	if code, _, stderr := tool(t, "quantize", filepath.Join(dir, "f16.gguf"), "-type", "int4", "-o", small, "-quiet"); code != exitOK || stderr != "" {
 		t.Fatalf("quantize: exit %d: %s", code, stderr)
 	}
 	a, _ := os.ReadFile(small)
@@ -229,5 +233,47 @@ func TestEvalRef(t *testing.T) {
 	}
 	if r.KLMean != 0 || r.KLMax != 0 || r.Top1 != 1 || r.Tokens == 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What a model file was made of, and its licence, is in the file.
+func TestConvertNamesItsSources(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out.gguf")
+	args := append([]string{"convert", "-quiet", "-license", "Apache-2.0", "-o", out}, smallHalves...)
+	if code, _, stderr := tool(t, args...); code != exitOK || stderr != "" {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	code, stdout, _ := tool(t, "inspect", out, "-json")
+	var r inspection
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK {
+		t.Fatalf("exit %d: %v", code, err)
+	}
+	if r.License != "Apache-2.0" || len(r.Sources) != 2 {
+		t.Fatalf("%q, %+v", r.License, r.Sources)
+	}
+	for i, o := range r.Sources {
+		data, err := os.ReadFile(smallHalves[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(data)
+		if o.File != filepath.Base(smallHalves[i]) || o.Bytes != int64(len(data)) || o.SHA256 != hex.EncodeToString(sum[:]) {
+			t.Errorf("%+v", o)
+		}
+	}
+	if _, stdout, _ = tool(t, "inspect", out); !strings.Contains(stdout, "made of hm21_small_rwkv.fp16.pth") || !strings.Contains(stdout, "licence: Apache-2.0") {
+		t.Error(stdout)
+	}
+}
+
+// A checkpoint with several faults is one error, exit code 3, and leaves nothing.
+func TestConvertListsProblems(t *testing.T) {
+	dir := t.TempDir()
+	code, _, stderr := tool(t, "convert", smallHalves[0], "-o", filepath.Join(dir, "out.gguf"))
+	if code != exitInput || !strings.Contains(stderr, "no state encoder") || !strings.Contains(stderr, smallHalves[0]) {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }

@@ -51,6 +51,8 @@ type inspection struct {
 	Runs       bool             `json:"runs"`
 	Why        string           `json:"why,omitempty"` // why it does not run, or is no model
 	Config     *vlm.Config      `json:"config,omitempty"`
+	License    string           `json:"license,omitempty"`
+	Sources    []vlm.Origin     `json:"sources,omitempty"` // what it was made of
 	Meta       []metaLine       `json:"meta"`
 	Tensors    []tensorLine     `json:"tensors,omitempty"`
 	count      int              // of tensors, listed or not
@@ -89,6 +91,9 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 			r.Tensors = append(r.Tensors, tensorLine{t.Name, t.Type, t.Shape, t.Bytes, t.Offset})
 		}
 	}
+	if r.Sources, err = vlm.Origins(f.Meta()); err != nil {
+		return nil, err
+	}
 	about, err := readConfig("", files[0], f.Format())
 	if err != nil {
 		return nil, err
@@ -103,6 +108,7 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 	if r.Runs = err == nil; !r.Runs {
 		r.Why = err.Error()
 	}
+	r.License = c.License
 	c.Tokens = nil // a metadata entry tells how many
 	r.Config = &c
 	return r, nil
@@ -116,6 +122,12 @@ func (r *inspection) print(w io.Writer) error {
 	}
 	if r.Why != "" {
 		fmt.Fprintln(t, "does not run as it is:", r.Why)
+	}
+	if r.License != "" {
+		fmt.Fprintln(t, "licence:", r.License)
+	}
+	for _, o := range r.Sources {
+		fmt.Fprintf(t, "made of %s, %d bytes, SHA-256 %s\n", o.File, o.Bytes, o.SHA256)
 	}
 	fmt.Fprintln(t)
 	for _, m := range r.Meta {

@@ -33,7 +33,7 @@ func quantizeMain(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "edged quantize:", err)
 		return exitInput
 	}
-	c := conversion{out: *out, typ: t, progress: progressTo(stderr, *quiet)}
+	c := conversion{out: *out, typ: t, quiet: *quiet}
 	return c.run("edged quantize", files, "", "", stderr)
 }
 
