@@ -126,11 +126,15 @@ func stateRead(p, state, q []float32, heads, size int) {
 }
 
 func lowRankF16(dst, x []float32, a []byte, n, in, out, from, to int) {
-	if level != portableLevel && in > 0 && multiple(to-from, 8) {
+	fits := in > 0 && multiple(to-from, 8)
+	switch {
+	case level == vnniLevel && fits:
+		avx.LowRankF16x512(dst, x, a, n, in, out, from, to)
+	case level == avx2Level && fits:
 		avx.LowRankF16(dst, x, a, n, in, out, from, to)
-		return
+	default:
+		portable.LowRankF16(dst, x, a, n, in, out, from, to)
 	}
-	portable.LowRankF16(dst, x, a, n, in, out, from, to)
 }
 
 func lowRank(dst, x, a []float32, n, in, out, from, to int) {

@@ -119,7 +119,7 @@ func checks() []check {
 	add1("LayerNorm", func(dst, x []float32) { layerNorm(dst, x, y, z, 1e-5) })
 	add1("GroupNorm", func(dst, x []float32) { groupNorm(dst, x, y, z, n/size, 64e-5) })
 	add1("LowRank", func(dst, x []float32) { lowRank(dst[:16], x[:8], y, 1, 8, 16, 0, 16) })
-	add1("LowRankF16", func(dst, x []float32) { lowRankF16(dst[:16], x[:8], halves, 1, 8, 16, 0, 16) })
+	add1("LowRankF16", func(dst, x []float32) { lowRankF16(dst[:80], x[:40], halves, 5, 8, 16, 0, 16) })
 	add1("StateRead", func(dst, x []float32) { stateRead(dst[:size], state, x[:size], 1, size) })
 	all = append(all, check{"WKV6", func() []float32 {
 		dst, s := make([]float32, size), slices.Clone(state)

@@ -65,6 +65,15 @@ func streamRows(dst, rows, x *float32, n, stride, cols int)
 //go:noescape
 func streamHalfRows(dst *float32, rows *byte, x *float32, n, stride, cols int)
 
+// halfRows4 is streamHalfRows for four vectors; cols is a multiple of 8. dstStride and
+// xStride are in bytes.
+//
+//go:noescape
+func halfRows4(dst *float32, rows *byte, x *float32, n, stride, cols, dstStride, xStride int)
+
+//go:noescape
+func halfRows4x512(dst *float32, rows *byte, x *float32, n, stride, cols, dstStride, xStride int)
+
 // Exp and the functions after it set dst = f(x), with the bits of package portable. The
 // length is a multiple of 8. dst may be x.
 //

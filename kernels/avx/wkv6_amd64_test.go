@@ -1,6 +1,7 @@
 package avx
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 
@@ -67,5 +68,33 @@ func TestLowRank(t *testing.T) {
 		LowRank(dst, x, a, n, in, out, from, to)
 		portable.LowRank(want, x, a, n, in, out, from, to)
 		equalBits(t, "LowRank", dst, want)
+	}
+}
+
+// TestLowRankF16 covers every number of whole tiles of vectors and columns, and what is left.
+func TestLowRankF16(t *testing.T) {
+	for _, f := range []struct {
+		name string
+		have bool
+		run  func(dst, x []float32, a []byte, n, in, out, from, to int)
+	}{{"AVX2", hasAVX2, LowRankF16}, {"AVX512", hasVNNI, LowRankF16x512}} {
+		if !f.have {
+			continue
+		}
+		r := rand.New(rand.NewPCG(3, 4))
+		for n := 1; n <= 9; n++ {
+			for cols := 8; cols <= 168; cols += 8 {
+				in, from := 1+r.IntN(40), r.IntN(3)*8
+				out := from + cols + r.IntN(3)*8
+				x, half := randoms(t, r, n*in), guard.Slice[byte](t, 2*in*out)
+				for i, v := range randoms(t, r, in*out) {
+					binary.LittleEndian.PutUint16(half[2*i:], portable.F32ToF16(v))
+				}
+				dst, want := guard.Slice[float32](t, n*out), make([]float32, n*out)
+				f.run(dst, x, half, n, in, out, from, from+cols)
+				portable.LowRankF16(want, x, half, n, in, out, from, from+cols)
+				equalBits(t, f.name, dst, want)
+			}
+		}
 	}
 }

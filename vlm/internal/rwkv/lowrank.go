@@ -65,13 +65,17 @@ type lowRankJob struct {
 	run     func(strip int)
 }
 
-// stripRows is how many rows a strip has where there are enough for all workers: kernels
-// convert weights once for that many.
+// stripRows is how many rows a strip has, where there are so many: kernels convert weights
+// once for that many.
 const stripRows = 4
 
-// partColumns is the least number of columns in a strip: shorter pieces of rows would
-// leave the machine's prefetching behind.
-const partColumns = 64
+// partColumns is the least number of columns in a strip of one row: shorter pieces of the
+// weights' rows would leave the machine's prefetching behind. Several rows at a time read
+// weights more slowly than memory gives them.
+const (
+	partColumns     = 64
+	partColumnsMany = 32
+)
 
 func (j *lowRankJob) strip(i int) {
 	m, t, part := &j.m, i/j.parts*j.rows, i%j.parts
@@ -93,13 +97,15 @@ func (j *lowRankJob) strip(i int) {
 func (m lowRank) mul(w *Work, dst, x []float32, n int) {
 	j := &w.low
 	j.m, j.dst, j.x, j.n, j.rows, j.parts = m, dst, x, n, 1, 1
-	switch workers := w.scratch.Pool().Workers(); {
-	case n < workers:
-		j.parts = max(min(2*workers, m.out/partColumns), 1)
-	case n >= stripRows*workers:
-		j.rows = stripRows
+	columns := partColumns
+	if n >= stripRows {
+		j.rows, columns = stripRows, partColumnsMany
 	}
-	w.strips((n+j.rows-1)/j.rows*j.parts, n*m.in*m.out, j.run)
+	strips, workers := (n+j.rows-1)/j.rows, w.scratch.Pool().Workers()
+	if strips < workers {
+		j.parts = max(min((2*workers+strips-1)/strips, m.out/columns), 1)
+	}
+	w.strips(strips*j.parts, n*m.in*m.out, j.run)
 }
 
 // lora is a product of two small matrices, with whatever comes between.
