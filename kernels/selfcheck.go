@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -131,7 +132,70 @@ func checks() []check {
 		wkv7(dst, s, x[:size], y[:size], z[:size], w[:size], u[:size], v[:size], 1, size, 1, size)
 		return append(dst, s...)
 	}})
+	all = append(all, rowChecks(floats)...)
 	return append(append(all, imageChecks(rng)...), packedChecks(rng, floats)...)
+}
+
+// rowChecks are products of rows that are not packed, and attention, which is made of such:
+// whole tiles, and vectors and rows beyond them.
+func rowChecks(floats func(int) []float32) []check {
+	const rows, cols, n = 9, 64, 4
+	x, w := floats(n*cols), floats(rows*cols)
+	wide, halves, upper := make([]byte, 4*len(w)), make([]byte, 2*len(w)), make([]byte, 2*len(w))
+	for i, v := range w {
+		bits := math.Float32bits(v)
+		binary.LittleEndian.PutUint32(wide[4*i:], bits)
+		binary.LittleEndian.PutUint16(halves[2*i:], F32ToF16(v))
+		binary.LittleEndian.PutUint16(upper[2*i:], uint16(bits>>16))
+	}
+	var all []check
+	product := func(kernel string, f func(dst []float32)) {
+		all = append(all, check{kernel, func() []float32 {
+			dst := make([]float32, n*rows)
+			f(dst)
+			return dst
+		}})
+	}
+	product("MulF32", func(dst []float32) { mulF32(dst, rows, wide, x, rows, cols, n) })
+	product("MulF16", func(dst []float32) { mulF16(dst, rows, halves, x, rows, cols, n) })
+	product("MulBF16", func(dst []float32) { mulBF16(dst, rows, upper, x, rows, cols, n) })
+
+	q, scale, sum := make([]int8, n*cols), make([]float32, n*cols/Block), make([]int32, n*cols/Block)
+	acts := func() { quantizeActs(q, scale, sum, x) }
+	all = append(all, check{"QuantizeActs", func() []float32 {
+		acts()
+		return widen(widen(scale, q), sum)
+	}})
+	// A block is its scale in half precision and signed bytes, or pairs of four bits.
+	blocks := func(size int) []byte {
+		b := make([]byte, rows*cols/Block*size)
+		for i := range b {
+			b[i] = byte(int8(40 * w[i%len(w)]))
+		}
+		for i := 0; i < len(b); i += size {
+			binary.LittleEndian.PutUint16(b[i:], F32ToF16(w[i%len(w)]))
+		}
+		return b
+	}
+	q8, q4 := blocks(Q8Bytes), blocks(Q4Bytes)
+	product("MulQ8", func(dst []float32) { acts(); mulQ8(dst, rows, q8, q, scale, sum, rows, cols, n) })
+	product("MulQ4", func(dst []float32) { acts(); mulQ4(dst, rows, q4, q, scale, sum, rows, cols, n) })
+
+	const queries, keys = n, rows
+	all = append(all, check{"Attention", func() []float32 {
+		dst, scores := make([]float32, queries*cols), make([]float32, queries*keys)
+		attention(dst, cols, x, cols, w, w, cols, queries, keys, cols, 0.125, scores)
+		return dst
+	}}, check{"AttentionScores", func() []float32 {
+		scores := make([]float32, queries*keys)
+		attentionScores(scores, x, cols, w, cols, queries, keys, cols, 0.125)
+		return scores
+	}}, check{"AttentionValues", func() []float32 {
+		dst := make([]float32, queries*cols)
+		attentionValues(dst, cols, x[:queries*keys], w, cols, queries, keys, cols)
+		return dst
+	}})
+	return all
 }
 
 // imageChecks are rows of whole registers and some samples more.
