@@ -31,6 +31,7 @@ type benchFlags struct {
 	bench.Options
 	what, shape, typ, tower string
 	threads, batch          string
+	cpus                    cpuList
 	json, quiet             bool
 	rows, svg               string
 
@@ -47,7 +48,8 @@ func benchMain(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&b.typ, "type", "int8", "`type` of a random model: int8, int4, q8_0, q4_0 or f16")
 	flags.StringVar(&b.tower, "tower", "siglip-b", "`tower` for vision: "+bench.Towers())
 	flags.BoolVar(&b.Pure, "pure", false, "embedding and head of a random model get no more bits than the rest")
-	flags.StringVar(&b.threads, "threads", "0", "`goroutines` that compute; 0 is one per CPU")
+	flags.StringVar(&b.threads, "threads", "0", threadsHelp)
+	flags.Var(&b.cpus, "cpus", cpusHelp)
 	flags.StringVar(&b.batch, "batch", "", "`sequences` in a pass (default 1,2,4,8 for batch, 1 for decode)")
 	flags.IntVar(&b.Tokens, "tokens", 0, "tokens in a run, exactly (default 64, for prefill 512)")
 	flags.IntVar(&b.Context, "context", 0, "where the series of context ends (default 4096); without that, tokens read before decode and batch")
@@ -62,6 +64,9 @@ func benchMain(args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if err := b.parse(flags); err != nil {
+		return wrongUse(flags, stderr, err.Error())
+	}
+	if err := b.cpus.bind(); err != nil {
 		return wrongUse(flags, stderr, err.Error())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)

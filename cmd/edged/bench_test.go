@@ -98,6 +98,8 @@ func TestBenchRefuses(t *testing.T) {
 		{"-what sleep", exitUsage, "unknown measurement"},
 		{"-threads two", exitUsage, "not a number"},
 		{"-threads -1", exitUsage, "threads"},
+		{"-cpus 3-1", exitUsage, "goes backwards"},
+		{"-cpus 1023", exitUsage, "CPU 1023 is not one"},
 		{"-batch 65", exitUsage, "sequences"},
 		{"-runs 0", exitUsage, "-runs"},
 		{"-tokens -1", exitUsage, "tokens"},

@@ -18,6 +18,7 @@ import (
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/internal/procmem"
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/preprocess"
 )
 
@@ -31,6 +32,8 @@ type demoFlags struct {
 	frames, seed   uint64
 	model, source  string
 	plugin, socket string
+	cpus           cpuList
+	threads        int
 	json, quiet    bool
 	every          time.Duration
 }
@@ -49,6 +52,8 @@ func demoMain(args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&o.json, "json", false, "print one JSON object per caption, and a summary")
 	fs.BoolVar(&o.quiet, "quiet", false, "print the summary only")
 	fs.DurationVar(&o.every, "every", 0, "time between two frame sets (default 1s, with -frames and no terminal as fast as possible)")
+	fs.IntVar(&o.threads, "threads", 0, threadsHelp)
+	fs.Var(&o.cpus, "cpus", cpusHelp)
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
 	}
@@ -80,6 +85,8 @@ func (o *demoFlags) check(fs *flag.FlagSet) string {
 		return "-views and -seed are for the simulated room, with -source the folder says"
 	case o.every < 0:
 		return "-every: must not be negative"
+	case o.threads < 0:
+		return "-threads: must not be negative"
 	case given["frames"] && o.frames == 0:
 		return "-frames 0: at least 1"
 	}
@@ -115,6 +122,9 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 		return code
 	}
 	defer keepSmall()()
+	if err := o.cpus.bind(); err != nil {
+		return fail(exitUsage, err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &demo{demoFlags: o, cancel: cancel, begun: make(chan struct{})}
@@ -129,7 +139,7 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 	if err := d.open(); err != nil {
 		return fail(exitInput, err)
 	}
-	m, err := openModel(o.model, nil)
+	m, err := openModel(o.model, &vlm.Options{Threads: o.threads})
 	if err != nil {
 		return fail(exitInput, err)
 	}

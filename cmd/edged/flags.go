@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+
+	"github.com/visualrwkv/edged/internal/affinity"
 )
 
 // newFlags makes the flags of a subcommand; synopsis is what follows its name,
@@ -51,4 +53,28 @@ func version() string {
 		return "(devel)"
 	}
 	return info.Main.Version
+}
+
+const (
+	threadsHelp = "`goroutines` that compute; 0 is one per CPU"
+	cpusHelp    = "bind edged to these CPUs, a `list` such as 4-7 or 0,2 (default: those it may use)"
+)
+
+// cpuList is a flag that names CPUs.
+type cpuList []int
+
+func (c *cpuList) String() string { return "" }
+
+// Set implements [flag.Value].
+func (c *cpuList) Set(list string) (err error) {
+	*c, err = affinity.Parse(list)
+	return err
+}
+
+// bind binds this process to the CPUs, if there are any.
+func (c cpuList) bind() error {
+	if len(c) == 0 {
+		return nil
+	}
+	return affinity.Set(c)
 }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package affinity
+
+// Set returns [ErrUnsupported].
+func Set([]int) error { return ErrUnsupported }
