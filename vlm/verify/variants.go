@@ -137,75 +137,78 @@ func (r *run) bidirectional(name string, c lmConfig) error {
 	defer g.close(nil)
 
 	l, scratch := tensors.New(f), quant.NewScratch(r.pool)
-	m, err := decoder.New(l, nil)
+	m, err := decoder.New(l, &decoder.Options{Bidirectional: true})
 	if err != nil {
 		return err
 	}
-	if v := m.Variant(); v != rwkv.Vanilla {
-		return fmt.Errorf("a model of v6.0 with %v blocks: %w", v, ErrIndex)
-	}
-	x, from, to, err := r.prompt60(g, l, m, scratch)
+	p, err := r.prompt60(g, l, m, scratch)
 	if err != nil {
 		return err
 	}
-	w, s := rwkv.NewWork(scratch, nil), m.NewState()
-	if err := m.PrefillBidirectional(r.ctx, w, s, x, from, to); err != nil {
+
+	// Every position.
+	width, n := m.Dims().C, len(p.IDs)
+	from := slices.Index(p.IDs, p.ImageID)
+	to := from + len(p.Rows)/width - 1
+	bounds, err := g.ints("img_start_end")
+	if err != nil {
 		return err
 	}
-	n := len(x) / m.Dims().C
+	r.row(name, "img_start_end", b2f(!slices.Equal(bounds, []int{from, to})), 0)
+	x := make([]float32, n*width)
+	for i, id := range p.IDs {
+		if id == p.ImageID {
+			copy(x[i*width:], p.Rows[(i-from)*width:][:width])
+		} else if err := m.Embed(part(x, i, n), id); err != nil {
+			return fmt.Errorf("tensor in.ids: %w: %w", err, ErrIndex)
+		}
+	}
+	if err := g.check("embeds", x); err != nil {
+		return err
+	}
+	w := rwkv.NewWork(scratch, nil)
+	if err := m.ForwardBidirectional(r.ctx, w, m.NewState(), x, from, to); err != nil {
+		return err
+	}
 	logits := make([]float32, n*m.Vocab())
 	m.Logits(w, logits, x, n)
 	if err := g.check("logits", logits); err != nil {
 		return err
 	}
-	next := slices.Clone(part(logits, n-1, n))
+
+	// The path that the runtime takes.
+	s, next := m.NewState(), make([]float32, m.Vocab())
+	if err := m.Prefill(r.ctx, w, s, nil, p, next); err != nil {
+		return err
+	}
 	return r.greedy(g, "gen.tokens", next, func(id int) ([]float32, error) {
 		err := m.Step(r.ctx, w, []decoder.Seq{{State: s, Token: id, Logits: next}}, nil)
 		return next, err
 	})
 }
 
-// prompt60 projects the picture of g, the class token last, and puts it into the prompt.
-// Rows from to to-1 of x are the patches.
-func (r *run) prompt60(g *golden, l quant.Loader, m *decoder.Decoder, scratch *quant.Scratch) (x []float32, from, to int, err error) {
-	c := m.Dims().C
-	proj, err := vision.OpenProjector(l, -1, c)
+// prompt60 projects the picture of g, the class token last, and puts it into the prompt,
+// with an id that is none of the vocabulary for its tokens.
+func (r *run) prompt60(g *golden, l quant.Loader, m *decoder.Decoder, scratch *quant.Scratch) (p decoder.Prompt, err error) {
+	proj, err := vision.OpenProjector(l, -1, m.Dims().C)
 	if err != nil {
-		return nil, 0, 0, err
+		return p, err
 	}
 	feats, shape, err := g.floats("clip_last_hidden_state", 1, -1, proj.In())
 	if err != nil {
-		return nil, 0, 0, err
+		return p, err
 	}
 	feats = append(feats, feats[:proj.In()]...)[proj.In():]
-	rows := make([]float32, shape[1]*c)
-	proj.Project(vision.NewWork(scratch), rows, feats, shape[1])
-	if err := g.check("image_tokens", rows); err != nil {
-		return nil, 0, 0, err
-	}
+	p = decoder.Prompt{ImageID: m.Vocab(), Rows: make([]float32, shape[1]*m.Dims().C)}
+	proj.Project(vision.NewWork(scratch), p.Rows, feats, shape[1])
 	ids, err := g.ints("in.ids")
 	if err != nil {
-		return nil, 0, 0, err
+		return p, err
 	}
-	from = slices.Index(ids, imageTokenV60)
-	if from < 0 {
-		return nil, 0, 0, fmt.Errorf("tensor in.ids: no place for a picture: %w", ErrIndex)
+	at := slices.Index(ids, imageTokenV60)
+	if at < 0 {
+		return p, fmt.Errorf("tensor in.ids: no place for a picture: %w", ErrIndex)
 	}
-	for i, id := range ids {
-		if i == from {
-			x = append(x, rows...)
-			continue
-		}
-		x = append(x, make([]float32, c)...)
-		if err := m.Embed(x[len(x)-c:], id); err != nil {
-			return nil, 0, 0, fmt.Errorf("tensor in.ids: %w: %w", err, ErrIndex)
-		}
-	}
-	to = from + shape[1] - 1
-	bounds, err := g.ints("img_start_end")
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	r.row(g.config, "img_start_end", b2f(!slices.Equal(bounds, []int{from, to})), 0)
-	return x, from, to, g.check("embeds", x)
+	p.IDs = slices.Concat(ids[:at], slices.Repeat([]int{p.ImageID}, shape[1]), ids[at+1:])
+	return p, g.check("image_tokens", p.Rows)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/visualrwkv/edged/quant"
@@ -15,34 +16,49 @@ import (
 // Without patches, or with one, there is nothing to turn around.
 func TestBidirectional(t *testing.T) {
 	ctx := context.Background()
-	m := newDecoder(t, tinymodel.Spec{Seed: 5, Variant: "vanilla"})
-	c := m.Dims().C
-	w := rwkv.NewWork(quant.NewScratch(nil), nil)
-	prompt := ids(2, 9, m.Vocab())
-	a, want := m.NewState(), make([]float32, m.Vocab())
-	if err := m.Prefill(ctx, w, a, nil, decoder.Prompt{IDs: prompt, ImageID: -1}, want); err != nil {
+	tiny := tinymodel.New(tinymodel.Spec{Seed: 5, Variant: "vanilla"})
+	plain := newDecoder(t, tiny.Spec)
+	m, err := decoder.New(tiny, &decoder.Options{Bidirectional: true})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, patches := range []int{0, 1, 3} {
-		x := make([]float32, len(prompt)*c)
-		for i, id := range prompt {
-			if err := m.Embed(x[i*c:][:c], id); err != nil {
-				t.Fatal(err)
-			}
+	c, hole := m.Dims().C, m.Vocab()
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
+	words := ids(2, rwkv.MaxRows+9, m.Vocab()) // more than blocks take at once
+	for _, tokens := range []int{0, 1, 2, 3, rwkv.MaxRows + 3} {
+		p := decoder.Prompt{IDs: slices.Clone(words), ImageID: hole, Rows: tinymodel.Normal(uint64(tokens), tokens*c)}
+		const at = 4
+		for i := range tokens {
+			p.IDs[at+i] = hole
 		}
-		s, got := m.NewState(), make([]float32, m.Vocab())
-		if err := m.PrefillBidirectional(ctx, w, s, x, 4, 4+patches); err != nil {
+		a, want := plain.NewState(), make([]float32, m.Vocab())
+		if err := plain.Prefill(ctx, w, a, nil, p, want); err != nil {
 			t.Fatal(err)
 		}
-		m.Logits(w, got, x[len(x)-c:], 1)
+		s, got := m.NewState(), make([]float32, m.Vocab())
+		if err := m.Prefill(ctx, w, s, nil, p, got); err != nil {
+			t.Fatal(err)
+		}
 		same := slices.Equal(got, want) && slices.Equal(s.AppendBinary(nil), a.AppendBinary(nil))
-		if same != (patches < 2) {
-			t.Errorf("%d patches: same as one direction: %v", patches, same)
+		if patches := tokens - 1; same != (patches < 2) { // the last is the class token
+			t.Errorf("%d image tokens: same as one direction: %v", tokens, same)
+		}
+	}
+	for what, p := range map[string]decoder.Prompt{
+		"second": {IDs: []int{1, hole, 2, hole}, ImageID: hole, Rows: make([]float32, 2*c)},
+		"more":   {IDs: []int{1, hole, hole}, ImageID: hole, Rows: make([]float32, c)},
+		"4097":   {IDs: make([]int, decoder.MaxBidirectional+1), ImageID: hole},
+	} {
+		if err := m.Prefill(ctx, w, m.NewState(), nil, p, nil); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("want %q in %v", what, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := m.PrefillBidirectional(ctx, w, m.NewState(), make([]float32, c), 0, 0); !errors.Is(err, context.Canceled) {
+	if err := m.Prefill(ctx, w, m.NewState(), nil, decoder.Prompt{IDs: words, ImageID: hole}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := decoder.New(tinymodel.New(tinymodel.Spec{Variant: "rwkv7"}), &decoder.Options{Bidirectional: true}); !errors.Is(err, rwkv.ErrUnsupported) {
+		t.Errorf("bidirectional RWKV-7: %v", err)
 	}
 }

@@ -21,16 +21,21 @@ const Prefix = "rwkv."
 // Options change how a decoder is built. The zero value is the runtime's.
 type Options struct {
 	LNEps, GNEps float32 // norm epsilons; 0 is the published models'
+
+	// Bidirectional lets every second block see the picture backwards, as the models of
+	// v6.0 do (section 8.2), which are plain RWKV-6 otherwise. No tensor's name tells.
+	Bidirectional bool
 }
 
 // Decoder holds the weights. It is safe for concurrent use.
 type Decoder struct {
 	*rwkv.Stack
-	variant rwkv.Variant
-	vocab   int
-	emb     *quant.Matrix // [V, C]
-	head    *quant.Matrix // [V, C]
-	out     *rwkv.Norm
+	variant       rwkv.Variant
+	bidirectional bool
+	vocab         int
+	emb           *quant.Matrix // [V, C]
+	head          *quant.Matrix // [V, C]
+	out           *rwkv.Norm
 }
 
 // New binds the decoder's weights. The variant is found from tensor names; the
@@ -43,11 +48,14 @@ func New(l quant.Loader, o *Options) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Bidirectional && v != rwkv.Vanilla {
+		return nil, fmt.Errorf("bidirectional blocks of variant %v: %w", v, rwkv.ErrUnsupported)
+	}
 	blocks, err := rwkv.BindStack(l, Prefix, v, rwkv.StackOptions{LNEps: o.LNEps, GNEps: o.GNEps})
 	if err != nil {
 		return nil, err
 	}
-	m := &Decoder{Stack: blocks, variant: v}
+	m := &Decoder{Stack: blocks, variant: v, bidirectional: o.Bidirectional}
 	d := m.Dims()
 	if m.emb, err = l.Matrix(Prefix+"emb.weight", -1, d.C); err != nil {
 		return nil, err
@@ -64,6 +72,9 @@ func New(l quant.Loader, o *Options) (*Decoder, error) {
 
 // Variant returns the kind of the blocks.
 func (m *Decoder) Variant() rwkv.Variant { return m.variant }
+
+// Bidirectional reports whether every second block sees the picture backwards.
+func (m *Decoder) Bidirectional() bool { return m.bidirectional }
 
 // Vocab returns the number of token ids, the length of a row of logits.
 func (m *Decoder) Vocab() int { return m.vocab }

@@ -24,26 +24,22 @@ type Prompt struct {
 //
 // Fewer rows than places for them is an error; surplus rows are ignored. When ctx
 // ends Prefill stops; s is then of no more use.
+//
+// A bidirectional decoder must have a prompt with a picture whole, from the start of a
+// sequence, and it takes one picture and [MaxBidirectional] tokens at most.
 func (m *Decoder) Prefill(ctx context.Context, w *rwkv.Work, s *rwkv.State, image []float32, p Prompt, logits []float32) error {
+	if m.bidirectional {
+		return m.prefillBidirectional(ctx, w, s, p, logits)
+	}
 	c := m.Dims().C
 	rows := p.Rows
 	segs := w.Segs(1)
 	for ids := p.IDs; len(ids) > 0; {
 		n := min(len(ids), rwkv.MaxRows)
 		x := w.Rows(n, c)
-		for i, id := range ids[:n] {
-			dst := x[i*c : (i+1)*c]
-			if p.ImageID < 0 || id != p.ImageID {
-				if err := m.Embed(dst, id); err != nil {
-					return err
-				}
-				continue
-			}
-			if len(rows) < c {
-				return fmt.Errorf("prompt has places for more image tokens than the %d given", len(p.Rows)/c)
-			}
-			copy(dst, rows[:c])
-			rows = rows[c:]
+		var err error
+		if rows, err = m.fill(x, ids[:n], p, rows); err != nil {
+			return err
 		}
 		segs[0] = rwkv.Seg{N: n, State: s, Image: image}
 		if err := m.Forward(ctx, w, x, segs); err != nil {
@@ -55,6 +51,27 @@ func (m *Decoder) Prefill(ctx context.Context, w *rwkv.Work, s *rwkv.State, imag
 		}
 	}
 	return nil
+}
+
+// fill writes the embeddings of ids, some of those of p, to x, and in the places kept for
+// image tokens the next of rows, of which it returns the rest.
+func (m *Decoder) fill(x []float32, ids []int, p Prompt, rows []float32) ([]float32, error) {
+	c := m.Dims().C
+	for i, id := range ids {
+		dst := x[i*c : (i+1)*c]
+		if p.ImageID < 0 || id != p.ImageID {
+			if err := m.Embed(dst, id); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(rows) < c {
+			return nil, fmt.Errorf("prompt has places for more image tokens than the %d given", len(p.Rows)/c)
+		}
+		copy(dst, rows[:c])
+		rows = rows[c:]
+	}
+	return rows, nil
 }
 
 // Seq is one sequence being decoded.
