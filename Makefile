@@ -1,7 +1,8 @@
 # make test     everything that must hold, from a bare Debian 12 with Go
 # make deps     what the tests need besides Go (apt as root; elsewhere it names what is missing)
 # make vet      gofmt, go vet for both architectures, tidy go.mod, staticcheck
-# make soak     how soon the demo speaks, and its memory over 2,000 frame sets: for a machine that does nothing else
+# make soak     how soon the demo speaks, its memory over 2,000 frame sets, and that of converting a 7B model: for a
+#               machine that does nothing else, with 5 GB of disk for a while
 # make bench    benchmarks of kernels, quant and simulator
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
 # make cross    the binary for arm64, amd64 and arm (v7)
@@ -79,7 +80,7 @@ training:
 	else echo "training: not tested, $(PYTHON) has no torch"; [ -z "$$CI" ]; fi
 
 soak:
-	EDGED_SOAK=1 $(GO) test -count=1 -v -timeout 60m -run '^TestSoak$$' ./cmd/edged
+	EDGED_SOAK=1 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory)$$' ./cmd/edged
 
 bench:
 	$(GO) test -run '^$$' -bench . ./kernels/... ./quant/... ./camera/sim ./vlm/...

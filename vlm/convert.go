@@ -37,7 +37,7 @@ func (s *Source) Convert(ctx context.Context, path string, c Config, typ quant.T
 	if _, ok := fileTypes[typ]; !ok {
 		return fmt.Errorf("cannot convert to %v", typ)
 	}
-	w := &converter{ctx: ctx, progress: progress, pool: quant.NewPool(0)}
+	w := &converter{ctx: ctx, files: s.files, progress: progress, pool: quant.NewPool(0)}
 	defer w.pool.Close()
 	list := slices.Clone(s.ckpt.Weights)
 	for i := range list {

@@ -22,6 +22,7 @@ type converter struct {
 	done, total int64
 	progress    func(done, total int64)
 	problems    Problems
+	files       []*weights.File
 	pool        *quant.Pool
 	values      []float32
 	bytes       []byte
@@ -37,7 +38,7 @@ const pieceValues = 1 << 20
 // weight writes t as type to. Values that cannot be written are problems, after which the
 // tensor is incomplete.
 func (w *converter) weight(g *weights.GGUFWriter, t *checkpoint.Weight, to quant.Type) error {
-	defer t.Release()
+	defer w.release()
 	read, err := t.Open()
 	if err != nil {
 		return err
@@ -209,7 +210,7 @@ func (w *converter) scan(list []checkpoint.Weight, notes []string) error {
 		if err != nil && !errors.Is(err, errValues) {
 			w.problems.add("tensor %s: %v", t.Name, err)
 		}
-		t.Release()
+		w.release()
 	}
 	w.problems.Notes = notes
 	return &w.problems
@@ -239,6 +240,13 @@ func resample(t *checkpoint.Weight, c Config) {
 
 func tooLargeForHalf(v float32) bool {
 	return math.Abs(float64(v)) >= 65520 && !math.IsInf(float64(v), 0)
+}
+
+// release lets go of what was read.
+func (w *converter) release() {
+	for _, f := range w.files {
+		f.Release()
+	}
 }
 
 // report tells of n more bytes, and whether to go on.

@@ -209,7 +209,7 @@ func (e *expectation) block7(b string, i int) {
 func (e *expectation) projector() {
 	c, in := e.c.Width, -1
 	for _, t := range e.c.Towers {
-		in = max(in, 0) + e.features(t)
+		in = max(in, 0) + t.features(e.l.Shape)
 	}
 	has := func(name string) bool { return e.l.Shape(name) != nil }
 	switch {
@@ -227,14 +227,6 @@ func (e *expectation) projector() {
 	case has("proj.weight") || in >= 0:
 		e.matrix("proj.weight", c, in)
 	}
-}
-
-// features returns the features that a tower gives for a cell.
-func (e *expectation) features(t Tower) int {
-	if t.Kind == "sam" {
-		return 4 * max(e.dim(towerShapes["sam"].prefix+"neck.0.weight", 0), 0)
-	}
-	return t.Width
 }
 
 func (e *expectation) tower(t Tower) {

@@ -72,7 +72,7 @@ func (c Config) visionBytes(f *weights.File, views int) int64 {
 	group := min(max(1, groupCells/cells), int64(views))
 	var features, most int64
 	for _, t := range c.Towers {
-		features += t.features(f)
+		features += int64(t.features(tensors.New(f).Shape))
 		side := int64(t.ImageSize / t.PatchSize)
 		// Residual stream, normed input, query with key and value, the last two
 		// once more unless in windows; and the picture itself.
@@ -87,10 +87,9 @@ func (c Config) visionBytes(f *weights.File, views int) int64 {
 }
 
 // features returns the features of a cell: the width of the tower, unless it has a neck.
-func (t Tower) features(f *weights.File) int64 {
-	n := towerShapes[t.Kind]
-	if neck := f.Lookup(n.prefix + "neck.0.weight"); neck != nil && len(neck.Shape) == 4 {
-		return 4 * int64(neck.Shape[0])
+func (t Tower) features(shape func(name string) []int) int {
+	if neck := shape(towerShapes[t.Kind].prefix + "neck.0.weight"); len(neck) == 4 {
+		return 4 * neck[0]
 	}
-	return int64(t.Width)
+	return t.Width
 }

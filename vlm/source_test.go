@@ -139,7 +139,7 @@ var allVariants = []tinymodel.Spec{
 }
 
 // TestExpectation: of a whole model nothing is left out but the tower's last block and norm,
-// and without any one of its tensors it is refused.
+// and without one of its tensors it is refused (for one in four).
 func TestExpectation(t *testing.T) {
 	for _, spec := range allVariants {
 		spec.Seed, spec.F = 1, 32
@@ -155,7 +155,7 @@ func TestExpectation(t *testing.T) {
 			if kept == dead {
 				t.Errorf("%s, %+v: kept is %v", x.Name, spec, kept)
 			}
-			if !kept || testing.Short() && i%7 != 0 {
+			if !kept || i%4 != 1 {
 				continue
 			}
 			s, err := sourceOf(slices.Delete(slices.Clone(m), i, i+1))

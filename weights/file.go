@@ -50,6 +50,15 @@ func (f *File) Lookup(name string) *Tensor {
 	return f.sorted[i]
 }
 
+// Release gives the memory of mapped files back to the system. What is read of them later
+// comes from the disk again, so that a pass over a large file need not have all of it in
+// memory. (It is about whole files since the kernel maps more than what is touched.)
+func (f *File) Release() {
+	for _, m := range f.maps {
+		m.release()
+	}
+}
+
 // Close unmaps the files. All borrowed memory is gone then: see the package
 // documentation. A second Close does nothing.
 func (f *File) Close() error {

@@ -17,4 +17,4 @@ func (m *mapping) close() error {
 	return nil
 }
 
-func release([]byte, int64) {}
+func (m *mapping) release() {}

@@ -51,13 +51,10 @@ func (m *mapping) close() error {
 	return unix.Munmap(data)
 }
 
-// release drops the pages that lie wholly in data, which begins at byte off of a mapped
-// file. The kernel keeps what it likes of the file itself.
-func release(data []byte, off int64) {
-	page := os.Getpagesize()
-	skip := int(-off & int64(page-1))
-	if n := (len(data) - skip) &^ (page - 1); n > 0 {
+// release drops all pages from the map. The kernel keeps what it likes of the file itself.
+func (m *mapping) release() {
+	if m.data != nil {
 		// An error would mean that the pages stay, which is no harm.
-		_ = unix.Madvise(data[skip:][:n], unix.MADV_DONTNEED)
+		_ = unix.Madvise(m.data, unix.MADV_DONTNEED)
 	}
 }

@@ -78,7 +78,7 @@ func OpenBytes(name string, data []byte) (*File, error) {
 
 // parse reads one file of any format but an index.
 func parse(name string, data []byte) (parsed, error) {
-	p := parsed{src: &source{name: name}}
+	p := parsed{src: &source{name}}
 	var err error
 	switch {
 	case isZip(data):

@@ -241,7 +241,7 @@ func TestRelease(t *testing.T) {
 		if err := x.Float32(v); err != nil {
 			t.Fatal(err)
 		}
-		x.Release()
+		f.Release()
 		if err := x.Float32(again); err != nil || !slices.Equal(v, again) {
 			t.Fatalf("%s: %v", x.Name, err)
 		}
@@ -251,7 +251,7 @@ func TestRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := bytes.Clone(m.Tensors()[0].Bytes())
-	m.Tensors()[0].Release()
+	m.Release()
 	if !bytes.Equal(m.Tensors()[0].Bytes(), before) {
 		t.Error("memory that is not a map was given away")
 	}

@@ -121,7 +121,6 @@ func (s *set) add(g *group, path string) (*mapping, error) {
 func (g *group) parse(path string, data []byte) error {
 	p, err := parse(path, data)
 	if err == nil {
-		p.src.mapped = true
 		g.files = append(g.files, p)
 	}
 	return err

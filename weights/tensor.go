@@ -16,11 +16,8 @@ type Tensor struct {
 	off     int64 // of data in the file
 }
 
-// source is one file.
-type source struct {
-	name   string
-	mapped bool // its tensors lie in a memory map
-}
+// source is one file, for errors.
+type source struct{ name string }
 
 // Len returns the number of elements.
 func (t *Tensor) Len() int {
@@ -61,14 +58,6 @@ func (t *Tensor) Data() ([]byte, error) {
 	b := make([]byte, t.Size()) // at most the size of the storage: see newStrided
 	t.gather(b, 0)
 	return b, nil
-}
-
-// Release gives the memory of a mapped tensor back to the system until it is read again, so
-// that a pass over a large file need not have all of it in memory.
-func (t *Tensor) Release() {
-	if t.src.mapped {
-		release(t.data, t.off)
-	}
 }
 
 // Bytes is [Tensor.Data] without the error: nil for types that cannot be read.

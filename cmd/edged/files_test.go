@@ -153,7 +153,7 @@ func TestInspectAndPlan(t *testing.T) {
 		t.Errorf("half a model: exit %d, %s", code, stdout)
 	}
 
-	code, stdout, _ = tool(t, "plan", "-scenes", "3", smallWhole, "-views", "2", "-json")
+	code, stdout, _ = tool(t, "plan", "-scenes", "3", smallWhole, "-views", "2", "-measure=false", "-json")
 	var p map[string]int64
 	if err := json.Unmarshal([]byte(stdout), &p); err != nil || code != exitOK {
 		t.Fatalf("exit %d: %v", code, err)
@@ -162,7 +162,21 @@ func TestInspectAndPlan(t *testing.T) {
 	if p["memory"] != 4*(64*64+64) || p["image_state"] != 4*64*64 || p["scenes"] != 3 || p["views"] != 2 || p["total"] <= p["file"] {
 		t.Errorf("plan %v", p)
 	}
-	if code, stdout, _ = tool(t, "plan", smallWhole); code != exitOK || !strings.Contains(stdout, "image state") {
+	if code, stdout, _ = tool(t, "plan", smallWhole); code != exitOK || !strings.Contains(stdout, "image state") || !strings.Contains(stdout, "no estimate of time: the model has no vision tower") {
+		t.Errorf("exit %d, %s", code, stdout)
+	}
+
+	demo := "model/demo-int8.gguf"
+	code, stdout, _ = tool(t, "plan", demo, "-json")
+	var m plan
+	if err := json.Unmarshal([]byte(stdout), &m); err != nil || code != exitOK || m.Estimate == nil {
+		t.Fatalf("exit %d, %v: %s", code, err, stdout)
+	}
+	e := *m.Estimate
+	if sum := e.Vision + e.Encode + e.Prompt + float64(e.Tokens)*e.Token; min(e.Vision, e.Encode, e.Prompt, e.Token) <= 0 || math.Abs(sum-e.Caption) > 1e-6*sum {
+		t.Errorf("%+v", e)
+	}
+	if code, stdout, _ = tool(t, "plan", demo); code != exitOK || !strings.Contains(stdout, "until the first caption") {
 		t.Errorf("exit %d, %s", code, stdout)
 	}
 }

@@ -12,10 +12,12 @@ import (
 
 // planMain tells what memory a model needs.
 func planMain(args []string, stdout, stderr io.Writer) int {
-	fs := newFlags("plan", "FILE... [-scenes N] [-views K] [-json]",
-		"Tells how many bytes a model needs to watch so many scenes: weights, states, working memory.")
+	fs := newFlags("plan", "FILE... [-scenes N] [-views K] [-measure=false] [-json]",
+		"Tells how many bytes a model needs to watch so many scenes: weights, states, working memory. And it runs\n"+
+			"one block of each kind on this machine, to estimate how long a first caption will take.")
 	scenes := fs.Int("scenes", 1, "scenes, each with a memory of its own")
 	views := fs.Int("views", 0, "views of a scene; 0 is what the model was made for, or 1")
+	measure := fs.Bool("measure", true, "measure on this machine, for a few seconds")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	files, code, ok := parseMixed(fs, args, stdout, stderr)
 	if !ok {
@@ -37,14 +39,29 @@ func planMain(args []string, stdout, stderr io.Writer) int {
 			if *views == 0 {
 				*views = max(c.Views, 1)
 			}
-			return printPlan(c, c.Plan(f, *scenes, *views), *asJSON, stdout, stderr)
+			p := plan{Plan: c.Plan(f, *scenes, *views)}
+			if *measure {
+				if e, err := c.Estimate(f, *views); err != nil {
+					p.Why = err.Error()
+				} else {
+					p.Estimate = &e
+				}
+			}
+			return p.show(c, *asJSON, stdout, stderr)
 		}
 	}
 	fmt.Fprintf(stderr, "edged plan: %s: %v\n", files[0], err)
 	return exitInput
 }
 
-func printPlan(c vlm.Config, p vlm.Plan, asJSON bool, stdout, stderr io.Writer) int {
+// plan is what a model needs.
+type plan struct {
+	vlm.Plan
+	Estimate *vlm.Estimate `json:"estimate,omitempty"`
+	Why      string        `json:"why,omitempty"` // there is no estimate
+}
+
+func (p plan) show(c vlm.Config, asJSON bool, stdout, stderr io.Writer) int {
 	if asJSON {
 		if err := json.NewEncoder(stdout).Encode(p); err != nil {
 			fmt.Fprintln(stderr, "edged plan:", err)
@@ -67,6 +84,17 @@ func printPlan(c vlm.Config, p vlm.Plan, asJSON bool, stdout, stderr io.Writer) 
 	row(p.Decoder, "a text in the making")
 	row(p.Scratch, "working memory of a scene")
 	row(p.Total, fmt.Sprintf("in all, for %d scenes of %d views", p.Scenes, p.Views))
+	if e := p.Estimate; e != nil {
+		line := func(ms float64, what string) { fmt.Fprintf(t, "%.3g\t  %s\n", ms/1e3, what) }
+		fmt.Fprintln(t, "\t\nseconds\t  estimated from one block of each kind, run on this machine")
+		line(e.Vision, "vision, a frame set")
+		line(e.Encode, "state encoder")
+		line(e.Prompt, "prompt")
+		line(e.Token, "a token of text")
+		line(e.Caption, fmt.Sprintf("until the first caption, of %d tokens", e.Tokens))
+	} else if p.Why != "" {
+		fmt.Fprintf(t, "\t\n\t  no estimate of time: %s\n", p.Why)
+	}
 	if err := t.Flush(); err != nil {
 		return exitFailed
 	}

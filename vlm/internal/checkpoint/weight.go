@@ -55,15 +55,6 @@ func (w *Weight) Size() int64 {
 // memory, and is not for use by several goroutines at once.
 func (w *Weight) Open() (Values, error) { return w.open() }
 
-// Release lets go of the memory of what was read.
-func (w *Weight) Release() {
-	for _, t := range w.From {
-		for _, part := range t.Tensors() {
-			part.Release()
-		}
-	}
-}
-
 // As returns the weight with values that make derives from its own: for small weights, which
 // are held in memory as a whole.
 func (w Weight) As(shape []int, make func(v []float32) []float32) Weight {

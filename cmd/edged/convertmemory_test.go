@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestConvertMemory converts files that are larger than what conversion may take, and
+// compares the most that was resident, mapped pages included, with the largest tensor. `make
+// soak` does it with the shape of a 7B model, 15 GB that take no space on disk; its int4 file
+// takes 4.2 GB for a while.
+func TestConvertMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("converts 400 MB")
+	}
+	for _, c := range []struct {
+		blocks, width, ffn, vocab int
+		typ                       string
+		limit                     int64 // besides twice the largest tensor
+		soak                      bool
+	}{
+		{14, 1024, 3584, 4096, "int8", 64 << 20, false},
+		{32, 4096, 14336, 65536, "int4", 256 << 20, true},
+	} {
+		if c.soak && os.Getenv("EDGED_SOAK") == "" {
+			continue
+		}
+		in, out := filepath.Join(t.TempDir(), "in.safetensors"), filepath.Join(t.TempDir(), "out.gguf")
+		total, largest := sparseModel(t, in, c.blocks, c.width, c.ffn, c.vocab)
+		limit := 2*largest + c.limit
+		if total < 2*limit {
+			t.Fatalf("a file of %d bytes proves nothing about %d", total, limit)
+		}
+		cmd := exec.Command(os.Args[0], "convert", in, "-o", out, "-type", c.typ)
+		cmd.Env = append(os.Environ(), asMain+"=1")
+		start := time.Now()
+		if log, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, log)
+		}
+		took := time.Since(start)
+		peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		info, err := os.Stat(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d MB to %d MB of %s in %v: peak %d MB, largest tensor %d MB", total>>20, info.Size()>>20, c.typ, took, peak>>20, largest>>20)
+		if peak > limit {
+			t.Errorf("%d MB were resident, want at most %d", peak>>20, limit>>20)
+		}
+	}
+}
+
+// sparseModel writes a vanilla model of bf16 zeros that takes no space.
+func sparseModel(t *testing.T, path string, blocks, c, ffn, vocab int) (total, largest int64) {
+	t.Helper()
+	type entry struct {
+		DType   string   `json:"dtype"`
+		Shape   []int    `json:"shape"`
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	head := map[string]entry{}
+	var at int64
+	add := func(name string, shape ...int) {
+		n := int64(2)
+		for _, d := range shape {
+			n *= int64(d)
+		}
+		head["rwkv."+name] = entry{"BF16", shape, [2]int64{at, at + n}}
+		at += n
+		largest = max(largest, n)
+	}
+	norm := func(name string) { add(name+".weight", c); add(name+".bias", c) }
+	add("emb.weight", vocab, c)
+	norm("blocks.0.ln0")
+	for i := range blocks {
+		b := fmt.Sprintf("blocks.%d.", i)
+		norm(b + "ln1")
+		norm(b + "ln2")
+		norm(b + "att.ln_x")
+		for _, n := range []string{"x", "w", "k", "v", "r", "g"} {
+			add(b+"att.time_maa_"+n, 1, 1, c)
+		}
+		add(b+"att.time_maa_w1", c, 5*64)
+		add(b+"att.time_maa_w2", 5, 64, c)
+		add(b+"att.time_decay", 1, 1, c)
+		add(b+"att.time_decay_w1", c, 128)
+		add(b+"att.time_decay_w2", 128, c)
+		add(b+"att.time_faaaa", c/64, 64)
+		for _, n := range []string{"receptance", "key", "value", "gate", "output"} {
+			add(b+"att."+n+".weight", c, c)
+		}
+		add(b+"ffn.time_maa_k", 1, 1, c)
+		add(b+"ffn.time_maa_r", 1, 1, c)
+		add(b+"ffn.key.weight", ffn, c)
+		add(b+"ffn.receptance.weight", c, c)
+		add(b+"ffn.value.weight", c, ffn)
+	}
+	norm("ln_out")
+	add("head.weight", vocab, c)
+	h, err := json.Marshal(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	total = 8 + int64(len(h)) + at
+	if _, err := f.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(total); err != nil {
+		t.Fatal(err)
+	}
+	return total, largest
+}
