@@ -192,11 +192,24 @@ func TestWriterPassesErrors(t *testing.T) {
 }
 
 func TestWriteFile(t *testing.T) {
+	t.Run("unnamed", func(t *testing.T) { testWriteFile(t, openUnnamed) })
+	t.Run("named", func(t *testing.T) {
+		testWriteFile(t, func(string) (*os.File, error) { return nil, errors.ErrUnsupported })
+	})
+}
+
+func testWriteFile(t *testing.T, unnamed func(string) (*os.File, error)) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
 	put := func(text string, err error) error {
-		return WriteFile(path, func(w io.Writer) error {
+		return writeFile(path, unnamed, func(w io.Writer) error {
 			_, werr := io.WriteString(w, text)
+			if f, err := unnamed(dir); err == nil { // nothing to be seen, whatever happens now
+				f.Close()
+				if list, _ := os.ReadDir(dir); len(list) > 1 {
+					t.Errorf("while writing there is %v", list)
+				}
+			}
 			return errors.Join(werr, err)
 		})
 	}

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestConvertMemory converts files that are larger than what conversion may take, and
@@ -53,6 +57,53 @@ func TestConvertMemory(t *testing.T) {
 		t.Logf("%d MB to %d MB of %s in %v: peak %d MB, largest tensor %d MB", total>>20, info.Size()>>20, c.typ, took, peak>>20, largest>>20)
 		if peak > limit {
 			t.Errorf("%d MB were resident, want at most %d", peak>>20, limit>>20)
+		}
+	}
+}
+
+// A conversion that is ended while it writes leaves nothing half written.
+func TestConvertKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("converts 400 MB")
+	}
+	in, dir := filepath.Join(t.TempDir(), "in.safetensors"), t.TempDir()
+	sparseModel(t, in, 14, 1024, 3584, 4096)
+	signals := []os.Signal{os.Interrupt}
+	if fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600); err == nil { // else the file has a name
+		unix.Close(fd)
+		signals = append(signals, os.Kill)
+	}
+	for _, sig := range signals {
+		cmd := exec.Command(os.Args[0], "convert", in, "-o", filepath.Join(dir, "out.gguf"), "-type", "int8")
+		cmd.Env = append(os.Environ(), asMain+"=1")
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The first half is spent on the source's sum.
+		var percent int
+		lines := bufio.NewScanner(stderr)
+		for percent < 60 && lines.Scan() {
+			fmt.Sscan(lines.Text(), &percent)
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for lines.Scan() {
+			said += lines.Text()
+		}
+		if cmd.Wait() == nil || percent < 60 {
+			t.Skip("was too fast to be ended")
+		}
+		if sig == os.Interrupt && (cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said, "interrupted")) {
+			t.Errorf("%v: exit %d, %q", sig, cmd.ProcessState.ExitCode(), said)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("%v left %v", sig, left)
 		}
 	}
 }
