@@ -216,6 +216,9 @@ func (w *converter) scan(list []checkpoint.Weight, notes []string) error {
 	return &w.problems
 }
 
+// maxGrid bounds the side of a grid of positions: four times that of the published towers.
+const maxGrid = 128
+
 // resample fits the position embedding of a tower to the grid of c.
 func resample(t *checkpoint.Weight, c Config) {
 	for _, tower := range c.Towers {
@@ -226,7 +229,7 @@ func resample(t *checkpoint.Weight, c Config) {
 		}
 		class := n.class * d
 		from := vision.Side(max(t.Len()/d-n.class, 0))
-		if from == to || from < 1 || t.Len() != class+from*from*d {
+		if from == to || from < 1 || to > maxGrid || t.Len() != class+from*from*d {
 			return // as it should be, or a problem
 		}
 		shape := slices.Clone(t.Shape)

@@ -1,6 +1,10 @@
 package vlm
 
-import "runtime"
+import (
+	"context"
+	"runtime"
+	"slices"
+)
 
 // Passes returns how many passes over the decoder's weights were made for
 // answers, and how many tokens they fed.
@@ -27,4 +31,19 @@ func (m *Model) HoldPasses() (release func(n int)) {
 		b.rest()
 		b.mu.Unlock()
 	}
+}
+
+// Read does what Convert does before it writes: it checks the tensors, and reads them all.
+func (s *Source) Read(c Config) error {
+	w := &converter{ctx: context.Background()}
+	list := slices.Clone(s.ckpt.Weights)
+	for i := range list {
+		resample(&list[i], c)
+	}
+	list = s.check(list, c, &w.problems)
+	err := w.scan(list, s.Notes(c))
+	if w.problems.N == 0 {
+		return nil
+	}
+	return err
 }
