@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -51,9 +52,17 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
 	}
+	zero := ""
+	fs.Visit(func(f *flag.Flag) {
+		if (f.Name == "clips" || f.Name == "stream") && f.Value.String() == "0" {
+			zero = f.Name
+		}
+	})
 	switch {
 	case fs.NArg() > 0:
 		return wrongUse(fs, stderr, fmt.Sprintf("unexpected argument %q", fs.Arg(0)))
+	case zero != "":
+		return wrongUse(fs, stderr, "-"+zero+" 0: at least 1")
 	case *inRooms == (*ref != ""):
 		return wrongUse(fs, stderr, "want either -sim or -ref")
 	case *source != "" && *ref == "":

@@ -71,6 +71,8 @@ func TestUsage(t *testing.T) {
 		{"eval", exitUsage, "either -sim or -ref"},
 		{"eval -sim -ref x", exitUsage, "either -sim or -ref"},
 		{"eval -sim -clips -1", exitUsage, "negative"},
+		{"eval -sim -clips 0", exitUsage, "-clips 0: at least 1"},
+		{"eval -sim -stream 0", exitUsage, "-stream 0: at least 1"},
 		{"eval -sim -views 3", exitUsage, "1 or 2"},
 		{"eval -sim -model /nowhere", exitInput, "no such file"},
 	}
