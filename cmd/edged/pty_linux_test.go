@@ -63,6 +63,7 @@ func needProcess(t *testing.T) {
 type session struct {
 	*exec.Cmd
 	master *os.File
+	before *unix.Termios // the line discipline at the start
 	mu     sync.Mutex
 	vt     *vt
 	raw    bytes.Buffer
@@ -77,6 +78,10 @@ func startSession(t *testing.T, env []string, args ...string) (*session, *os.Fil
 	s.Stdin, s.Stdout, s.Stderr = slave, slave, slave
 	s.Env = append(append(os.Environ(), asMain+"=1", "TERM=xterm-256color", "COLORTERM=truecolor", "NO_COLOR=", "LC_ALL=C.UTF-8"), env...)
 	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	var err error
+	if s.before, err = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -148,10 +153,7 @@ func TestTerminalDemo(t *testing.T) {
 	socket := testSocket(t)
 	args := []string{"demo", "-every", "20ms", "-socket", socket}
 	s, slave := startSession(t, nil, args...)
-	before, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := s.before
 	s.until(t, "· true ") // a caption was scored
 	screen := s.until(t, "ask -socket "+socket)
 	for _, want := range []string{"a simulated room, seed 1", " front", " side", "▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀", "ask -socket " + socket} {
