@@ -93,10 +93,6 @@ func one(name string, shape ...int) tinymodel.Tensor {
 func TestUnsupportedModels(t *testing.T) {
 	text, _ := vocabulary()
 	for want, extra := range map[string][]tinymodel.Tensor{
-		"dino": {
-			one("vit.dino_featurizer.patch_embed.proj.weight", 8, 3, 4, 4),
-			one("vit.dino_featurizer.pos_embed", 1, 16, 8), one("vit.dino_featurizer.blocks.0.norm1.weight", 8),
-		},
 		"CLIP": {
 			one("vit.vision_model.embeddings.patch_embedding.weight", 8, 3, 4, 4),
 			one("vit.vision_model.embeddings.position_embedding.weight", 17, 8),

@@ -222,18 +222,18 @@ const maxGrid = 128
 // resample fits the position embedding of a tower to the grid of c.
 func resample(t *checkpoint.Weight, c Config) {
 	for _, tower := range c.Towers {
-		n := towerShapes[tower.Kind]
+		n := vision.NamesOf(tower.Kind)
 		d, to := tower.Width, tower.ImageSize/tower.PatchSize
-		if t.Name != n.prefix+n.pos || n.square {
+		if t.Name != n.Prefix+n.Pos || n.Square {
 			continue
 		}
-		class := n.class * d
-		from := vision.Side(max(t.Len()/d-n.class, 0))
+		class := n.Class * d
+		from := vision.Side(max(t.Len()/d-n.Class, 0))
 		if from == to || from < 1 || to > maxGrid || t.Len() != class+from*from*d {
 			return // as it should be, or a problem
 		}
 		shape := slices.Clone(t.Shape)
-		shape[len(shape)-2] = n.class + to*to
+		shape[len(shape)-2] = n.Class + to*to
 		*t = t.As(shape, func(v []float32) []float32 {
 			return append(slices.Clip(v[:class]), vision.Resample(v[class:], from, to, d)...)
 		})

@@ -11,6 +11,7 @@ import (
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
+	"github.com/visualrwkv/edged/vlm/preprocess"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -95,25 +96,10 @@ func (c *Config) sizes(l quant.Loader) error {
 	return nil
 }
 
-// towerNames says where the shapes of a kind of tower are to be found.
-type towerNames struct {
-	prefix, patch, pos, block string
-	square                    bool // pos is [1, g, g, width] rather than [1, g*g, width]
-	class                     int  // rows of pos that are no patches
-}
-
-var towerShapes = map[string]towerNames{
-	"dino":   {"vit.dino_featurizer.", "patch_embed.proj.weight", "pos_embed", "blocks.%d.norm1.weight", false, 0},
-	"siglip": {"vit.siglip_featurizer.", "patch_embed.proj.weight", "pos_embed", "blocks.%d.norm1.weight", false, 0},
-	"sam":    {"vit.sam_featurizer.", "patch_embed.proj.weight", "pos_embed", "blocks.%d.norm1.weight", true, 0},
-	"clip":   {"vit.vision_model.", "embeddings.patch_embedding.weight", "embeddings.position_embedding.weight", "encoder.layers.%d.layer_norm1.weight", false, 1},
-}
-
 func (c *Config) towers(l quant.Loader, r *reader) error {
 	var found []string
 	for _, kind := range towerKinds {
-		n := towerShapes[kind]
-		if l.Shape(n.prefix+n.patch) != nil || l.Shape(n.prefix+n.pos) != nil {
+		if vision.Found(kind, l) {
 			found = append(found, kind)
 		}
 	}
@@ -132,63 +118,35 @@ func (c *Config) towers(l quant.Loader, r *reader) error {
 	return r.err
 }
 
-// maxTowerBlocks bounds the count of blocks against absurd files.
-const maxTowerBlocks = 256
-
 func tower(l quant.Loader, r *reader, kind string) (Tower, error) {
-	n := towerShapes[kind]
-	patch := l.Shape(n.prefix + n.patch)
-	if len(patch) != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[0] < 1 || patch[2] < 1 {
-		return Tower{}, fmt.Errorf("tensor %s: shape %v, want [width, 3, patch, patch]", n.prefix+n.patch, patch)
+	s, err := vision.SizesOf(kind, l)
+	if err != nil {
+		return Tower{}, err
 	}
-	t := Tower{Kind: kind, Width: patch[0], PatchSize: patch[2]}
-	for t.Blocks < maxTowerBlocks && l.Shape(n.prefix+fmt.Sprintf(n.block, t.Blocks)) != nil {
-		t.Blocks++
-	}
-	if t.Blocks == 0 {
-		return Tower{}, fmt.Errorf("tensor %s is missing", n.prefix+fmt.Sprintf(n.block, 0))
-	}
-	pos := l.Shape(n.prefix + n.pos)
-	if len(pos) < 2 {
-		return Tower{}, fmt.Errorf("tensor %s: shape %v", n.prefix+n.pos, pos)
-	}
-	grid := pos[len(pos)-2]
-	if !n.square {
-		grid = vision.Side(max(grid-n.class, 0))
-	}
-	if grid < 1 || grid > 1<<10 || t.PatchSize > 1<<10 {
-		return Tower{}, fmt.Errorf("tensor %s: shape %v with patches of %d", n.prefix+n.pos, pos, t.PatchSize)
-	}
-
+	t := Tower{Kind: kind, Width: s.Width, PatchSize: s.Patch, Blocks: s.Blocks}
 	k := keyVision + kind + "."
-	t.ImageSize = r.number(k+"image_size", grid*t.PatchSize, t.PatchSize, 1<<13)
+	t.ImageSize = r.number(k+"image_size", s.Side*s.Patch, s.Patch, 1<<13)
 	if t.ImageSize%t.PatchSize != 0 {
 		r.fail(k+"image_size", "%d is not a multiple of the patch, %d", t.ImageSize, t.PatchSize)
 	}
 	r.derived(k+"patch_size", t.PatchSize)
 	r.derived(k+"embedding_length", t.Width)
 	r.derived(k+"block_count", t.Blocks)
-	heads, _ := vision.Heads(t.Width, t.Blocks) // 0 where no table tells
-	if kind == "sam" {
-		if rel := l.Shape(n.prefix + "blocks.0.attn.rel_pos_h"); len(rel) == 2 && rel[1] > 0 {
-			heads = t.Width / rel[1]
-		}
-	}
-	t.Heads = r.number(k+"head_count", heads, min(heads, 1), t.Width)
+	t.Heads = r.number(k+"head_count", s.Heads, min(s.Heads, 1), t.Width)
 	if t.Heads > 0 && t.Width%t.Heads != 0 {
 		r.fail(k+"head_count", "%d does not divide the width, %d", t.Heads, t.Width)
 	}
 	last, act := t.Blocks-1, "gelu_erf"
 	feature, first := max(last-1, 0), 0
-	mean, std := [3]float32{.485, .456, .406}, [3]float32{.229, .224, .225}
+	mean, std := preprocess.ImageNetMean, preprocess.ImageNetStd
 	switch kind {
 	case "siglip":
-		mean, std = [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}
+		mean, std = preprocess.HalfMean, preprocess.HalfStd
 	case "sam":
 		feature, first = last, last // its neck follows the last block
 	case "clip":
 		feature, act = last, "quick_gelu"
-		mean, std = [3]float32{.48145466, .4578275, .40821073}, [3]float32{.26862954, .26130258, .27577711}
+		mean, std = preprocess.CLIPMean, preprocess.CLIPStd
 	}
 	t.FeatureBlock = r.number(k+"feature_block", feature, first, last)
 	t.Activation = r.text(k+"activation", act)

@@ -87,10 +87,8 @@ func (g *gauge) timed(f func() error) float64 {
 // each, which is a twentieth of one, a tenth of SAM's.
 func (g *gauge) towers() (ms float64) {
 	for _, t := range g.c.Towers {
-		prefix := towerShapes[t.Kind].prefix + "blocks."
-		if t.Kind == "clip" {
-			prefix = towerShapes[t.Kind].prefix + "encoder.layers."
-		}
+		n := vision.NamesOf(t.Kind)
+		prefix := n.Prefix + n.Blocks
 		kinds := map[string][]int{} // SAM has two, told by the window
 		for i := range t.FeatureBlock + 1 {
 			kind := fmt.Sprint(g.l.Shape(prefix + strconv.Itoa(i) + ".attn.rel_pos_h"))
@@ -114,8 +112,7 @@ func (g *gauge) tower(t Tower, l quant.Loader) float64 {
 		return 0
 	}
 	w := vision.NewWork(g.scratch)
-	pixels, cells := make([]float32, 3*t.ImageSize*t.ImageSize), tower.Grid()*tower.Grid()
-	out := make([]float32, cells*tower.Dim())
+	pixels, out := make([]float32, 3*t.ImageSize*t.ImageSize), make([]float32, tower.Tokens()*tower.Dim())
 	return g.timed(func() error {
 		tower.Forward(w, out, tower.Dim(), pixels, 1)
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
 )
 
 // wanted is a tensor that a model needs: rows is its first dimension, cols the product of
@@ -230,7 +231,7 @@ func (e *expectation) projector() {
 }
 
 func (e *expectation) tower(t Tower) {
-	p, d := towerShapes[t.Kind].prefix, t.Width
+	p, d := vision.NamesOf(t.Kind).Prefix, t.Width
 	pixels, side := 3*t.PatchSize*t.PatchSize, t.ImageSize/t.PatchSize
 	if t.Kind == "clip" {
 		e.vector(p+"embeddings.class_embedding", d)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"slices"
+
+	"github.com/visualrwkv/edged/vlm/internal/vision"
 )
 
 // Passes returns how many passes over the decoder's weights were made for
@@ -46,4 +48,21 @@ func (s *Source) Read(c Config) error {
 		return nil
 	}
 	return err
+}
+
+// Looked makes s add to n, by tower, the pictures that go through it.
+func (s *Stream) Looked(n map[string]int) {
+	for i, e := range s.sight.eyes {
+		s.sight.eyes[i].Tower = counted{e.Tower, n}
+	}
+}
+
+type counted struct {
+	vision.Tower
+	pictures map[string]int
+}
+
+func (c counted) Forward(w *vision.Work, dst []float32, stride int, pixels []float32, n int) {
+	c.pictures[c.Name()] += n
+	c.Tower.Forward(w, dst, stride, pixels, n)
 }

@@ -24,8 +24,7 @@ import (
 const MaxViews = 64
 
 // ErrUnsupported is wrapped by errors about models that are recognised but
-// that this version does not run: the bidirectional CLIP models of v6.0, towers
-// other than SigLIP and SAM, several towers.
+// that this version does not run: the bidirectional CLIP models of v6.0.
 var ErrUnsupported = rwkv.ErrUnsupported
 
 // Options change how a model is opened. Nil and the zero value are good for
@@ -64,7 +63,7 @@ type Model struct {
 	pool   *quant.Pool
 
 	vocab  *tokenizer.Vocabulary // nil where there is none
-	tower  vision.Tower          // nil where there is none
+	towers []vision.Tower        // in the order of their features; none in blind models
 	proj   *vision.Projector
 	enc    *encoder.Encoder // nil in models without one
 	dec    *decoder.Decoder
@@ -189,8 +188,8 @@ func (m *Model) bind(o *Options) error {
 			return fmt.Errorf("state encoder of %d heads of %d, decoder of %d of %d: %w", e.H, e.N, d.H, d.N, ErrConfig)
 		}
 	}
-	for _, t := range c.Towers {
-		if err := m.bindTower(l, t); err != nil {
+	if len(c.Towers) > 0 {
+		if err := m.bindTowers(l); err != nil {
 			return err
 		}
 	}
@@ -206,18 +205,29 @@ func (m *Model) bind(o *Options) error {
 	return nil
 }
 
-func (m *Model) bindTower(l quant.Loader, t Tower) (err error) {
-	act, err := vision.ParseActivation(t.Activation)
-	if err != nil {
-		return err
+// bindTowers opens the towers and the projector of their features.
+func (m *Model) bindTowers(l quant.Loader) error {
+	features := 0
+	for _, t := range m.config.Towers {
+		act, err := vision.ParseActivation(t.Activation)
+		if err != nil {
+			return err
+		}
+		tower, err := vision.Open(t.Kind, l, vision.Config{
+			ImageSize: t.ImageSize, Heads: t.Heads, FeatureBlock: t.FeatureBlock, Activation: act,
+		})
+		if err != nil {
+			return err
+		}
+		m.towers = append(m.towers, tower)
+		features += tower.Dim()
+		if first := m.towers[0]; tower.Tokens() != first.Tokens() {
+			return fmt.Errorf("towers %s and %s give %d and %d tokens of a picture, which cannot stand side by side: %w",
+				first.Name(), tower.Name(), first.Tokens(), tower.Tokens(), ErrConfig)
+		}
 	}
-	m.tower, err = vision.Open(t.Kind, l, vision.Config{
-		ImageSize: t.ImageSize, Heads: t.Heads, FeatureBlock: t.FeatureBlock, Activation: act,
-	})
-	if err != nil {
-		return err
-	}
-	m.proj, err = vision.OpenProjector(l, m.tower.Dim(), m.dec.Dims().C)
+	var err error
+	m.proj, err = vision.OpenProjector(l, features, m.dec.Dims().C)
 	return err
 }
 
@@ -233,19 +243,12 @@ func (c Config) Runnable() error {
 		return fmt.Errorf("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing? %w", ErrConfig)
 	}
 	for _, t := range c.Towers {
-		switch t.Kind {
-		case "siglip", "sam":
-		case "clip":
+		if t.Kind == "clip" {
 			return fmt.Errorf("v6.0 model with CLIP tower and bidirectional blocks: %w", ErrUnsupported)
-		default:
-			return fmt.Errorf("vision tower %q: %w", t.Kind, ErrUnsupported)
 		}
 		if t.Heads == 0 {
 			return fmt.Errorf("key %q cannot be told from the tensors and must be given: %w", keyVision+t.Kind+".head_count", ErrConfig)
 		}
-	}
-	if len(c.Towers) > 1 {
-		return fmt.Errorf("%d vision towers together: %w", len(c.Towers), ErrUnsupported)
 	}
 	return nil
 }
@@ -322,6 +325,6 @@ func (m *Model) Info() Info {
 	return Info{
 		Name: m.config.Name, Format: m.format, Variant: m.config.Variant, Parameters: m.params,
 		FileBytes: m.file.Size(), Backend: Backend(), Hash: fmt.Sprintf("%x", m.hash), Views: m.config.Views,
-		Vision: m.tower != nil, Text: m.vocab != nil,
+		Vision: len(m.towers) > 0, Text: m.vocab != nil,
 	}
 }

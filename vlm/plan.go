@@ -4,6 +4,7 @@ import (
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -88,7 +89,7 @@ func (c Config) visionBytes(f *weights.File, views int) int64 {
 
 // features returns the features of a cell: the width of the tower, unless it has a neck.
 func (t Tower) features(shape func(name string) []int) int {
-	if neck := shape(towerShapes[t.Kind].prefix + "neck.0.weight"); len(neck) == 4 {
+	if neck := shape(vision.NamesOf(t.Kind).Prefix + "neck.0.weight"); len(neck) == 4 {
 		return 4 * neck[0]
 	}
 	return t.Width

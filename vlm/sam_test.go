@@ -48,8 +48,8 @@ func TestSAMConfig(t *testing.T) {
 		}
 	}
 	_, err = vlm.OpenBytes("tiny", both.Safetensors(), &vlm.Options{Config: []byte(`{"vision.siglip.head_count": 2}`)})
-	if !errors.Is(err, vlm.ErrUnsupported) || !strings.Contains(err.Error(), "2 vision towers") {
-		t.Errorf("two towers: %v", err)
+	if !errors.Is(err, vlm.ErrConfig) || !strings.Contains(err.Error(), "siglip and sam give 16 and 64 tokens") {
+		t.Errorf("two towers whose grids differ: %v", err)
 	}
 }
 

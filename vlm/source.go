@@ -7,6 +7,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/checkpoint"
+	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -85,13 +86,13 @@ func (s *Source) towerMeta(md weights.Meta, kind string) weights.Meta {
 			out = append(out, kv)
 		}
 	}
-	n := towerShapes[kind]
+	n := vision.NamesOf(kind)
 	key := keyVision + kind + ".image_size"
-	patch := s.shapes.Shape(n.prefix + n.patch)
+	patch := s.shapes.Shape(n.Prefix + n.Patch + ".weight")
 	if len(patch) != 4 || patch[3] != 14 || out.Has(key) {
 		return out
 	}
-	depth := s.shapes.blocks[n.prefix+strings.TrimSuffix(n.block, "%d.norm1.weight")]
+	depth := s.shapes.blocks[n.Prefix+n.Blocks]
 	if kind == "dino" && patch[0] == 1024 && depth == 24 || kind == "siglip" && patch[0] == 1152 && depth == 27 {
 		out = append(out, weights.KV{Key: key, Value: weights.Uint32(publishedSize)})
 	}

@@ -64,7 +64,7 @@ func (m *Model) NewStream() (*Stream, error) {
 	} else {
 		s.mem, s.next = m.dec.NewState(), m.dec.NewState()
 	}
-	if m.tower != nil {
+	if len(m.towers) > 0 {
 		var err error
 		if s.sight, err = newSight(m, scratch); err != nil {
 			return nil, err
@@ -139,25 +139,24 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 func (s *Stream) take(ctx context.Context, views []image.Image) error {
 	m := s.m
 	s.visionTime, s.encodeTime = 0, 0
-	for at := 0; at < len(views); at += s.sight.group {
-		n := min(s.sight.group, len(views)-at)
-		start := time.Now()
-		rows, packed, err := s.sight.look(ctx, views[at:at+n], at)
-		if err != nil {
-			return err
-		}
-		s.spare = append(s.spare, rows...)
-		looked := time.Now()
-		s.visionTime += looked.Sub(start)
-		if m.enc == nil {
-			continue
-		}
-		if err := m.enc.Feed(ctx, s.work, s.next, packed); err != nil {
-			return err
-		}
-		s.encodeTime += time.Since(looked)
+	start := time.Now()
+	if err := s.sight.look(ctx, views); err != nil {
+		return err
 	}
+	for _, v := range s.sight.views[:len(views)] {
+		s.spare = append(s.spare, v.rows...)
+	}
+	looked := time.Now()
+	s.visionTime = looked.Sub(start)
 	if m.enc != nil {
+		// As many pictures at a time as fill the rows that blocks take at once.
+		n := max(1, rwkv.MaxRows/m.config.EncoderTokens)
+		for at := 0; at < len(views); at += n {
+			if err := m.enc.Feed(ctx, s.work, s.next, s.sight.encoderTokens(at, min(at+n, len(views)))); err != nil {
+				return err
+			}
+		}
+		s.encodeTime = time.Since(looked)
 		return nil
 	}
 	// Without an encoder the memory is the decoder's own state: the prompt so
@@ -166,11 +165,10 @@ func (s *Stream) take(ctx context.Context, views []image.Image) error {
 	if err != nil {
 		return err
 	}
-	start := time.Now()
 	p := decoder.Prompt{IDs: ids, ImageID: m.config.ImageToken, Rows: s.spare}
 	err = m.dec.Prefill(ctx, s.work, s.next, nil, p, nil)
 	s.spare = s.spare[:0]
-	s.encodeTime = time.Since(start)
+	s.encodeTime = time.Since(looked)
 	return err
 }
 

@@ -109,7 +109,7 @@ func (g *generator) restart(s *stream, b int) error {
 	s.img = image.NewRGBA(image.Rect(0, 0, w, h2))
 	s.ids = make([]uint8, w*h2)
 	var err error
-	if s.square, err = preprocess.NewSquare(g.o.size, [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}); err != nil {
+	if s.square, err = preprocess.NewSquare(g.o.size); err != nil {
 		return err
 	}
 	return nil
@@ -174,11 +174,9 @@ func grow(b []byte, n int) []byte {
 func (g *generator) draw(s *stream, k int, picture, patches []byte) error {
 	g.objs = s.world.Objects(g.objs[:0])
 	s.rend.Render(s.img, k, g.objs, uint64(s.world.Frame()))
-	rgb, err := s.square.RGB(s.img)
-	if err != nil {
+	if err := s.square.RGB(picture, s.img); err != nil {
 		return err
 	}
-	copy(picture, rgb)
 	s.rend.IDs(s.ids, k, g.objs)
 	w, h := s.img.Rect.Dx(), s.img.Rect.Dy()
 	n := g.o.grid

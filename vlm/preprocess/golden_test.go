@@ -71,44 +71,46 @@ func open(t testing.TB, name string) image.Image {
 
 func TestGoldenSquare(t *testing.T) {
 	want := golden(t)
-	norms := map[string][2][3]float32{
-		"imagenet": {ImageNetMean, ImageNetStd},
-		"half":     {HalfMean, HalfStd},
-	}
 	for _, name := range []string{"down", "up", "odd", "same", "gray"} {
 		img := open(t, name+".png")
-		for size, key := range map[int]string{56: "square56", 84: "square84"} {
-			s, err := NewSquare(size, HalfMean, HalfStd)
+		for _, c := range []struct {
+			key   string
+			size  int
+			open  func(int) (*Square, error)
+			norms map[string][2][3]float32
+		}{
+			{"square56", 56, NewSquare, map[string][2][3]float32{"imagenet": {ImageNetMean, ImageNetStd}, "half": {HalfMean, HalfStd}}},
+			{"square84", 84, NewSquare, nil},
+			{"clip28", 28, NewCentre, map[string][2][3]float32{"norm": {CLIPMean, CLIPStd}}},
+		} {
+			s, err := c.open(c.size)
 			if err != nil {
 				t.Fatal(err)
 			}
-			rgb, err := s.RGB(img)
-			if err != nil {
+			rgb := make([]uint8, s.Bytes())
+			if err := s.RGB(rgb, img); err != nil {
 				t.Fatal(err)
 			}
-			if w := want[name+"."+key+".u8"].data; !bytes.Equal(rgb, w) {
-				t.Errorf("%s.%s: bytes differ from Pillow", name, key)
+			if w := want[name+"."+c.key+".u8"].data; !bytes.Equal(rgb, w) {
+				t.Errorf("%s.%s: bytes differ from Pillow", name, c.key)
 			}
-		}
-		for key, ms := range norms {
-			w := want[name+".square56."+key].floats()
-			s, err := NewSquare(56, ms[0], ms[1])
-			if err != nil {
-				t.Fatal(err)
+			for what, ms := range c.norms {
+				n, err := NewNorm(ms[0], ms[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, got := want[name+"."+c.key+"."+what].floats(), make([]float32, s.Bytes())
+				n.Planar(got, rgb)
+				worst := 0.0
+				for i := range w {
+					worst = max(worst, math.Abs(float64(got[i]-w[i])))
+				}
+				// One unit in the last place at the largest magnitude, 2.64.
+				if worst > 2.4e-7 {
+					t.Errorf("%s.%s.%s: largest error %g", name, c.key, what, worst)
+				}
+				t.Logf("%s.%s.%s: largest error %g", name, c.key, what, worst)
 			}
-			got := make([]float32, len(w))
-			if err := s.Planar(got, img); err != nil {
-				t.Fatal(err)
-			}
-			worst := 0.0
-			for i := range w {
-				worst = max(worst, math.Abs(float64(got[i]-w[i])))
-			}
-			// One unit in the last place at the largest magnitude, 2.64.
-			if worst > 2.4e-7 {
-				t.Errorf("%s.square56.%s: largest error %g", name, key, worst)
-			}
-			t.Logf("%s.square56.%s: largest error %g", name, key, worst)
 		}
 	}
 }
@@ -119,12 +121,12 @@ func TestGoldenRealSizes(t *testing.T) {
 		448:  "1b972bafce3e7eea452f35a73b7ce60759612d6c9aa53ea02a4555d00ab760a5",
 		1024: "b85f8cc871a65b17b216892b196a1396ae25d892882367d19e998134eaa36130",
 	} {
-		s, err := NewSquare(size, HalfMean, HalfStd)
+		s, err := NewSquare(size)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rgb, err := s.RGB(img)
-		if err != nil {
+		rgb := make([]uint8, s.Bytes())
+		if err := s.RGB(rgb, img); err != nil {
 			t.Fatal(err)
 		}
 		if sum := sha256.Sum256(rgb); hex.EncodeToString(sum[:]) != want {

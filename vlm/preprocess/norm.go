@@ -11,6 +11,7 @@ import (
 var (
 	HalfMean, HalfStd         = [3]float32{.5, .5, .5}, [3]float32{.5, .5, .5}
 	ImageNetMean, ImageNetStd = [3]float32{.485, .456, .406}, [3]float32{.229, .224, .225}
+	CLIPMean, CLIPStd         = [3]float32{.48145466, .4578275, .40821073}, [3]float32{.26862954, .26130258, .27577711}
 )
 
 // Norm maps 8-bit samples to (v/255 - mean)/std, in float32 as torchvision

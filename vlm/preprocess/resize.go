@@ -14,17 +14,18 @@ const maxSide = 1 << 14
 // beside each other fill the registers of every machine three times.
 const stripRows = 32
 
-// A Resizer resizes packed 8-bit RGB pictures from one fixed size to another.
-// Results equal Pillow's Image.resize((dstW, dstH), Image.BICUBIC) on mode RGB
-// to the byte: horizontal pass, rounding to 8 bits, vertical pass; an axis whose
-// size does not change is not filtered.
+// A Resizer resizes packed 8-bit RGB pictures from one fixed size to another, or
+// to a part of it. Results equal Pillow's Image.resize(size, Image.BICUBIC) on
+// mode RGB, cropped, to the byte: horizontal pass, rounding to 8 bits, vertical
+// pass; an axis whose size does not change is not filtered.
 //
 // A Resizer owns its intermediate picture and does not allocate after
 // [NewResizer]. It serves one goroutine at a time.
 type Resizer struct {
 	srcW, srcH, dstW, dstH int
 
-	x, y axis
+	x, y   axis
+	offset struct{ x, y int } // of the result in the source, along axes that are not filtered
 	// in and out are a strip of rows before and after the horizontal pass, transposed:
 	// [3*width][strip].
 	in, out []uint8
@@ -43,31 +44,56 @@ type axis struct {
 // NewResizer prepares a resize from srcW x srcH to dstW x dstH. Sides must lie
 // in [1, 16384].
 func NewResizer(srcW, srcH, dstW, dstH int) (*Resizer, error) {
-	for _, n := range [...]int{srcW, srcH, dstW, dstH} {
+	return newResizer(srcW, srcH, span{dstW, 0, dstW}, span{dstH, 0, dstH})
+}
+
+// NewCropper prepares what CLIP's preprocessing does: a resize that keeps the
+// aspect ratio, the shorter side to size, the longer one rounded down, of which
+// the size x size in the middle remain. Sides must lie in [1, 16384].
+func NewCropper(srcW, srcH, size int) (*Resizer, error) {
+	w, h := size, size
+	if srcW > srcH && srcH > 0 {
+		w = size * srcW / srcH
+	} else if srcW > 0 {
+		h = size * srcH / srcW
+	}
+	return newResizer(srcW, srcH, span{w, (w - size) / 2, size}, span{h, (h - size) / 2, size})
+}
+
+// span is a part of a side: n of size samples, from first on.
+type span struct{ size, first, n int }
+
+func newResizer(srcW, srcH int, x, y span) (*Resizer, error) {
+	for _, n := range [...]int{srcW, srcH, x.n, y.n} {
 		if n < 1 || n > maxSide {
-			return nil, fmt.Errorf("resize %dx%d to %dx%d: side outside 1..%d", srcW, srcH, dstW, dstH, maxSide)
+			return nil, fmt.Errorf("resize %dx%d to %dx%d: side outside 1..%d", srcW, srcH, x.n, y.n, maxSide)
 		}
 	}
 	r := &Resizer{
-		srcW: srcW, srcH: srcH, dstW: dstW, dstH: dstH,
-		x: newAxis(srcW, dstW), y: newAxis(srcH, dstH), strip: min(stripRows, srcH),
+		srcW: srcW, srcH: srcH, dstW: x.n, dstH: y.n,
+		x: newAxis(srcW, x), y: newAxis(srcH, y), strip: min(stripRows, srcH),
 	}
-	if r.x.w != nil {
-		r.in, r.out = make([]uint8, 3*srcW*r.strip), make([]uint8, 3*dstW*r.strip)
+	if r.x.w == nil {
+		r.offset.x = x.first
+	} else {
+		r.in, r.out = make([]uint8, 3*srcW*r.strip), make([]uint8, 3*r.dstW*r.strip)
 		if r.y.w != nil {
-			r.tmp = make([]uint8, 3*dstW*srcH)
+			r.tmp = make([]uint8, 3*r.dstW*srcH)
 		}
+	}
+	if r.y.w == nil {
+		r.offset.y = y.first
 	}
 	return r, nil
 }
 
-func newAxis(n, m int) axis {
-	if n == m {
+func newAxis(n int, m span) axis {
+	if n == m.size {
 		return axis{}
 	}
-	t := NewTaps(n, m)
+	t := newTaps(n, m.size, m.first, m.n)
 	k, stride := t.fixed(), kernels.TapsLen(t.Stride)
-	a := axis{lo: t.Lo, n: t.N, w: make([]int16, m*stride), stride: stride}
+	a := axis{lo: t.Lo, n: t.N, w: make([]int16, m.n*stride), stride: stride}
 	for i, n := range t.N {
 		kernels.SplitTaps(a.weights(i), k[i*t.Stride:][:n])
 	}
@@ -93,9 +119,11 @@ func (r *Resizer) Resize(dst, src []uint8, stride int) {
 	if len(dst) != 3*r.dstW*r.dstH {
 		panic(fmt.Sprintf("preprocess: destination of %d bytes for %dx%d", len(dst), r.dstW, r.dstH))
 	}
+	src = src[r.offset.y*stride+3*r.offset.x:]
 	switch {
 	case r.x.w == nil && r.y.w == nil:
-		for y := range r.srcH {
+		row = 3 * r.dstW
+		for y := range r.dstH {
 			copy(dst[y*row:][:row], src[y*stride:])
 		}
 	case r.x.w == nil:

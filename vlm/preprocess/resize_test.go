@@ -96,13 +96,60 @@ func TestResizerRefuses(t *testing.T) {
 	}
 }
 
+// TestCropperCrops: the middle of the whole resized picture.
+func TestCropperCrops(t *testing.T) {
+	const size = 24
+	for _, s := range [][2]int{{24, 24}, {24, 37}, {40, 24}, {24, 1}, {1, 24}, {31, 31}, {7, 90}, {133, 40}, {12, 17}, {50, 49}} {
+		srcW, srcH := s[0], s[1]
+		c, err := NewCropper(srcW, srcH, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, h := size, size
+		if srcW < srcH {
+			h = int(float64(size*srcH) / float64(srcW)) // as Python has it
+		} else {
+			w = int(float64(size*srcW) / float64(srcH))
+		}
+		whole, err := NewResizer(srcW, srcH, w, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, all, got := make([]uint8, 3*srcW*srcH), make([]uint8, 3*w*h), make([]uint8, 3*size*size)
+		for i := range src {
+			src[i] = uint8(i*i>>3 + 5*i)
+		}
+		whole.Resize(all, src, 3*srcW)
+		c.Resize(got, src, 3*srcW)
+		for y := range size {
+			at := 3 * (((h-size)/2+y)*w + (w-size)/2)
+			if !bytes.Equal(got[3*size*y:][:3*size], all[at:at+3*size]) {
+				t.Fatalf("%dx%d: row %d differs", srcW, srcH, y)
+			}
+		}
+	}
+	for _, s := range [][3]int{{0, 1, 1}, {1, 0, 1}, {-4, 8, 1}, {8, -4, 1}, {1, maxSide + 1, 1}, {1, 1, 0}, {5, 5, maxSide + 1}} {
+		if _, err := NewCropper(s[0], s[1], s[2]); err == nil {
+			t.Errorf("%v: no error", s)
+		}
+	}
+	// The most unequal sides ask for no more memory than others.
+	if _, err := NewCropper(1, maxSide, 336); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoAllocation: cameras of several sizes and kinds take turns.
 func TestNoAllocation(t *testing.T) {
-	s, err := NewSquare(56, HalfMean, HalfStd)
+	s, err := NewSquare(56)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst := make([]float32, 3*56*56)
+	norm, err := NewNorm(HalfMean, HalfStd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rgb, dst := make([]uint8, s.Bytes()), make([]float32, s.Bytes())
 	views := []image.Image{
 		image.NewRGBA(image.Rect(0, 0, 160, 120)),
 		image.NewYCbCr(image.Rect(0, 0, 64, 48), image.YCbCrSubsampleRatio420),
@@ -112,9 +159,10 @@ func TestNoAllocation(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(5, func() {
 		for _, img := range views {
-			if err := s.Planar(dst, img); err != nil {
+			if err := s.RGB(rgb, img); err != nil {
 				t.Fatal(err)
 			}
+			norm.Planar(dst, rgb)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -123,7 +171,7 @@ func TestNoAllocation(t *testing.T) {
 		t.Errorf("%d resizers for %d sizes, one of them that of the tower", len(s.resizers), len(views))
 	}
 	for w := 100; w < 100+3*keptSizes; w++ {
-		if _, err := s.RGB(image.NewGray(image.Rect(0, 0, w, 20))); err != nil || len(s.resizers) != keptSizes || !s.resizers[0].Fits(w, 20, 56, 56) {
+		if err := s.RGB(rgb, image.NewGray(image.Rect(0, 0, w, 20))); err != nil || len(s.resizers) != keptSizes || !s.resizers[0].Fits(w, 20, 56, 56) {
 			t.Fatalf("after width %d: %d resizers, %v", w, len(s.resizers), err)
 		}
 	}
@@ -141,22 +189,21 @@ func TestSquareKeepsSizes(t *testing.T) {
 		views = append(views, m)
 	}
 	square := func() *Square {
-		s, err := NewSquare(32, HalfMean, HalfStd)
+		s, err := NewSquare(32)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	s := square()
+	got, want := make([]uint8, s.Bytes()), make([]uint8, s.Bytes())
 	for range 100 {
 		img := views[r.IntN(len(views))]
-		got, err := s.RGB(img)
-		if err != nil {
+		if err := s.RGB(got, img); err != nil {
 			t.Fatal(err)
 		}
-		want, err := square().RGB(img)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("%v: another result than with a new Square, %v", img.Bounds(), err)
+		if err := square().RGB(want, img); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%v: another result than with a new Square", img.Bounds())
 		}
 	}
 }

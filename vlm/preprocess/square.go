@@ -6,71 +6,64 @@ import (
 	"slices"
 )
 
-// Square prepares pictures of any size for a tower with a square input: RGB,
-// resize straight to Size x Size without keeping the aspect ratio, normalise
-// (spec section 7, DINO, SigLIP and SAM). It remembers the taps and buffers of
-// the last few source sizes, so that steady cameras cost no allocation. It serves
-// one goroutine at a time.
+// Square makes of pictures of any size the square input of a tower: RGB, resized.
+// It remembers the taps and buffers of the last few source sizes, so that steady
+// cameras cost no allocation. It serves one goroutine at a time.
 type Square struct {
-	Size int
-	Norm *Norm
+	size int
+	crop bool
 
 	resizers []*Resizer // the one used last first, at most keptSizes
-	src, rgb []uint8
+	src      []uint8
 }
 
 // keptSizes is how many source sizes a Square remembers: cameras of one scene seldom
 // have more.
 const keptSizes = 4
 
-// NewSquare returns a Square for a tower of the given input side, mean and std.
-func NewSquare(size int, mean, std [3]float32) (*Square, error) {
+// NewSquare returns a Square that resizes straight to size x size, without
+// keeping the aspect ratio: spec section 7, for DINO, SigLIP and SAM.
+func NewSquare(size int) (*Square, error) { return newSquare(size, false) }
+
+// NewCentre returns a Square that keeps the middle of a picture resized with its
+// aspect ratio, as [NewCropper] tells: spec section 7, for CLIP.
+func NewCentre(size int) (*Square, error) { return newSquare(size, true) }
+
+func newSquare(size int, crop bool) (*Square, error) {
 	if size < 1 || size > maxSide {
 		return nil, fmt.Errorf("tower input side %d outside 1..%d", size, maxSide)
 	}
-	n, err := NewNorm(mean, std)
-	if err != nil {
-		return nil, err
-	}
-	return &Square{Size: size, Norm: n, rgb: make([]uint8, 3*size*size)}, nil
+	return &Square{size: size, crop: crop}, nil
 }
 
-// Planar writes img to dst as [3, Size, Size] normalised values. Pictures that
-// are empty or larger than 16384 on a side are an error; a dst of the wrong
-// length panics.
-func (s *Square) Planar(dst []float32, img image.Image) error {
-	rgb, err := s.RGB(img)
-	if err != nil {
-		return err
-	}
-	s.Norm.Planar(dst, rgb)
-	return nil
-}
+// Bytes returns the length of a result, 3*size*size.
+func (s *Square) Bytes() int { return 3 * s.size * s.size }
 
-// RGB returns img resized to Size x Size, packed; valid until the next call.
-func (s *Square) RGB(img image.Image) ([]uint8, error) {
+// RGB writes img to dst, packed. Pictures that are empty or larger than 16384 on a
+// side are an error; a dst of the wrong length panics.
+func (s *Square) RGB(dst []uint8, img image.Image) error {
 	b := img.Bounds()
 	w, h := b.Dx(), b.Dy()
-	if w == s.Size && h == s.Size {
-		RGB(s.rgb, img)
-		return s.rgb, nil
+	if w == s.size && h == s.size {
+		RGB(dst, img)
+		return nil
 	}
 	r, err := s.resizer(w, h)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n := 3 * w * h; cap(s.src) < n {
 		s.src = make([]uint8, n)
 	}
 	src := s.src[:3*w*h]
 	RGB(src, img)
-	r.Resize(s.rgb, src, 3*w)
-	return s.rgb, nil
+	r.Resize(dst, src, 3*w)
+	return nil
 }
 
 // resizer returns the one from w x h, made if it is not among the last few.
 func (s *Square) resizer(w, h int) (*Resizer, error) {
-	i := slices.IndexFunc(s.resizers, func(r *Resizer) bool { return r.Fits(w, h, s.Size, s.Size) })
+	i := slices.IndexFunc(s.resizers, func(r *Resizer) bool { return r.Fits(w, h, s.size, s.size) })
 	if i == 0 {
 		return s.resizers[0], nil
 	}
@@ -79,7 +72,12 @@ func (s *Square) resizer(w, h int) (*Resizer, error) {
 		r = s.resizers[i]
 	} else {
 		var err error
-		if r, err = NewResizer(w, h, s.Size, s.Size); err != nil {
+		if s.crop {
+			r, err = NewCropper(w, h, s.size)
+		} else {
+			r, err = NewResizer(w, h, s.size, s.size)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if len(s.resizers) < keptSizes {

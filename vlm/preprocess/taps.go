@@ -13,19 +13,22 @@ type Taps struct {
 }
 
 // NewTaps computes the taps that take n samples to m. Both must be positive.
+func NewTaps(n, m int) Taps { return newTaps(n, m, 0, m) }
+
+// newTaps computes those of the destination samples first to first+count-1 of m.
 //
 // The arithmetic follows Pillow's precompute_coeffs operation by operation.
 // Products that feed a sum are converted explicitly, so that a compiler that
 // fuses multiply and add (arm64) gives the same weights as one that does not.
-func NewTaps(n, m int) Taps {
+func newTaps(n, m, first, count int) Taps {
 	scale := float64(n) / float64(m)
 	filter := max(scale, 1)
 	support := 2 * filter
-	t := Taps{Lo: make([]int, m), N: make([]int, m), Stride: 2*ceil(support) + 1}
-	t.W = make([]float64, m*t.Stride)
+	t := Taps{Lo: make([]int, count), N: make([]int, count), Stride: 2*ceil(support) + 1}
+	t.W = make([]float64, count*t.Stride)
 	inv := 1 / filter
-	for i := range m {
-		center := float64((float64(i) + 0.5) * scale)
+	for i := range count {
+		center := float64((float64(first+i) + 0.5) * scale)
 		lo := max(int(center-support+0.5), 0)
 		hi := min(int(center+support+0.5), n)
 		w := t.W[i*t.Stride:][:hi-lo]

@@ -100,8 +100,7 @@ func (r *run) lm(name string, c lmConfig) error {
 	if err != nil {
 		return err
 	}
-	why := map[string]string{}
-	defer func() { g.close(why) }()
+	defer g.close()
 
 	m, err := r.model(c.Hyper, files.main)
 	if err != nil {
@@ -111,7 +110,7 @@ func (r *run) lm(name string, c lmConfig) error {
 	if slices.Contains([]string{"hybrid", "cross", "vanilla"}, c.Hyper.Mixer) {
 		r.row(name, "hyperparameters.mixer", b2f(m.dec.Variant().String() != c.Hyper.Mixer), 0)
 	}
-	if err := r.towers(name, g, m, c, why); err != nil {
+	if err := r.towers(g, m, c); err != nil {
 		return err
 	}
 	p, err := m.pictures(g)

@@ -22,8 +22,9 @@ type model struct {
 	dec   *decoder.Decoder
 	enc   *encoder.Encoder
 	proj  *vision.Projector
-	side  int // of the pooled grids: decoder
-	eside int // and encoder
+	seen  []float32 // the features of the config's images, where the model has towers
+	side  int       // of the pooled grids: decoder
+	eside int       // and encoder
 
 	// traced collects what the blocks of the next computation report, by
 	// layer and name.
@@ -104,6 +105,9 @@ func (m *model) pictures(g *golden) (*pictures, error) {
 	feats, shape, err := g.floats("vit_features", -1, -1, m.proj.In())
 	if err != nil {
 		return nil, err
+	}
+	if m.seen != nil {
+		feats = m.seen
 	}
 	p := &pictures{n: shape[0], grid: vision.Side(shape[1]), dv: shape[2], features: feats}
 	if p.grid*p.grid != shape[1] || m.side > p.grid || m.eside > p.grid {

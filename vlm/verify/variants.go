@@ -24,7 +24,7 @@ func (r *run) rwkv7(name string, c lmConfig) error {
 	if err != nil {
 		return err
 	}
-	defer g.close(nil)
+	defer g.close()
 	m, err := r.model(c.Hyper, c.Weights...)
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (r *run) bidirectional(name string, c lmConfig) error {
 	if err != nil {
 		return err
 	}
-	defer g.close(nil)
+	defer g.close()
 
 	l, scratch := tensors.New(f), quant.NewScratch(r.pool)
 	m, err := decoder.New(l, &decoder.Options{Bidirectional: true})

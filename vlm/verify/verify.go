@@ -18,7 +18,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
@@ -257,20 +256,13 @@ func distance(a, b []float32) (worst, top float64) {
 	return worst, top
 }
 
-// close reports the tensors nobody asked for, but for those that why explains
-// by their prefix, and closes the file.
-func (g *golden) close(why map[string]string) {
+// close reports the tensors nobody asked for, and closes the file.
+func (g *golden) close() {
 	for _, t := range g.f.Tensors() {
 		if g.used[t.Name] {
 			continue
 		}
-		reason := "this version knows no such tensor"
-		for prefix, text := range why {
-			if strings.HasPrefix(t.Name, prefix) {
-				reason = text
-			}
-		}
-		g.r.report.Unchecked = append(g.r.report.Unchecked, Unknown{g.config, t.Name, reason})
+		g.r.report.Unchecked = append(g.r.report.Unchecked, Unknown{g.config, t.Name, "this version knows no such tensor"})
 	}
 	g.f.Close()
 }

@@ -32,15 +32,20 @@ func newSet(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, f := range setFiles {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f)), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		copyFile(t, f, dir)
 	}
 	return dir
+}
+
+func copyFile(t *testing.T, path, dir string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func edit(t *testing.T, path string, f func([]byte) []byte) {
@@ -100,24 +105,64 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// Pictures to tokens through three towers.
+func TestEndToEnd(t *testing.T) {
+	rep, err := Run(context.Background(), filepath.Join("testdata", "index_e2e.json"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPass(t, rep)
+	if len(rep.Skipped) != 0 || len(rep.Unchecked) != 0 {
+		t.Errorf("skipped %v, not checked %v", rep.Skipped, rep.Unchecked)
+	}
+	compared := map[string]bool{}
+	for _, r := range rep.Rows {
+		compared[r.Tensor] = true
+	}
+	for _, name := range []string{"pre.sam.image0", "tower.dino.block1", "tower.siglip.image0", "tower.sam.image0", "vit_features", "image_state", "gen.tokens", "bf16w.gen.tokens"} {
+		if !compared[name] {
+			t.Errorf("%s was not compared", name)
+		}
+	}
+}
+
+// All towers, the operations around them, and preprocessing. The vectors are those of the
+// packages that have them.
+func TestVision(t *testing.T) {
+	dir := t.TempDir()
+	for _, files := range []string{"testdata/index_vision.json", "../internal/vision/testdata/*.safetensors", "../preprocess/testdata/*.png", "../preprocess/testdata/*.safetensors"} {
+		paths, err := filepath.Glob(files)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %v", files, err)
+		}
+		for _, p := range paths {
+			copyFile(t, p, dir)
+		}
+	}
+	rep, err := Run(context.Background(), filepath.Join(dir, "index_vision.json"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPass(t, rep)
+	if len(rep.Rows) != 68 || len(rep.Skipped) != 0 || len(rep.Unchecked) != 0 {
+		t.Errorf("%d rows, skipped %v, not checked %v", len(rep.Rows), rep.Skipped, rep.Unchecked)
+	}
+}
+
 // The whole set, where the reference vectors are at hand.
 func TestReferenceSets(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "shared", "golden")
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("reference vectors: %v", err)
 	}
-	for file, want := range map[string]struct{ rows, skipped int }{
-		"index_lm.json":       {233, 1},
-		"index_vision.json":   {43, 3},
-		"index_variants.json": {16, 0},
-	} {
+	for file, want := range map[string]int{"index_lm.json": 288, "index_vision.json": 68, "index_variants.json": 16} {
 		rep, err := Run(context.Background(), filepath.Join(dir, file), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		mustPass(t, rep)
-		if len(rep.Rows) < want.rows || len(rep.Skipped) != want.skipped {
-			t.Errorf("%s: %d rows, %d skipped, want %d or more, %d", file, len(rep.Rows), len(rep.Skipped), want.rows, want.skipped)
+		if len(rep.Rows) < want || len(rep.Skipped) != 0 || len(rep.Unchecked) != 0 {
+			t.Errorf("%s: %d rows, want %d or more; skipped %v, not checked %v", file, len(rep.Rows), want, rep.Skipped, rep.Unchecked)
 		}
 	}
 }

@@ -19,17 +19,24 @@ type attendJob struct {
 	// none ever waits.
 	scores chan []float32
 
-	dst, qkv           []float32 // [pictures*tokens, dim] and [.., 3*dim]
+	dst                []float32 // [pictures*tokens, dim]
+	qkv                qkv
 	kv                 []float32 // [pictures, heads, keys and values, tokens, dim/heads]
 	tokens, dim, heads int
 	tiles              int // per head
 }
 
-// attention computes dst [n*tokens, dim] from qkv [n*tokens, 3*dim], whose rows
-// are query, key and value, each head after head. Pictures do not see each other.
-func (w *Work) attention(dst, qkv []float32, n, tokens, heads int) {
+// qkv is where query, key and value of tokens are: those of token t, each head after
+// head, begin at x[t*row], x[t*row+part] and x[t*row+2*part].
+type qkv struct {
+	x         []float32
+	row, part int
+}
+
+// attention computes dst [n*tokens, dim]. Pictures do not see each other.
+func (w *Work) attention(dst []float32, in qkv, n, tokens, heads int) {
 	j := &w.attend
-	j.dst, j.qkv, j.tokens, j.heads = dst, qkv, tokens, heads
+	j.dst, j.qkv, j.tokens, j.heads = dst, in, tokens, heads
 	j.dim = len(dst) / (n * tokens)
 	j.tiles = (tokens + queryTile - 1) / queryTile
 	grow(&j.kv, 2*len(dst))
@@ -39,7 +46,7 @@ func (w *Work) attention(dst, qkv []float32, n, tokens, heads int) {
 func (j *attendJob) do(s *quant.Scratch, heads int) {
 	s.Run(heads, j.runGather)
 	s.Run(heads*j.tiles, j.run)
-	j.dst, j.qkv = nil, nil
+	j.dst, j.qkv.x = nil, nil
 }
 
 // gather copies keys and values of one head of one picture together. Where they are, they
@@ -49,9 +56,9 @@ func (j *attendJob) gather(i int) {
 	first, size := i/j.heads*j.tokens, j.dim/j.heads
 	keys, values := j.head(i)
 	for t := range j.tokens {
-		at := (first+t)*3*j.dim + j.dim + i%j.heads*size
-		copy(keys[t*size:(t+1)*size], j.qkv[at:])
-		copy(values[t*size:(t+1)*size], j.qkv[at+j.dim:])
+		at := (first+t)*j.qkv.row + j.qkv.part + i%j.heads*size
+		copy(keys[t*size:(t+1)*size], j.qkv.x[at:])
+		copy(values[t*size:(t+1)*size], j.qkv.x[at+j.qkv.part:])
 	}
 }
 
@@ -72,11 +79,10 @@ func (j *attendJob) tile(i int) {
 	size := j.dim / j.heads
 	queries := min(queryTile, j.tokens-q0)
 
-	row := 3 * j.dim
 	keys, values := j.head(i / j.tiles)
 	kernels.Attention(
 		j.dst[(first+q0)*j.dim+head*size:], j.dim,
-		j.qkv[(first+q0)*row+head*size:], row,
+		j.qkv.x[(first+q0)*j.qkv.row+head*size:], j.qkv.row,
 		keys, values, size,
 		queries, j.tokens, size, float32(1/math.Sqrt(float64(size))), scores)
 

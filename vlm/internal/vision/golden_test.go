@@ -88,15 +88,23 @@ func work(t testing.TB, workers int) *Work {
 	return NewWork(quant.NewScratch(p))
 }
 
-var sigLIPs = map[string]Config{
-	"siglip_erf":  {Heads: 3, FeatureBlock: 1, Activation: GELUErf},
-	"siglip_tanh": {Heads: 2, FeatureBlock: -1, Activation: GELUTanh},
+var viTs = map[string]struct {
+	kind string
+	Config
+}{
+	"siglip_erf":  {"siglip", Config{Heads: 3, FeatureBlock: 1, Activation: GELUErf}},
+	"siglip_tanh": {"siglip", Config{Heads: 2, FeatureBlock: -1, Activation: GELUTanh}},
+	"dinov2":      {"dino", Config{Heads: 4, FeatureBlock: -1, Activation: GELUErf}},
+	"clip":        {"clip", Config{Heads: 4, FeatureBlock: 2, Activation: QuickGELU}},
 }
 
-func TestGoldenSigLIP(t *testing.T) {
-	for name, c := range sigLIPs {
+// hidden are the names of Hugging Face's hidden states for what other towers trace.
+var hidden = map[string]string{"embed": "hidden0", "block0": "hidden1", "block1": "hidden2", "block2": "hidden3"}
+
+func TestGoldenViT(t *testing.T) {
+	for name, c := range viTs {
 		m := load(t, name)
-		tower, err := Open("siglip", m, c)
+		tower, err := Open(c.kind, m, c.Config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,17 +112,28 @@ func TestGoldenSigLIP(t *testing.T) {
 		seen := 0
 		w.Trace = func(part string, shape []int, data []float32) {
 			seen++
+			if c.kind == "clip" {
+				part = hidden[part]
+			}
 			want := m["trace."+part]
 			if !slices.Equal(shape, want.Shape) {
 				t.Errorf("%s: %s has shape %v, want %v", name, part, shape, want.Shape)
 			}
 			near(t, name+" "+part, data, want.f)
 		}
-		got := make([]float32, 2*tower.Grid()*tower.Grid()*tower.Dim())
+		out := "out"
+		if c.kind == "clip" {
+			out = "out.v60_image_tokens" // the class token last
+		}
+		want := m[out]
+		if got := []int{2, tower.Tokens(), tower.Dim()}; !slices.Equal(got, want.Shape) {
+			t.Fatalf("%s: shape %v, want %v", name, got, want.Shape)
+		}
+		got := make([]float32, len(want.f))
 		tower.Forward(w, got, tower.Dim(), m["in.pixels"].f, 2)
-		near(t, name+" out", got, m["out"].f)
-		if seen != 3 {
-			t.Errorf("%s: %d values traced", name, seen)
+		near(t, name+" out", got, want.f)
+		if traced := len(tower.(*ViT).blocks) + 1; seen != traced {
+			t.Errorf("%s: %d values traced, want %d", name, seen, traced)
 		}
 	}
 }

@@ -26,7 +26,7 @@ const (
 	opNorm     rowOp = iota // dst = norm(src)
 	opBias                  // dst += bias
 	opActivate              // dst = act(dst + bias)
-	opResidual              // dst += src + bias; overwrites src
+	opResidual              // dst += weight*(src + bias), nil weight for 1; overwrites src
 	opGate                  // dst *= sigmoid(src); overwrites src
 )
 
@@ -56,6 +56,9 @@ func (j *rowJob) strip(i int) {
 		case opResidual:
 			s := j.src[a*j.width:][:j.width]
 			kernels.Add(s, s, j.bias)
+			if j.weight != nil {
+				kernels.Mul(s, s, j.weight)
+			}
 			kernels.Add(d, d, s)
 		case opGate:
 			s := j.src[a*j.width:][:j.width]
@@ -87,10 +90,10 @@ func (w *Work) activate(dst, bias []float32, a Activation) {
 	j.do(w.scratch)
 }
 
-// residual adds src and a bias to dst; it overwrites src.
-func (w *Work) residual(dst, src, bias []float32) {
+// residual adds src and a bias, times scale unless that is nil, to dst; it overwrites src.
+func (w *Work) residual(dst, src, bias, scale []float32) {
 	j := &w.rows
-	j.op, j.dst, j.src, j.width, j.bias = opResidual, dst, src, len(bias), bias
+	j.op, j.dst, j.src, j.width, j.bias, j.weight = opResidual, dst, src, len(bias), bias, scale
 	j.do(w.scratch)
 }
 

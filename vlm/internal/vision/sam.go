@@ -3,12 +3,8 @@ package vision
 import (
 	"fmt"
 
-	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
 )
-
-// samPrefix is where the authors' checkpoints keep the tower.
-const samPrefix = "vit.sam_featurizer."
 
 // SAM is the image encoder of segment-anything: a ViT whose blocks attend within windows or
 // among all tokens, with relative positions, and a neck of two convolutions; section 7. The
@@ -18,11 +14,9 @@ const samPrefix = "vit.sam_featurizer."
 // besides what a worker needs for attention, 66 MB and 2.3 MB for every worker, however many
 // pictures there are.
 type SAM struct {
-	size, patch, grid, dim int           // grid: tokens in a row, twice the cells of the result
-	embed                  *quant.Matrix // [dim, 3*patch*patch]
-	pos                    []float32     // [grid*grid, dim], with the bias of embed added
-	blocks                 []vitBlock
-	neck                   neck
+	stem   // its grid has twice the side of that of the features
+	blocks []block
+	neck   neck
 }
 
 // OpenSAM binds the weights under vit.sam_featurizer. Sizes come from their shapes; the
@@ -37,75 +31,45 @@ func OpenSAM(l quant.Loader, c Config) (*SAM, error) {
 }
 
 func (t *SAM) bind(l quant.Loader, c Config) error {
-	shape := l.Shape(samPrefix + "patch_embed.proj.weight")
-	if len(shape) != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] < 1 || shape[2] != shape[3] {
-		return fmt.Errorf("%spatch_embed.proj.weight has shape %v, want [width 3 patch patch]", samPrefix, shape)
+	s, err := SizesOf(sam, l)
+	if err != nil {
+		return err
 	}
-	t.dim, t.patch = shape[0], shape[2]
-	pos := l.Shape(samPrefix + "pos_embed")
-	if len(pos) != 4 || pos[0] != 1 || pos[1] != pos[2] || pos[1] < 2 || pos[1]%2 != 0 || pos[1] > maxTokens/pos[1] || pos[3] != t.dim {
-		return fmt.Errorf("%spos_embed has shape %v, want [1 grid grid %d], an even grid within %d cells", samPrefix, pos, t.dim, maxTokens)
+	if int(c.Activation) >= len(activations) {
+		return fmt.Errorf("activation %d", c.Activation)
 	}
-	t.grid = pos[1]
-	if t.patch > maxImageSize/t.grid || int(c.Activation) >= len(activations) {
-		return fmt.Errorf("patch size %d, activation %d", t.patch, c.Activation)
+	if size := s.Side * s.Patch; c.ImageSize != 0 && c.ImageSize != size {
+		return fmt.Errorf("image size %d, positions are for %d", c.ImageSize, size)
 	}
-	t.size = t.grid * t.patch
-	if c.ImageSize != 0 && c.ImageSize != t.size {
-		return fmt.Errorf("image size %d, positions are for %d", c.ImageSize, t.size)
-	}
+	f := families[sam]
 	eps := c.Eps
 	if eps == 0 {
-		eps = 1e-6
+		eps = f.eps
 	}
-
-	b := &binder{l: l, prefix: samPrefix}
-	embed := b.linear("patch_embed.proj", t.dim, 3*t.patch*t.patch)
-	t.embed, t.pos = embed.w, b.vector("pos_embed", -1)
-	if b.err != nil {
-		return b.err
+	b := &binder{l: l}
+	t.stem = bindStem(b, &f, s, 0)
+	for i := range s.Blocks {
+		b.prefix = f.at(i)
+		k := bindBlock(b, &f.parts, t.dim, 0, c.Activation, eps)
+		k.bindRelative(b, c.Heads)
+		t.blocks = append(t.blocks, k)
 	}
-	for i := 0; i < len(t.pos); i += t.dim {
-		kernels.Add(t.pos[i:i+t.dim], t.pos[i:i+t.dim], embed.bias)
-	}
-	for i := 0; b.err == nil; i++ {
-		b.prefix = fmt.Sprintf("%sblocks.%d.", samPrefix, i)
-		if l.Shape(b.prefix+"norm1.weight") == nil {
-			break
-		}
-		t.blocks = append(t.blocks, bindSAMBlock(b, t.dim, c, eps))
-	}
-	if b.err == nil && len(t.blocks) == 0 {
-		return fmt.Errorf("%snorm1.weight is missing", b.prefix)
-	}
-	b.prefix = samPrefix + "neck."
+	b.prefix = f.Prefix + "neck."
 	t.neck = bindNeck(b, t.dim, eps)
 	return b.err
 }
 
-// bindSAMBlock reads a block under segment-anything's names. The relative positions give
-// the size of a head and of the window.
-func bindSAMBlock(b *binder, dim int, c Config, eps float32) vitBlock {
-	k := vitBlock{
-		norm1: b.norm("norm1", dim, eps),
-		qkv:   b.linear("attn.qkv", 3*dim, dim),
-		proj:  b.linear("attn.proj", dim, dim),
-		norm2: b.norm("norm2", dim, eps),
-		fc1:   b.linear("mlp.lin1", -1, dim),
-		act:   c.Activation,
-	}
+// bindRelative reads relative positions, which give the size of a head and of the window.
+// heads is 0, or the number that there has to be.
+func (k *block) bindRelative(b *binder, heads int) {
 	if b.err != nil {
-		return k
+		return
 	}
-	k.hidden = k.fc1.w.Rows()
-	k.fc2 = b.linear("mlp.lin2", dim, k.hidden)
-	shape := b.l.Shape(b.prefix + "attn.rel_pos_h")
-	if b.err == nil && (len(shape) != 2 || shape[0]%2 != 1 || shape[0] > 2*maxSide-1 ||
-		shape[1] < 1 || dim%shape[1] != 0 || c.Heads != 0 && c.Heads*shape[1] != dim) {
-		b.err = fmt.Errorf("%sattn.rel_pos_h has shape %v, want [2*window-1 width/heads] for width %d and %d heads", b.prefix, shape, dim, c.Heads)
-	}
-	if b.err != nil {
-		return k
+	dim, shape := len(k.norm1.weight), b.l.Shape(b.prefix+"attn.rel_pos_h")
+	if len(shape) != 2 || shape[0]%2 != 1 || shape[0] > 2*maxSide-1 ||
+		shape[1] < 1 || dim%shape[1] != 0 || heads != 0 && heads*shape[1] != dim {
+		b.err = fmt.Errorf("%sattn.rel_pos_h has shape %v, want [2*window-1 width/heads] for width %d and %d heads", b.prefix, shape, dim, heads)
+		return
 	}
 	k.heads = dim / shape[1]
 	h := b.vector("attn.rel_pos_h", shape[0]*shape[1])
@@ -113,17 +77,16 @@ func bindSAMBlock(b *binder, dim int, c Config, eps float32) vitBlock {
 	if b.err == nil {
 		k.rel = newRelative(h, w, shape[1])
 	}
-	return k
 }
 
 // Name returns "sam".
-func (t *SAM) Name() string { return "sam" }
-
-// ImageSize returns the side of the pictures in pixels.
-func (t *SAM) ImageSize() int { return t.size }
+func (t *SAM) Name() string { return sam }
 
 // Grid returns the side of the grid of features.
 func (t *SAM) Grid() int { return t.grid / 2 }
+
+// Tokens returns the number of rows of features of a picture.
+func (t *SAM) Tokens() int { return t.Grid() * t.Grid() }
 
 // Dim returns the width of a feature vector.
 func (t *SAM) Dim() int { return 4 * t.neck.out() }
@@ -147,19 +110,8 @@ func (t *SAM) Forward(w *Work, dst []float32, stride int, pixels []float32, n in
 
 // some returns the output of the neck for n pictures, [n*grid*grid, out].
 func (t *SAM) some(w *Work, pixels []float32, n int) []float32 {
-	tokens, in := t.grid*t.grid, 3*t.patch*t.patch
-	rows := n * tokens
-	grow(&w.x, rows*t.dim)
-	grow(&w.h, rows*t.dim)
-	grow(&w.big, rows*max(3*t.dim, in))
-	for i := range n {
-		patches(w.big[i*tokens*in:][:tokens*in], pixels[i*3*t.size*t.size:], t.size, t.patch)
-	}
-	w.mul(t.embed, w.x, w.big[:rows*in], rows)
-	for i := range rows {
-		x := w.x[i*t.dim:][:t.dim]
-		kernels.Add(x, x, t.pos[i%tokens*t.dim:][:t.dim])
-	}
+	t.forward(w, pixels, n)
+	tokens := t.tokens()
 	w.traceTokens("embed", n, tokens, t.dim)
 	for i := range t.blocks {
 		t.blocks[i].forward(w, n, tokens)

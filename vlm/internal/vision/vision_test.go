@@ -32,7 +32,7 @@ func randomTower(dim, hidden, depth, patch, grid int) vectors {
 		for i := range f {
 			f[i] *= scale
 		}
-		m["w."+sigLIPPrefix+name] = vector{Shape: shape, f: f}
+		m["w."+families["siglip"].Prefix+name] = vector{Shape: shape, f: f}
 	}
 	linear := func(name string, out int, in ...int) {
 		n := 1
@@ -58,62 +58,79 @@ func randomTower(dim, hidden, depth, patch, grid int) vectors {
 	return m
 }
 
+// anyTower opens a tower of each kind: small ones of the reference, and one of SigLIP's
+// whose pictures are longer than a chunk of the feed-forward layer.
+func anyTower(t testing.TB) map[string]Tower {
+	t.Helper()
+	all := map[string]Tower{}
+	open := func(name, kind string, l quant.Loader, c Config) {
+		tower, err := Open(kind, l, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = tower
+	}
+	open("siglip", "siglip", randomTower(32, 64, 2, 4, 18), Config{Heads: 2, FeatureBlock: -1})
+	open("dino", "dino", load(t, "dinov2"), viTs["dinov2"].Config)
+	open("clip", "clip", load(t, "clip"), viTs["clip"].Config)
+	open("sam", "sam", load(t, "sam"), Config{})
+	return all
+}
+
 // TestRowsStandAlone: the features of a picture have the same bits alone and
 // among others, for one worker and for many, packed and with a stride; also when
 // the pictures exceed one batch and one chunk of the feed-forward layer.
 func TestRowsStandAlone(t *testing.T) {
-	tower, err := OpenSigLIP(randomTower(32, 64, 2, 4, 18), Config{Heads: 2, FeatureBlock: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const n, stride = 5, 37
-	tokens, picture := 18*18, 3*72*72
-	pixels := randoms(n * picture)
-	want := make([]float32, n*tokens*32)
-	for i := range n {
-		tower.Forward(work(t, 1), want[i*tokens*32:][:tokens*32], 32, pixels[i*picture:][:picture], 1)
-	}
-	for _, workers := range []int{1, 3} {
-		w := work(t, workers)
-		dst := make([]float32, n*tokens*stride)
-		for i := range dst {
-			dst[i] = -9
+	for name, tower := range anyTower(t) {
+		size, dim, tokens := tower.ImageSize(), tower.Dim(), tower.Tokens()
+		// With tokens that give no features there are fewer in a batch.
+		n, stride, picture := batchTokens/tokens+2, dim+5, 3*size*size
+		pixels := randoms(n * picture)
+		want := make([]float32, n*tokens*dim)
+		w := work(t, 1)
+		for i := range n {
+			tower.Forward(w, want[i*tokens*dim:][:tokens*dim], dim, pixels[i*picture:][:picture], 1)
 		}
-		tower.Forward(w, dst[3:], stride, pixels, n)
-		for i := range n * tokens {
-			row := dst[i*stride:][:stride]
-			if !slices.Equal(row[3:35], want[i*32:][:32]) {
-				t.Fatalf("%d workers: row %d differs", workers, i)
+		for _, workers := range []int{1, 3} {
+			dst := make([]float32, n*tokens*stride)
+			for i := range dst {
+				dst[i] = -9
 			}
-			if row[0] != -9 || row[2] != -9 || row[36] != -9 {
-				t.Fatalf("%d workers: row %d: wrote beside it", workers, i)
+			tower.Forward(work(t, workers), dst[3:], stride, pixels, n)
+			for i := range n * tokens {
+				row := dst[i*stride:][:stride]
+				if !slices.Equal(row[3:3+dim], want[i*dim:][:dim]) {
+					t.Fatalf("%s: %d workers: row %d differs", name, workers, i)
+				}
+				if row[0] != -9 || row[2] != -9 || row[3+dim] != -9 {
+					t.Fatalf("%s: %d workers: row %d: wrote beside it", name, workers, i)
+				}
 			}
 		}
 	}
 }
 
 func TestForwardDoesNotAllocate(t *testing.T) {
-	m := randomTower(32, 64, 2, 4, 6)
-	tower, err := OpenSigLIP(m, Config{Heads: 2, FeatureBlock: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := linearProjector(t, 32, 16)
-	w := work(t, 2)
-	pixels, dst, out := randoms(2*3*24*24), make([]float32, 2*36*32), make([]float32, 2*36*16)
-	step := func() {
-		tower.Forward(w, dst, 32, pixels, 2)
-		p.Project(w, out, dst, 72)
-	}
-	step()
-	if n := testing.AllocsPerRun(10, step); n != 0 {
-		t.Errorf("%v allocations", n)
+	for name, tower := range anyTower(t) {
+		n, size, dim := 2, tower.ImageSize(), tower.Dim()
+		p := linearProjector(t, dim, 16)
+		w := work(t, 2)
+		rows := n * tower.Tokens()
+		pixels, dst, out := randoms(n*3*size*size), make([]float32, rows*dim), make([]float32, rows*16)
+		step := func() {
+			tower.Forward(w, dst, dim, pixels, n)
+			p.Project(w, out, dst, rows)
+		}
+		step()
+		if n := testing.AllocsPerRun(10, step); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
 
 func TestOtherImageSizeResamples(t *testing.T) {
 	m := randomTower(32, 64, 2, 4, 6)
-	tower, err := OpenSigLIP(m, Config{ImageSize: 34, Heads: 2, FeatureBlock: -1})
+	tower, err := OpenViT("siglip", m, Config{ImageSize: 34, Heads: 2, FeatureBlock: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,21 +151,46 @@ func TestOtherImageSizeResamples(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	good := Config{Heads: 2, FeatureBlock: -1}
 	for what, f := range map[string]func(vectors, *Config){
-		"[]":                     func(m vectors, c *Config) { delete(m, "w."+sigLIPPrefix+"patch_embed.proj.weight") },
-		"pos_embed":              func(m vectors, c *Config) { m["w."+sigLIPPrefix+"pos_embed"] = vector{[]int{7}, randoms(7)} },
-		"0 heads for width 32":   func(m vectors, c *Config) { c.Heads = 0 },
-		"3 heads for width 32":   func(m vectors, c *Config) { c.Heads = 3 },
-		"block 2 of 2":           func(m vectors, c *Config) { c.FeatureBlock = 2 },
-		"blocks.0.attn.qkv.bias": func(m vectors, c *Config) { delete(m, "w."+sigLIPPrefix+"blocks.0.attn.qkv.bias") },
-		"blocks.0.mlp.fc1":       func(m vectors, c *Config) { delete(m, "w."+sigLIPPrefix+"blocks.0.mlp.fc1.weight") },
-		"image size 3":           func(m vectors, c *Config) { c.ImageSize = 3 },
-		"image size -8":          func(m vectors, c *Config) { c.ImageSize = -8 },
-		"image size 99999":       func(m vectors, c *Config) { c.ImageSize = 99999 },
-		"of 0":                   func(m vectors, c *Config) { m.drop("blocks.") },
+		"[]": func(m vectors, c *Config) { delete(m, "w."+families["siglip"].Prefix+"patch_embed.proj.weight") },
+		"pos_embed": func(m vectors, c *Config) {
+			m["w."+families["siglip"].Prefix+"pos_embed"] = vector{[]int{7}, randoms(7)}
+		},
+		"0 heads for width 32":    func(m vectors, c *Config) { c.Heads = 0 },
+		"3 heads for width 32":    func(m vectors, c *Config) { c.Heads = 3 },
+		"block 2 of 2":            func(m vectors, c *Config) { c.FeatureBlock = 2 },
+		"blocks.0.attn.qkv.bias":  func(m vectors, c *Config) { delete(m, "w."+families["siglip"].Prefix+"blocks.0.attn.qkv.bias") },
+		"blocks.0.mlp.fc1":        func(m vectors, c *Config) { delete(m, "w."+families["siglip"].Prefix+"blocks.0.mlp.fc1.weight") },
+		"image size 3":            func(m vectors, c *Config) { c.ImageSize = 3 },
+		"image size -8":           func(m vectors, c *Config) { c.ImageSize = -8 },
+		"image size 99999":        func(m vectors, c *Config) { c.ImageSize = 99999 },
+		"image size 520":          func(m vectors, c *Config) { c.ImageSize = 520 }, // 130 patches
+		"norm1.weight is missing": func(m vectors, c *Config) { m.drop("blocks.") },
 	} {
 		m, c := randomTower(32, 64, 2, 4, 6), good
 		f(m, &c)
-		_, err := OpenSigLIP(m, c)
+		_, err := OpenViT("siglip", m, c)
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
+	for what, f := range map[string]func(dino, clip vectors){
+		"cls_token":                                func(dino, _ vectors) { dino.misshape("cls_token", 1, 1, 31) },
+		"80 values are not registers":              func(dino, _ vectors) { dino.misshape("reg_token", 1, 1, 80) },
+		"2112 values are not registers":            func(dino, _ vectors) { dino.misshape("reg_token", 1, 66, 32) },
+		"reg_token":                                func(dino, _ vectors) { dino.misshape("reg_token") },
+		"pos_embed: shape [1 17 32]":               func(dino, _ vectors) { dino.misshape("pos_embed", 1, 17, 32) },
+		"blocks.1.ls2.gamma":                       func(dino, _ vectors) { dino.misshape("blocks.1.ls2.gamma") },
+		"position_embedding.weight: shape [16 32]": func(_, clip vectors) { clip.misshape("embeddings.position_embedding.weight", 16, 32) },
+		"class_embedding":                          func(_, clip vectors) { clip.misshape("embeddings.class_embedding") },
+		"pre_layrnorm.bias":                        func(_, clip vectors) { clip.misshape("pre_layrnorm.bias", 31) },
+		"layers.2.self_attn.k_proj":                func(_, clip vectors) { clip.misshape("encoder.layers.2.self_attn.k_proj.weight") },
+	} {
+		dino, clip := load(t, "dinov2"), load(t, "clip")
+		f(dino, clip)
+		_, err := Open("dino", dino, viTs["dinov2"].Config)
+		if err == nil {
+			_, err = Open("clip", clip, viTs["clip"].Config)
+		}
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: error %v", what, err)
 		}
@@ -158,10 +200,28 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// misshape gives the weight whose name ends so another shape, or removes it.
+func (m vectors) misshape(name string, shape ...int) {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	for k := range m {
+		if strings.HasPrefix(k, "w.") && strings.HasSuffix(k, "."+name) {
+			m[k] = vector{shape, randoms(n)}
+			if len(shape) == 0 {
+				delete(m, k)
+			}
+			return
+		}
+	}
+	panic("no weight " + name)
+}
+
 // drop removes all weights below a prefix.
 func (m vectors) drop(prefix string) {
 	for k := range m {
-		if strings.HasPrefix(k, "w."+sigLIPPrefix+prefix) {
+		if strings.HasPrefix(k, "w."+families["siglip"].Prefix+prefix) {
 			delete(m, k)
 		}
 	}
@@ -249,7 +309,7 @@ func TestProjectors(t *testing.T) {
 
 // BenchmarkSigLIP measures a tower of the demo's size on two views.
 func BenchmarkSigLIP(b *testing.B) {
-	tower, err := OpenSigLIP(randomTower(192, 576, 5, 12, 8), Config{Heads: 4, FeatureBlock: -1})
+	tower, err := OpenViT("siglip", randomTower(192, 576, 5, 12, 8), Config{Heads: 4, FeatureBlock: -1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,67 +1,135 @@
 package vision
 
-import "github.com/visualrwkv/edged/quant"
+import (
+	"fmt"
 
-// vitBlock is a pre-norm transformer block: x += attn(norm1 x), then
-// x += mlp(norm2 x).
-type vitBlock struct {
-	norm1, norm2  norm
-	qkv, proj     linear // rows of qkv: query, key, value, each head after head
-	fc1, fc2      linear
-	heads, hidden int
-	act           Activation
-	rel           *relative // of attention in windows; nil for that among all tokens
+	"github.com/visualrwkv/edged/quant"
+)
+
+// ViT is a plain vision transformer: SigLIP, DINOv2 with registers, or CLIP; section 7.
+// The features are the output of one of its blocks, without the final norm.
+type ViT struct {
+	stem
+	kind       string
+	keepsClass bool
+	pre        *norm // before the blocks; nil for none
+	blocks     []block
 }
 
-// bindViTBlock reads a block under timm's names.
-func bindViTBlock(b *binder, dim, heads int, act Activation, eps float32) vitBlock {
-	k := vitBlock{
-		norm1: b.norm("norm1", dim, eps),
-		qkv:   b.linear("attn.qkv", 3*dim, dim),
-		proj:  b.linear("attn.proj", dim, dim),
-		norm2: b.norm("norm2", dim, eps),
-		fc1:   b.linear("mlp.fc1", -1, dim),
-		heads: heads,
-		act:   act,
+// OpenViT binds the weights of a tower of kind "siglip", "dino" or "clip". Blocks after the
+// feature block, the final norm and heads are not read. A position embedding for another
+// grid is resampled.
+func OpenViT(kind string, l quant.Loader, c Config) (*ViT, error) {
+	t := &ViT{kind: kind}
+	if err := t.bind(l, c); err != nil {
+		return nil, fmt.Errorf("%s tower: %w", kind, err)
 	}
-	if b.err == nil {
-		k.hidden = k.fc1.w.Rows()
-	}
-	k.fc2 = b.linear("mlp.fc2", dim, k.hidden)
-	return k
+	return t, nil
 }
 
-// mlpRows is how many rows pass through the feed-forward layer at once. Its
-// hidden layer is the widest of the tower; all tokens of a picture at once would
-// double the working memory, and the weights are already reused often enough.
-const mlpRows = 256
-
-// forward advances the rows of w.x [n*tokens, dim].
-func (k *vitBlock) forward(w *Work, n, tokens int) {
-	dim := len(k.norm1.weight)
-	rows := n * tokens
-	w.norm(w.h, w.x, &k.norm1)
-	qkv := w.big[:3*rows*dim]
-	w.mul(k.qkv.w, qkv, w.h, rows)
-	w.addBias(qkv, k.qkv.bias)
-	if k.rel != nil {
-		w.windowAttention(w.h, qkv, k.qkv.bias, n, Side(tokens), k.heads, k.rel)
-	} else {
-		w.attention(w.h, qkv, n, tokens, k.heads)
+func (t *ViT) bind(l quant.Loader, c Config) error {
+	s, err := SizesOf(t.kind, l)
+	if err != nil {
+		return err
 	}
-	out := w.big[:rows*dim]
-	w.mul(k.proj.w, out, w.h, rows)
-	w.residual(w.x, out, k.proj.bias)
+	if int(c.Activation) >= len(activations) {
+		return fmt.Errorf("activation %d", c.Activation)
+	}
+	last := c.FeatureBlock
+	if last < 0 {
+		last = s.Blocks - 2
+	}
+	if last < 0 || last >= s.Blocks {
+		return fmt.Errorf("features of block %d of %d", last, s.Blocks)
+	}
+	heads := c.Heads
+	if heads == 0 {
+		heads = s.Heads
+	}
+	if heads < 1 || s.Width%heads != 0 {
+		return fmt.Errorf("%d heads for width %d and %d blocks", heads, s.Width, s.Blocks)
+	}
+	f := families[t.kind]
+	t.keepsClass = f.keepsClass
+	eps := c.Eps
+	if eps == 0 {
+		eps = f.eps
+	}
 
-	w.norm(w.h, w.x, &k.norm2)
-	for r := 0; r < rows; r += mlpRows {
-		c := min(mlpRows, rows-r)
-		hid := grow(&w.hid, c*k.hidden)
-		w.mul(k.fc1.w, hid, w.h[r*dim:][:c*dim], c)
-		w.activate(hid, k.fc1.bias, k.act)
-		w.mul(k.fc2.w, out[:c*dim], hid, c)
-		w.residual(w.x[r*dim:][:c*dim], out[:c*dim], k.fc2.bias)
+	b := &binder{l: l}
+	t.stem = bindStem(b, &f, s, c.ImageSize)
+	if f.pre != "" {
+		pre := b.norm(f.pre, t.dim, eps)
+		t.pre = &pre
+	}
+	for i := range last + 1 {
+		b.prefix = f.at(i)
+		t.blocks = append(t.blocks, bindBlock(b, &f.parts, t.dim, heads, c.Activation, eps))
+	}
+	return b.err
+}
+
+// Name returns the kind of the tower.
+func (t *ViT) Name() string { return t.kind }
+
+// Grid returns the side of the grid of features.
+func (t *ViT) Grid() int { return t.grid }
+
+// Tokens returns the number of rows of features of a picture.
+func (t *ViT) Tokens() int {
+	if t.keepsClass {
+		return t.grid*t.grid + 1
+	}
+	return t.grid * t.grid
+}
+
+// Dim returns the width of a feature vector.
+func (t *ViT) Dim() int { return t.dim }
+
+// batchTokens bounds how many tokens are in flight: pictures with few tokens go
+// through the tower together, so that the weights are read less often, and the
+// working memory stays that of one picture of this many tokens.
+const batchTokens = 1024
+
+// Forward implements [Tower].
+func (t *ViT) Forward(w *Work, dst []float32, stride int, pixels []float32, n int) {
+	check(t, dst, stride, pixels, n)
+	batch, picture := max(1, batchTokens/t.tokens()), 3*t.size*t.size
+	for n > 0 {
+		c := min(n, batch)
+		t.some(w, pixels[:c*picture], c)
+		for i := range c {
+			t.take(dst[i*t.Tokens()*stride:], stride, w.x[i*t.tokens()*t.dim:])
+		}
+		if n -= c; n > 0 {
+			pixels, dst = pixels[c*picture:], dst[c*t.Tokens()*stride:]
+		}
 	}
 }
 
-func (w *Work) mul(m *quant.Matrix, dst, x []float32, n int) { m.Mul(w.scratch, dst, x, n) }
+// some leaves the tokens of n pictures after the last block in w.x.
+func (t *ViT) some(w *Work, pixels []float32, n int) {
+	t.forward(w, pixels, n)
+	if t.pre != nil {
+		w.norm(w.x, w.x, t.pre)
+	}
+	w.traceTokens("embed", n, t.tokens(), t.dim)
+	for i := range t.blocks {
+		t.blocks[i].forward(w, n, t.tokens())
+		if w.Trace != nil {
+			w.traceTokens(fmt.Sprintf("block%d", i), n, t.tokens(), t.dim)
+		}
+	}
+}
+
+// take copies the features of a picture with tokens x: those of the patches, then the class
+// token where it is kept.
+func (t *ViT) take(dst []float32, stride int, x []float32) {
+	cells := t.grid * t.grid
+	for i, at := 0, len(t.first); i < cells; i, at = i+1, at+t.dim {
+		copy(dst[i*stride:][:t.dim], x[at:])
+	}
+	if t.keepsClass {
+		copy(dst[cells*stride:][:t.dim], x)
+	}
+}
