@@ -62,10 +62,16 @@ func (s *Source) check(list []checkpoint.Weight, c Config, p *Problems) []checkp
 	for _, w := range list {
 		have[w.Name] = w.Shape
 	}
-	if err := c.complete(); err != nil {
-		p.add("%v", err)
+	switch reads := c.Variant != "vanilla" && c.Variant != "rwkv7"; {
+	case reads && c.EncoderBlocks == 0:
+		p.add("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing?")
+	case !reads && c.EncoderBlocks > 0:
+		p.add("a state encoder, but decoder blocks of variant %s, which read no image state: halves of different models?", c.Variant)
 	}
 	for _, t := range c.Towers {
+		if t.Heads == 0 {
+			p.add("key %q cannot be told from the tensors and must be given", keyVision+t.Kind+".head_count")
+		}
 		if g := t.grid(); g != c.Grid() {
 			p.add("the %s tower has a grid of %d cells a side, the %s tower %d: give key %q", t.Kind, g, c.Towers[0].Kind, c.Grid(), keyVision+t.Kind+".image_size")
 		}
@@ -86,22 +92,6 @@ func (s *Source) check(list []checkpoint.Weight, c Config, p *Problems) []checkp
 		}
 	}
 	return slices.DeleteFunc(list, func(w checkpoint.Weight) bool { return !want[w.Name] })
-}
-
-// complete says what a model of c lacks beside its tensors.
-func (c Config) complete() error {
-	for _, t := range c.Towers {
-		if t.Heads == 0 {
-			return fmt.Errorf("key %q cannot be told from the tensors and must be given", keyVision+t.Kind+".head_count")
-		}
-	}
-	switch reads := c.Variant != "vanilla" && c.Variant != "rwkv7"; {
-	case reads && c.EncoderBlocks == 0:
-		return fmt.Errorf("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing?")
-	case !reads && c.EncoderBlocks > 0:
-		return fmt.Errorf("a state encoder, but decoder blocks of variant %s, which read no image state: halves of different models?", c.Variant)
-	}
-	return nil
 }
 
 // features names the towers.

@@ -50,6 +50,19 @@ func NewSource(files ...*weights.File) (*Source, error) {
 // Format returns "pth", "safetensors" or "gguf", that of the first file.
 func (s *Source) Format() string { return s.files[0].Format() }
 
+// Foreign names what of the source is in the names of another library, and not a model file
+// or one of the authors' checkpoints.
+func (s *Source) Foreign() []string {
+	var all []string
+	for _, kind := range s.ckpt.Towers {
+		all = append(all, "a "+kind+" tower")
+	}
+	if s.ckpt.GGML {
+		all = append(all, "a language model of llama.cpp's")
+	}
+	return all
+}
+
 // Close closes the files.
 func (s *Source) Close() error {
 	var errs []error

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -151,6 +152,18 @@ func TestInspectAndPlan(t *testing.T) {
 	}
 	if code, stdout, _ = tool(t, "inspect", smallHalves[1]); code != exitOK || !strings.Contains(stdout, "state_encoder.blocks.0.att.key.weight") {
 		t.Errorf("half a model: exit %d, %s", code, stdout)
+	}
+
+	tower := filepath.Join(t.TempDir(), "tower.gguf")
+	infos := []weights.TensorInfo{{Name: "patch_embed.proj.weight", Type: weights.F32, Shape: []int{0, 3, 2, 2}},
+		{Name: "pos_embed", Type: weights.F32, Shape: []int{0}}, {Name: "blocks.0.attn.qkv.weight", Type: weights.F32, Shape: []int{0}}}
+	if err := weights.WriteGGUF(tower, nil, infos, func(g *weights.GGUFWriter) error {
+		return errors.Join(g.Begin(infos[0].Name), g.Begin(infos[1].Name), g.Begin(infos[2].Name))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, _ = tool(t, "inspect", tower); code != exitOK || !strings.Contains(stdout, "a siglip tower, of which edged convert makes") {
+		t.Errorf("exit %d, %s", code, stdout)
 	}
 
 	code, stdout, _ = tool(t, "plan", "-scenes", "3", smallWhole, "-views", "2", "-measure=false", "-json")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/visualrwkv/edged/vlm"
@@ -101,6 +102,9 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 	c, err := vlm.Describe(f, about, nil)
 	if err != nil {
 		r.Why = err.Error()
+		if s, err := vlm.NewSource(f); err == nil && len(s.Foreign()) > 0 {
+			r.Why = strings.Join(s.Foreign(), " and ") + ", of which edged convert makes a model file, or a part of one"
+		}
 		return r, nil
 	}
 	r.Model = c.String()

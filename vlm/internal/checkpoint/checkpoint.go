@@ -18,6 +18,8 @@ type Checkpoint struct {
 
 	// Towers are the kinds of vision towers that came in files of their own.
 	Towers []string
+	// GGML is whether the language model is llama.cpp's.
+	GGML bool
 	// Unread are the tensors of such files, and of llama.cpp's, that have no place in a
 	// model, by file.
 	Unread []Unread
@@ -44,6 +46,7 @@ func Read(files []*weights.File) (*Checkpoint, error) {
 		md := f.Meta()
 		var err error
 		if arch, _ := md.Str("general.architecture"); f.Format() == "gguf" && arch == "rwkv6" {
+			c.GGML = true
 			md, err = m.ggml(md)
 		} else if t := m.recognise(); t != nil {
 			if slices.Contains(c.Towers, t.kind) {
