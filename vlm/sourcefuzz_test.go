@@ -21,6 +21,8 @@ func tensorText(list []tinymodel.Tensor) string {
 	return b.String()
 }
 
+var fuzzZeros [4 << 18]byte
+
 // tensorFile makes a GGUF file of zeros of such a list; nil where GGUF cannot have it, or
 // it is large.
 func tensorFile(text, arch string) []byte {
@@ -54,13 +56,12 @@ func tensorFile(text, arch string) []byte {
 	if err != nil {
 		return nil
 	}
-	zeros := make([]byte, 4<<18)
 	for _, x := range infos {
 		size, err := x.Type.Size(x.Shape)
 		if err != nil || g.Begin(x.Name) != nil {
 			return nil
 		}
-		if _, err := g.Write(zeros[:size]); err != nil {
+		if _, err := g.Write(fuzzZeros[:size]); err != nil {
 			return nil
 		}
 	}
