@@ -53,10 +53,7 @@ func (s *Source) Convert(ctx context.Context, path string, c Config, typ quant.T
 	types := make([]quant.Type, len(list))
 	var infos []weights.TensorInfo
 	for i := range list {
-		var err error
-		if types[i], err = tensorType(&list[i], typ); err != nil {
-			return err
-		}
+		types[i] = tensorType(&list[i], typ)
 		infos = append(infos, tensorInfos(&list[i], types[i])...)
 	}
 	origins, err := s.origins(w)

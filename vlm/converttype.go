@@ -1,13 +1,11 @@
 package vlm
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/checkpoint"
-	"github.com/visualrwkv/edged/weights"
 )
 
 // fallback is the type of matrices whose sizes a packed type cannot hold, and of the
@@ -18,24 +16,22 @@ var fallback = map[quant.Type]quant.Type{quant.P8: quant.Q8_0, quant.P4: quant.Q
 // rounding.
 const smallTensor = 1024
 
+// convertible are the types whose values can be read.
+var convertible = []quant.Type{quant.F32, quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.P8, quant.P4}
+
 // tensorType decides the type of one tensor in a file of type typ.
-func tensorType(t *checkpoint.Weight, typ quant.Type) (quant.Type, error) {
-	switch t.Type() {
-	case quant.F32, quant.F16, quant.BF16, quant.Q8_0, quant.Q4_0, quant.P8, quant.P4:
-	default:
-		return 0, fmt.Errorf("tensor %s: cannot convert type %s: %w", t.Name, t.From[0].TypeName(), weights.ErrFormat)
-	}
+func tensorType(t *checkpoint.Weight, typ quant.Type) quant.Type {
 	half := quant.F16
 	if typ == quant.BF16 {
 		half = quant.BF16
 	}
 	switch {
 	case typ == quant.F32 || vectorLike(t.Shape) || t.Len() < smallTensor || bonusName(t.Name):
-		return quant.F32, nil
+		return quant.F32
 	case len(t.Shape) != 2 || typ == half || lowRankName(t.Name):
 		// Block types run along the last dimension, so that convolutions
 		// (patch embeddings) cannot have them.
-		return half, nil
+		return half
 	}
 	// Each row of embedding and head is one token's only chance; they cost little more
 	// in eight bits, since an embedding is read one row at a time. Towers and projector
@@ -52,14 +48,14 @@ func tensorType(t *checkpoint.Weight, typ quant.Type) (quant.Type, error) {
 	}
 	if typ.Packed() {
 		if !embedding && quant.Packs(t.Shape[0], t.Shape[1]) {
-			return typ, nil
+			return typ
 		}
 		typ = fallback[typ]
 	}
 	if t.Shape[1]%kernels.Block != 0 {
-		return half, nil
+		return half
 	}
-	return typ, nil
+	return typ
 }
 
 // vectorLike reports whether at most one dimension is larger than one: norms,

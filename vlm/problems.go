@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/visualrwkv/edged/vlm/internal/checkpoint"
+	"github.com/visualrwkv/edged/vlm/internal/tensors"
 )
 
 // maxProblems bounds how many problems an error lists.
@@ -91,7 +92,16 @@ func (s *Source) check(list []checkpoint.Weight, c Config, p *Problems) []checkp
 			p.add("tensor %s: shape %v, want %v", w.name, shape, w)
 		}
 	}
-	return slices.DeleteFunc(list, func(w checkpoint.Weight) bool { return !want[w.Name] })
+	return slices.DeleteFunc(list, func(w checkpoint.Weight) bool {
+		if !want[w.Name] {
+			return true
+		}
+		i := slices.IndexFunc(w.From, func(t tensors.Weight) bool { return !slices.Contains(convertible, t.Type) })
+		if i >= 0 {
+			p.add("tensor %s: cannot convert type %s", w.Name, w.From[i].TypeName())
+		}
+		return i >= 0
+	})
 }
 
 // features names the towers.

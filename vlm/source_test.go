@@ -119,6 +119,45 @@ func TestProblemsOfValues(t *testing.T) {
 	}
 }
 
+// So are types that cannot be read.
+func TestProblemsOfTypes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in.gguf")
+	var infos []weights.TensorInfo
+	for _, x := range tinymodel.New(tinymodel.Spec{Variant: "vanilla"}).Tensors {
+		info := weights.TensorInfo{Name: x.Name, Type: weights.F32, Shape: x.Shape}
+		if strings.HasSuffix(x.Name, "head.weight") || strings.HasSuffix(x.Name, "1.att.key.weight") {
+			info.Type = weights.I32
+		}
+		infos = append(infos, info)
+	}
+	if err := weights.WriteGGUF(path, nil, infos, func(g *weights.GGUFWriter) error {
+		for _, x := range infos {
+			size, err := x.Type.Size(x.Shape)
+			if err != nil {
+				return err
+			}
+			if err := g.Begin(x.Name); err != nil {
+				return err
+			}
+			if _, err := g.Write(make([]byte, size)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := vlm.OpenSource(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = converted(t, s, nil)
+	if err == nil || !strings.Contains(err.Error(), "2 problems") || !strings.Contains(err.Error(), "rwkv.head.weight: cannot convert type I32") {
+		t.Error(err)
+	}
+}
+
 func TestProblemsAreBounded(t *testing.T) {
 	m := tinymodel.New(base).Tensors
 	for i := range m {

@@ -30,9 +30,6 @@ func (w *Weight) Plain() (tensors.Weight, bool) {
 	return w.From[0], true
 }
 
-// Type returns the type of the values that the weight is made of.
-func (w *Weight) Type() quant.Type { return w.From[0].Type }
-
 // Len returns the number of values.
 func (w *Weight) Len() int {
 	rows, cols := w.Dims()
