@@ -18,6 +18,10 @@ type Format struct {
 	ImageToken  int  // the id that stands for one image token
 	ImageTokens int  // image tokens of each image, p²
 	Lowercase   bool // questions are put in lower case
+
+	// Sandwich is the form of v6.0: one turn with one image, and the question both
+	// before the image and after it.
+	Sandwich bool
 }
 
 // Turn is a question and, in all turns but the last, the answer it got.
@@ -40,6 +44,9 @@ type Prompt struct {
 func (f *Format) Build(turns ...Turn) (*Prompt, error) {
 	if len(turns) == 0 {
 		return nil, errors.New("prompt without a turn")
+	}
+	if f.Sandwich && (len(turns) > 1 || turns[0].Images > 1) {
+		return nil, fmt.Errorf("%d turns, the first with %d images: this model takes one question about one image", len(turns), turns[0].Images)
 	}
 	b := builder{Format: f}
 	for i, t := range turns {
@@ -82,7 +89,11 @@ func (b *builder) turn(speaker, text string, images int) error {
 	case images == 0:
 		return b.chunk(speaker+" ", text, "\n\n")
 	}
-	if err := b.chunk(speaker+" ", "", ""); err != nil {
+	if before := b.before(text); before != "" {
+		if err := b.chunk(speaker+" ", before, "\n"); err != nil {
+			return err
+		}
+	} else if err := b.chunk(speaker+" ", "", ""); err != nil {
 		return err
 	}
 	for i := range images {
@@ -97,6 +108,18 @@ func (b *builder) turn(speaker, text string, images int) error {
 		return b.chunk("", "", "\n\n")
 	}
 	return b.chunk("\n", text, "\n\n")
+}
+
+// instruction is what data sets append to questions; the authors left it out of the copy of
+// a question that stands before an image.
+const instruction = "Answer the question using a single word or phrase."
+
+// before returns what of a question stands before the image too.
+func (b *builder) before(text string) string {
+	if !b.Sandwich {
+		return ""
+	}
+	return Clean(strings.ReplaceAll(text, instruction, ""))
 }
 
 func (b *builder) image() {

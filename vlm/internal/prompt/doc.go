@@ -5,6 +5,6 @@
 // image gets, which frames of a video are taken, how one large picture is cut.
 //
 // The rules are those of the authors' dataset.py and evaluate.py
-// (howard-hou/VisualRWKV, v6.21 and v6.22); testdata/golden.json was made with
-// that code.
+// (howard-hou/VisualRWKV, v6.21 and v6.22, and v6.0 for the sandwich of its models);
+// testdata/golden.json was made with that code.
 package prompt

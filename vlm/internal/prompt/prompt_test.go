@@ -137,6 +137,35 @@ func TestGolden(t *testing.T) {
 	})
 }
 
+// The sandwich of v6.0: what stands before the image and after it is tokenised apart.
+func TestSandwich(t *testing.T) {
+	question := readGolden(t).Prompts[0].Question
+	vocabularies(t, func(t *testing.T, v *tokenizer.Vocabulary) {
+		q, before := Clean(question), Clean(question)
+		if v.Count() == 65529 { // the subset has not the words
+			q += "\n" + instruction
+		}
+		f := Format{Vocabulary: v, ImageToken: imageToken, ImageTokens: 3, Sandwich: true}
+		p, err := f.Build(Turn{Question: q, Images: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := v.AppendEncode(nil, "User: "+before+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, imageToken, imageToken, imageToken)
+		for _, s := range []string{"\n" + q + "\n\n", "Assistant:"} {
+			if want, err = v.AppendEncode(want, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(p.IDs, want) {
+			t.Errorf("%v, want %v", p.IDs, want)
+		}
+	})
+}
+
 func TestPacking(t *testing.T) {
 	for _, c := range readGolden(t).Packing {
 		if n := EncoderTokens(c.Images, c.Tokens, c.Max); n != c.PerImage || n*c.Images != c.Packed {
@@ -255,6 +284,22 @@ func TestBuild(t *testing.T) {
 	if upper, lower := text(Turn{Question: "ABC"}), func() string { f.Lowercase = true; return text(Turn{Question: "ABC"}) }(); upper == lower || lower != "User: abc\n\nAssistant:" {
 		t.Errorf("%q and in lower case %q", upper, lower)
 	}
+
+	sandwich := *f
+	sandwich.Sandwich = true
+	f = &sandwich
+	for _, c := range []struct{ got, want string }{
+		{text(Turn{Question: " a\n\nb ", Images: 1}), "User: a\nb\n<image>\na\nb\n\nAssistant:"},
+		{text(Turn{Question: "a"}), "User: a\n\nAssistant:"},
+		{text(Turn{Images: 1}), "User: <image>\n\nAssistant:"},
+		{text(Turn{Question: "a", Images: 2}), "error: 1 turns, the first with 2 images: this model takes one question about one image"},
+		{text(Turn{Question: "a", Answer: "b"}, Turn{Question: "c"}), "error: 2 turns, the first with 0 images: this model takes one question about one image"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+	f.Sandwich = false
 
 	_, err = f.Build(Turn{Question: "  abxc", Images: 2})
 	e, ok := errors.AsType[*tokenizer.UncoveredError](err)
