@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -35,7 +36,7 @@ var ErrConfig = errors.New("bad model configuration")
 type Config struct {
 	Name    string
 	License string // as the checkpoint says; empty where it does not
-	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, rwkv7
+	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, bidirectional, rwkv7
 
 	Vocab         int // rows of the embedding
 	Width         int // C
@@ -63,6 +64,28 @@ type Config struct {
 	// other than printable ASCII, and the backslash, written \xNN. Empty
 	// where the file has none.
 	Tokens []string
+}
+
+// bidirectional is the variant of v6.0: vanilla blocks behind CLIP's tower, of which every
+// second sees the picture backwards.
+const bidirectional = "bidirectional"
+
+// readsImage reports whether the decoder's blocks read an image state.
+func (c Config) readsImage() bool {
+	switch c.Variant {
+	case rwkv.Vanilla.String(), rwkv.RWKV7.String(), bidirectional:
+		return false
+	}
+	return true
+}
+
+// pictureTokens returns the image tokens of a picture in the prompt: those of the pooled
+// grid, and in v6.0 the class token.
+func (c Config) pictureTokens() int {
+	if c.Variant == bidirectional {
+		return c.DecoderTokens + 1
+	}
+	return c.DecoderTokens
 }
 
 // Tower describes a vision tower.

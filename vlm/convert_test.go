@@ -132,10 +132,17 @@ func TestConvertKeepsEverything(t *testing.T) {
 
 func TestConvertTypes(t *testing.T) {
 	// As wide as to have matrices worth quantising.
-	hybrid, rwkv7 := base, base
+	hybrid, rwkv7, bidirectional := base, base, base
 	hybrid.Width, hybrid.MLP, hybrid.Vocab = 64, 96, 128
 	rwkv7.Variant, rwkv7.H, rwkv7.Vocab, rwkv7.Width = "rwkv7", 32, 128, 64
+	bidirectional.Variant, bidirectional.Vocab, bidirectional.Width = "bidirectional", 128, 64
 	for _, typ := range vlm.ConvertTypes {
+		checkTypes(t, bidirectional, typ, map[string]quant.Type{
+			"rwkv.blocks.0.att.key.weight":                              typ,
+			"vit.vision_model.encoder.layers.0.self_attn.q_proj.weight": sensitive(typ),
+			"vit.vision_model.embeddings.patch_embedding.weight":        half(typ),
+			"vit.vision_model.embeddings.class_embedding":               quant.F32,
+		})
 		checkTypes(t, hybrid, typ, map[string]quant.Type{
 			"rwkv.blocks.0.att.key.weight":                  typ,
 			"rwkv.blocks.1.ffn.value.weight":                plain(typ), // 96 columns
@@ -191,7 +198,7 @@ func checkTypes(t *testing.T, spec tinymodel.Spec, typ quant.Type, want map[stri
 	}
 	defer m.Close()
 	s := stream(t, m)
-	see(t, s, 1, 2)
+	see(t, s, 1)
 	if a := ask(t, s, "what?"); a == "" {
 		t.Errorf("%s, %v: no answer", m.Config().Variant, typ)
 	}

@@ -28,9 +28,6 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	if err := c.sizes(l); err != nil {
 		return Config{}, err
 	}
-	if v := r.text(keyVariant, c.Variant); v != c.Variant {
-		r.fail(keyVariant, "says %s, the tensors say %s", v, c.Variant)
-	}
 	r.derived(keyVocab, c.Vocab)
 	r.derived(keyBlocks, c.Blocks)
 	r.derived(keyWidth, c.Width)
@@ -40,12 +37,23 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	if err := c.towers(l, r); err != nil {
 		return Config{}, err
 	}
+	clip := slices.ContainsFunc(c.Towers, func(t Tower) bool { return t.Kind == "clip" })
+	if clip && c.Variant == rwkv.Vanilla.String() {
+		c.Variant = bidirectional
+	}
+	if v := r.text(keyVariant, c.Variant); v != c.Variant {
+		r.fail(keyVariant, "says %s, the tensors say %s", v, c.Variant)
+	}
 	patches := maxPatches
 	if len(c.Towers) > 0 {
 		patches = c.Grid() * c.Grid()
 	}
 	c.ImageToken = r.number(keyImageToken, min(defaultImageToken, c.Vocab-1), 0, c.Vocab-1)
-	c.DecoderTokens = square(r.number(keyDecoderTokens, min(defaultDecoderTokens, patches), 1, patches))
+	tokens := min(defaultDecoderTokens, patches)
+	if c.Variant == bidirectional {
+		tokens = patches // not pooled
+	}
+	c.DecoderTokens = square(r.number(keyDecoderTokens, tokens, 1, patches))
 	c.EncoderTokens = square(r.number(keyEncoderTokens, min(defaultEncoderTokens, patches), 1, patches))
 	c.Views = r.number(keyViews, 0, 0, MaxViews)
 	c.StateOnly = !value(r, keyFillFeatures, true, weights.Value.Bool)

@@ -18,7 +18,8 @@
 // Models of plain RWKV-6 or RWKV-7 (variants "vanilla" and "rwkv7") have no state
 // encoder. There the memory is the decoder's own state after the image tokens of
 // all frame sets, as if they had all been in one prompt; a text begins with a copy
-// of it.
+// of it. Those of v6.0 (variant "bidirectional") look at one picture at a time and
+// carry nothing: their memory is the newest picture.
 //
 // # Files
 //

@@ -54,7 +54,7 @@ func (c Config) Estimate(f *weights.File, views int) (Estimate, error) {
 		e.Encode = float64(views*c.EncoderTokens) * g.encoder()
 	}
 	perToken, step := g.decoder()
-	e.Prompt = float64(views*c.DecoderTokens+estimateText) * perToken
+	e.Prompt = float64(views*c.pictureTokens()+estimateText) * perToken
 	e.Token = step
 	e.Caption = e.Vision + e.Encode + e.Prompt + float64(e.Tokens)*e.Token
 	return e, g.err

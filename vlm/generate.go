@@ -82,7 +82,7 @@ func (s *Stream) image() []float32 {
 // all questions about one frame set begin with is computed once.
 func (s *Stream) begin(ctx context.Context, v *voice, question string) error {
 	m := s.m
-	if m.enc == nil {
+	if m.carries() {
 		ids, err := s.prompt(question, min(s.images, 1))
 		if err != nil {
 			return err
@@ -94,6 +94,12 @@ func (s *Stream) begin(ctx context.Context, v *voice, question string) error {
 	ids, err := s.prompt(question, s.images)
 	if err != nil {
 		return err
+	}
+	if m.dec.Bidirectional() {
+		// Nothing to share: the question stands before the picture too.
+		v.state.Reset()
+		p := decoder.Prompt{IDs: ids, ImageID: m.config.ImageToken, Rows: s.rows}
+		return m.dec.Prefill(ctx, s.work, v.state, nil, p, v.logits)
 	}
 	shared := ids[:s.afterPicture(ids, s.images)]
 	t := &s.talk

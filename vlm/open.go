@@ -24,7 +24,8 @@ import (
 const MaxViews = 64
 
 // ErrUnsupported is wrapped by errors about models that are recognised but
-// that this version does not run: the bidirectional CLIP models of v6.0.
+// that this version does not run: RWKV-5 and older, CLIP's tower before other blocks
+// than those of v6.0.
 var ErrUnsupported = rwkv.ErrUnsupported
 
 // Options change how a model is opened. Nil and the zero value are good for
@@ -113,7 +114,7 @@ func (o *Options) withDefaults() *Options {
 
 func finish(name string, f *weights.File, o *Options) (*Model, error) {
 	kernels.SelfCheck()
-	m := &Model{file: f, format: f.Format(), exact: o.Exact}
+	m := &Model{file: f, format: f.Format()}
 	if err := m.bind(o); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -177,7 +178,7 @@ func (m *Model) bind(o *Options) error {
 		return err
 	}
 	l := tensors.New(m.file)
-	if m.dec, err = decoder.New(l, nil); err != nil {
+	if m.dec, err = decoder.New(l, &decoder.Options{Bidirectional: c.Variant == bidirectional}); err != nil {
 		return err
 	}
 	if m.dec.Variant().ReadsImage() {
@@ -188,6 +189,8 @@ func (m *Model) bind(o *Options) error {
 			return fmt.Errorf("state encoder of %d heads of %d, decoder of %d of %d: %w", e.H, e.N, d.H, d.N, ErrConfig)
 		}
 	}
+	// Without an encoder all pictures are in the memory anyway, or only one is kept.
+	m.exact = o.Exact && m.enc != nil
 	if len(c.Towers) > 0 {
 		if err := m.bindTowers(l); err != nil {
 			return err
@@ -235,16 +238,15 @@ func (m *Model) bindTowers(l quant.Loader) error {
 // [ErrUnsupported] where it is a matter of this version and [ErrConfig] where
 // something must be given.
 func (c Config) Runnable() error {
-	plain := c.Variant == rwkv.Vanilla.String() || c.Variant == rwkv.RWKV7.String()
-	switch {
-	case plain && c.EncoderBlocks > 0:
+	switch reads := c.readsImage(); {
+	case !reads && c.EncoderBlocks > 0:
 		return fmt.Errorf("a state encoder, but decoder blocks that read no image state: tensors are missing: %w", ErrConfig)
-	case !plain && c.EncoderBlocks == 0:
+	case reads && c.EncoderBlocks == 0:
 		return fmt.Errorf("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing? %w", ErrConfig)
 	}
 	for _, t := range c.Towers {
-		if t.Kind == "clip" {
-			return fmt.Errorf("v6.0 model with CLIP tower and bidirectional blocks: %w", ErrUnsupported)
+		if t.Kind == "clip" && (c.Variant != bidirectional || len(c.Towers) > 1) {
+			return fmt.Errorf("CLIP's tower, one of %d, before %s blocks: only v6.0 is known to have it, alone before RWKV-6: %w", len(c.Towers), c.Variant, ErrUnsupported)
 		}
 		if t.Heads == 0 {
 			return fmt.Errorf("key %q cannot be told from the tensors and must be given: %w", keyVision+t.Kind+".head_count", ErrConfig)

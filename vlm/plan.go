@@ -46,19 +46,24 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 		shifts = 3
 	}
 	decoder := 4 * int64(c.Blocks) * (state + shifts*width)
-	if c.EncoderBlocks > 0 {
+	picture := 4 * int64(c.pictureTokens()) * width
+	p.Scratch = rwkv.WorkBytes(rwkv.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(f, views)
+	switch {
+	case c.EncoderBlocks > 0:
 		p.Memory = 4 * (int64(c.EncoderBlocks)*(state+2*width) - width)
 		p.ImageState = 4 * state
 		if !c.StateOnly {
-			p.Tokens = 4 * int64(views) * int64(c.DecoderTokens) * width
+			p.Tokens = int64(views) * picture
 		}
-	} else {
+	case c.Variant == bidirectional:
+		p.Tokens = picture
+		p.Scratch += picture // of a prompt that cannot be cut
+	default:
 		p.Memory = decoder
 	}
 	p.Snapshot = stateHeader + p.Memory + p.Tokens + 4
 	p.Stream = 2*p.Memory + 2*p.Tokens
 	p.Decoder = decoder + 4*int64(c.Vocab)
-	p.Scratch = rwkv.WorkBytes(rwkv.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(f, views)
 	// A stream decodes one text from a copy of the state after the pictures.
 	p.Total = p.File + p.Weights + int64(scenes)*(p.Stream+p.Decoder+decoder+p.Scratch)
 	return p

@@ -63,7 +63,7 @@ func (s *Source) check(list []checkpoint.Weight, c Config, p *Problems) []checkp
 	for _, w := range list {
 		have[w.Name] = w.Shape
 	}
-	switch reads := c.Variant != "vanilla" && c.Variant != "rwkv7"; {
+	switch reads := c.readsImage(); {
 	case reads && c.EncoderBlocks == 0:
 		p.add("decoder blocks that read an image state, but no state encoder: is the other half of a split export missing?")
 	case !reads && c.EncoderBlocks > 0:

@@ -20,7 +20,7 @@ import (
 //	56  uint32    pictures whose image tokens follow
 //	60  uint32    a, bytes of the memory
 //	64  uint32    b, bytes of the image tokens
-//	68  [a]byte   memory: float32, per block the wkv state [H,N,N] (key axis
+//	68  [a]byte   memory, none in bidirectional models: float32, per block the wkv state [H,N,N] (key axis
 //	              before value axis) and the token shifts [C] of its
 //	              sub-layers; none for channel mixing in an encoder's last
 //	[b]byte       image tokens: float32 [pictures*p², C]
@@ -122,11 +122,11 @@ const maxImages = 1 << 16
 // rowBytes returns the bytes of the image tokens that a stream with so many
 // pictures holds.
 func (s *Stream) rowBytes(images uint32) (uint64, error) {
-	if images > maxImages || images > MaxViews && (!s.m.exact || s.m.enc == nil) {
+	if images > maxImages || images > MaxViews && !s.m.exact || images > 1 && s.m.dec.Bidirectional() {
 		return 0, fmt.Errorf("%d pictures", images)
 	}
-	if s.m.enc == nil || s.m.config.StateOnly {
+	if s.m.carries() || s.m.config.StateOnly {
 		return 0, nil // they are in the memory already, or not used
 	}
-	return 4 * uint64(images) * uint64(s.m.config.DecoderTokens) * uint64(s.m.dec.Dims().C), nil
+	return 4 * uint64(images) * uint64(s.m.config.pictureTokens()) * uint64(s.m.dec.Dims().C), nil
 }

@@ -34,8 +34,8 @@ type Stream struct {
 	work   *rwkv.Work
 	sight  *sight
 
-	// mem is the memory: the encoder's state, or in models without one the
-	// decoder's. next is where See builds its successor, so that a frame set
+	// mem is the memory: the encoder's state, in models without one the decoder's, in
+	// bidirectional ones nothing. next is where See builds its successor, so that a frame set
 	// counts whole or not at all.
 	mem, next *rwkv.State
 
@@ -56,13 +56,17 @@ func (m *Model) NewStream() (*Stream, error) {
 	s.format = prompt.Format{
 		Vocabulary:  m.vocab,
 		ImageToken:  m.config.ImageToken,
-		ImageTokens: m.config.DecoderTokens,
+		ImageTokens: m.config.pictureTokens(),
 		Lowercase:   m.config.Lowercase,
+		Sandwich:    m.dec.Bidirectional(),
 	}
-	if m.enc != nil {
+	switch {
+	case m.enc != nil:
 		s.mem, s.next = m.enc.NewState(), m.enc.NewState()
-	} else {
+	case m.carries():
 		s.mem, s.next = m.dec.NewState(), m.dec.NewState()
+	default:
+		s.mem, s.next = rwkv.NewState(nil), rwkv.NewState(nil)
 	}
 	if len(m.towers) > 0 {
 		var err error
@@ -72,6 +76,11 @@ func (m *Model) NewStream() (*Stream, error) {
 	}
 	return s, nil
 }
+
+// carries reports whether the memory is the decoder's own state, which goes on from frame
+// set to frame set. A bidirectional decoder's cannot: its prompt is one question around
+// one picture.
+func (m *Model) carries() bool { return m.enc == nil && !m.dec.Bidirectional() }
 
 // Model returns the model the stream belongs to.
 func (s *Stream) Model() *Model { return s.m }
@@ -104,13 +113,16 @@ func (s *Stream) Reset() {
 }
 
 // See takes in one frame set: the pictures of all views at one instant, always
-// in the same order. When it fails, or ctx ends, the memory is what it was.
+// in the same order. When it fails, or ctx ends, the memory is what it was. A
+// bidirectional model takes one picture, and forgets it when the next comes.
 func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 	switch {
 	case s.sight == nil:
 		return fmt.Errorf("model %s has no vision tower: %w", s.m.config.Name, ErrConfig)
 	case len(views) < 1 || len(views) > MaxViews:
 		return fmt.Errorf("frame set of %d pictures, want 1 to %d", len(views), MaxViews)
+	case len(views) > 1 && s.m.dec.Bidirectional():
+		return fmt.Errorf("frame set of %d pictures: model %s looks at one: %w", len(views), s.m.config.Name, ErrConfig)
 	}
 	s.next.CopyFrom(s.mem)
 	s.spare = s.spare[:0]
@@ -126,7 +138,7 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 	s.mem, s.next = s.next, s.mem
 	s.rows, s.spare = s.spare, s.rows
 	s.frames++
-	if s.m.exact && s.m.enc != nil {
+	if s.m.exact {
 		s.images += len(views)
 	} else {
 		s.images = len(views)
@@ -157,6 +169,9 @@ func (s *Stream) take(ctx context.Context, views []image.Image) error {
 			}
 		}
 		s.encodeTime = time.Since(looked)
+		return nil
+	}
+	if !m.carries() {
 		return nil
 	}
 	// Without an encoder the memory is the decoder's own state: the prompt so
@@ -204,7 +219,7 @@ func (s *Stream) prompt(question string, n int) ([]int, error) {
 func (s *Stream) afterPicture(ids []int, n int) int {
 	at := 0
 	for range n {
-		at += slices.Index(ids[at:], s.m.config.ImageToken) + s.m.config.DecoderTokens
+		at += slices.Index(ids[at:], s.m.config.ImageToken) + s.m.config.pictureTokens()
 	}
 	return at
 }

@@ -2,6 +2,7 @@ package vlm_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -256,5 +257,97 @@ func TestPureCrossState(t *testing.T) {
 	}
 	if err := filled.SetState(s.State()); err == nil {
 		t.Error("a model that fills the prompt took the state of one that does not")
+	}
+}
+
+// A model of v6.0 looks at one picture, with the question before it and after it, and keeps
+// nothing of the picture before.
+func TestBidirectionalModel(t *testing.T) {
+	ctx := context.Background()
+	spec := base
+	spec.Variant, spec.L, spec.GatedProjector = "bidirectional", 3, false
+	m := open(t, spec, nil)
+	c := m.Config()
+	if c.Variant != spec.Variant {
+		t.Fatalf("variant %s", c.Variant)
+	}
+	s, newest := stream(t, m), stream(t, m)
+	if err := s.See(ctx, picture(1), picture(2)); !errors.Is(err, vlm.ErrConfig) {
+		t.Errorf("two pictures: %v", err)
+	}
+	see(t, s, 1)
+	ask(t, s, "what is it?")
+	see(t, s, 2)
+	see(t, newest, 2)
+	if a, b := ask(t, s, "what?"), ask(t, newest, "what?"); a != b {
+		t.Errorf("answers %q with a picture before, %q without", a, b)
+	}
+
+	// The same from the image tokens, by the decoder alone.
+	saved := s.State()
+	rows := make([]float32, (c.DecoderTokens+1)*c.Width)
+	if len(saved) != 68+4*len(rows)+4 {
+		t.Fatalf("state of %d bytes", len(saved))
+	}
+	if err := rwkv.DecodeFloats(rows, saved[68:len(saved)-4]); err != nil {
+		t.Fatal(err)
+	}
+	d, err := decoder.New(tinymodel.New(spec), &decoder.Options{Bidirectional: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := vocabulary()
+	v, err := tokenizer.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := prompt.Format{Vocabulary: v, ImageToken: c.ImageToken, ImageTokens: c.DecoderTokens + 1, Sandwich: true}
+	p, err := f.Build(prompt.Turn{Question: "what?", Images: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]float32, d.Vocab())
+	w := rwkv.NewWork(quant.NewScratch(nil), nil)
+	if err := d.Prefill(ctx, w, d.NewState(), nil, decoder.Prompt{IDs: p.IDs, ImageID: c.ImageToken, Rows: rows}, want); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Follow(ctx, "what?", []int{1}, 0, func(l []float32) {
+		if !slices.Equal(l, want) {
+			t.Error("logits are not those of the prompt")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	// A saved state, several questions together, a question about nothing.
+	again := stream(t, open(t, spec, nil))
+	blind := ask(t, again, "what?")
+	if err := again.SetState(saved); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(again.State(), saved) {
+		t.Error("state of the restored stream differs")
+	}
+	questions := []string{"what?", "how many?", "where is it?"}
+	got, err := again.Answers(ctx, questions, short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range questions {
+		if want := ask(t, s, q); got[i] != want {
+			t.Errorf("%q: %q restored and together, %q alone", q, got[i], want)
+		}
+	}
+	if blind == got[0] {
+		t.Error("the picture makes no difference")
+	}
+	if !slices.Equal(s.State(), saved) {
+		t.Error("a question changed the memory")
+	}
+	if _, err := s.Answer(ctx, strings.Repeat("what? ", decoder.MaxBidirectional/6), short); err == nil || !strings.Contains(err.Error(), "tokens") {
+		t.Errorf("a question longer than any prompt: %v", err)
+	}
+	if s.Reset(); len(s.State()) != 72 {
+		t.Errorf("a reset stream has %d bytes", len(s.State()))
 	}
 }

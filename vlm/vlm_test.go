@@ -47,6 +47,7 @@ func config(t testing.TB) []byte {
 		"image.encoder_tokens":     9,
 		"image.views":              2,
 		"vision.siglip.head_count": 2,
+		"vision.clip.head_count":   2,
 		"prompt.stop":              stop,
 		"prompt.caption":           "describe the room.",
 	})

@@ -17,14 +17,14 @@ import (
 // Spec says what to make. Zero sizes are replaced by the defaults below.
 type Spec struct {
 	Seed    uint64
-	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, rwkv7; hybrid if empty
+	Variant string // hybrid, hybrid-sigmoid, hybrid-oldest, cross, vanilla, bidirectional, rwkv7; hybrid if empty
 
 	H, N  int // heads and head size; 2 and 32
 	F     int // channel mixing width; 96
 	Vocab int // 48
-	L, E  int // decoder and encoder blocks; 2 and 2; E is 0 for vanilla and rwkv7
+	L, E  int // decoder and encoder blocks; 2 and 2; E is 0 for vanilla, bidirectional and rwkv7
 
-	// Vision, when Image > 0: a SigLIP tower of Depth blocks (the last is
+	// Vision, when Image > 0: CLIP's tower if bidirectional, else a SigLIP tower of Depth blocks (the last is
 	// dead) on pictures of Image x Image pixels in patches of Patch.
 	Image, Patch, Width, Depth, Heads, MLP int
 	GatedProjector                         bool // of v6.x; rwkv7 always has its own form
@@ -64,7 +64,7 @@ func New(s Spec) *Model {
 	def(&s.F, 96)
 	def(&s.Vocab, 48)
 	def(&s.L, 2)
-	if s.Variant != "vanilla" && s.Variant != "rwkv7" {
+	if s.Variant != "vanilla" && s.Variant != "bidirectional" && s.Variant != "rwkv7" {
 		def(&s.E, 2)
 	}
 	m := &Model{Spec: s, rng: rand.New(rand.NewPCG(s.Seed, 1))}
@@ -79,6 +79,8 @@ func New(s Spec) *Model {
 		m.block("state_encoder.", i, "vanilla")
 	}
 	switch {
+	case s.Image > 0 && s.Variant == "bidirectional":
+		m.clip()
 	case s.Image > 0 && s.Window > 0:
 		m.sam()
 	case s.Image > 0:
