@@ -80,12 +80,8 @@ func (w *converter) copy(g *weights.GGUFWriter, t *checkpoint.Weight, from tenso
 	if err := w.pieces(t, rows, cols, 1, read, func([]float32, int) error { return nil }); err != nil {
 		return err
 	}
-	for i, part := range from.Tensors() {
-		name := t.Name + strings.TrimPrefix(part.Name, from.Name)
-		if i == 0 {
-			name = t.Name
-		}
-		if err := g.Begin(name); err != nil {
+	for _, part := range from.Tensors() {
+		if err := g.Begin(t.Name + strings.TrimPrefix(part.Name, from.Name)); err != nil {
 			return err
 		}
 		if _, err := part.WriteTo(g); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 )
@@ -287,6 +288,38 @@ func TestTowerIsResampled(t *testing.T) {
 	}
 	if want := vision.Resample(tower[0].Data, tg, 7, tw); !slices.Equal(got["vit.siglip_featurizer.pos_embed"], want) {
 		t.Error("other positions than those resampled")
+	}
+}
+
+// The published towers get pictures of the size that the authors use, and are cut off behind
+// the block whose features are taken, whatever else their files are made for.
+func TestPublishedTowers(t *testing.T) {
+	var siglip, dino tensorList
+	siglip.add("patch_embed.proj.weight", 1152, 3, 14, 14)
+	siglip.add("pos_embed", 1, 27*27, 1152)
+	siglip.add("blocks.0.attn.qkv.weight", 1)
+	dino.add("patch_embed.proj.weight", 1024, 3, 14, 14)
+	dino.add("pos_embed", 1, 37*37, 1024)
+	dino.add("reg_token", 1, 4, 1024)
+	for i := range 27 {
+		siglip.add(fmt.Sprintf("blocks.%d.norm1.weight", i), 1152)
+	}
+	for i := range 24 {
+		dino.add(fmt.Sprintf("blocks.%d.norm1.weight", i), 1024)
+		dino.add(fmt.Sprintf("blocks.%d.ls1.gamma", i), 1024)
+	}
+	c, err := source(t, tinymodel.New(tinymodel.Spec{}).Tensors, siglip, dino).Describe(nil, nil)
+	if err != nil || len(c.Towers) != 2 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for i, want := range []vlm.Tower{
+		{Kind: "dino", ImageSize: 448, Blocks: 23, FeatureBlock: 22, Heads: 16},
+		{Kind: "siglip", ImageSize: 448, Blocks: 26, FeatureBlock: 25, Heads: 16},
+	} {
+		got := c.Towers[i]
+		if got.Kind != want.Kind || got.ImageSize != want.ImageSize || got.Blocks != want.Blocks || got.FeatureBlock != want.FeatureBlock || got.Heads != want.Heads {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 
