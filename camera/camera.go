@@ -8,21 +8,47 @@ import (
 
 // Frame is one picture of one view.
 //
-// Image is borrowed from the source: it may be read until Release and is
+// The picture is borrowed from the source: it may be read until Release and is
 // overwritten some time after it. Whoever takes a frame from a source releases
 // it exactly once; who needs the pixels longer copies them.
 type Frame struct {
-	Image image.Image
-	Time  time.Time // the instant of exposure, by the clock that all views of the place share
-	Seq   uint64    // counts the pictures of this source, gaps are pictures that were lost
+	Image image.Image // nil in a frame of a camera until Decode
+	Size  image.Point // width and height of the picture
+	Time  time.Time   // the instant of exposure, by the clock that all views of the place share
+	Seq   uint64      // counts the pictures of this source, gaps are pictures that were lost
 
+	decode  func() (image.Image, error)
 	release func()
 }
 
 // NewFrame makes a frame whose buffer goes back to its owner through release,
 // which may be nil.
 func NewFrame(img image.Image, at time.Time, seq uint64, release func()) Frame {
-	return Frame{Image: img, Time: at, Seq: seq, release: release}
+	f := Frame{Image: img, Time: at, Seq: seq, release: release}
+	if img != nil {
+		f.Size = img.Bounds().Size()
+	}
+	return f
+}
+
+// NewLazyFrame makes a frame that decode turns into pixels should somebody want
+// them; most frames of a camera are overtaken by newer ones and never are.
+// decode is called before release, if at all, and once.
+func NewLazyFrame(size image.Point, decode func() (image.Image, error), at time.Time, seq uint64, release func()) Frame {
+	return Frame{Size: size, Time: at, Seq: seq, decode: decode, release: release}
+}
+
+// Decode sets Image where it is nil. A picture that turns out to be damaged is
+// an error, and the frame is to be released like any other.
+func (f *Frame) Decode() error {
+	if f.Image != nil || f.decode == nil {
+		return nil
+	}
+	img, err := f.decode()
+	if err == nil {
+		f.Image = img
+	}
+	return err
 }
 
 // Release gives the picture's buffer back.

@@ -141,6 +141,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 type Stats struct {
 	Frames   uint64 // frame sets encoded into the memory
 	Skipped  uint64 // frames overtaken by a newer one, or left without a partner
+	Damaged  uint64 // frames that could not be decoded
 	Captions uint64 // captions published
 	Gated    uint64 // frame sets that the change gate kept from the decoder
 	Repeated uint64 // captions not published because they said the same again

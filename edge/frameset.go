@@ -41,6 +41,7 @@ type collector struct {
 	has     []bool
 
 	unmatched atomic.Uint64 // frames dropped because no other view had one of that instant
+	damaged   atomic.Uint64 // frames that could not be decoded
 }
 
 func newCollector(boxes []*Mailbox[camera.Frame], maxSkew time.Duration) *collector {
@@ -52,7 +53,8 @@ func newCollector(boxes []*Mailbox[camera.Frame], maxSkew time.Duration) *collec
 
 // next waits until every view has a frame and takes the newest of each. Frames
 // older than the newest one by more than the allowed skew are dropped and their
-// views waited for again. It returns the error of the first view that ended.
+// views waited for again, and so are those whose frame is damaged: only here is a
+// frame decoded. It returns the error of the first view that ended.
 // The set's frames belong to the caller; those of an unfinished set do not leak.
 func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 	for {
@@ -90,6 +92,9 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 			}
 			continue
 		}
+		if !c.decode() {
+			continue
+		}
 		c.number++
 		s := &FrameSet{Number: c.number, Time: newest, Skew: newest.Sub(oldest)}
 		s.Frames = append(s.Frames, c.held...)
@@ -97,6 +102,20 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 		clear(c.has)
 		return s, nil
 	}
+}
+
+// decode makes pixels of the held frames and drops those that are damaged; false
+// when there were some.
+func (c *collector) decode() bool {
+	good := true
+	for i := range c.held {
+		if c.held[i].Decode() != nil {
+			c.held[i].Release()
+			c.has[i], good = false, false
+			c.damaged.Add(1)
+		}
+	}
+	return good
 }
 
 // drop releases the frames of an unfinished set.

@@ -172,6 +172,7 @@ func (s *scene) stats() Stats {
 		c.Skipped += v.box.Skipped()
 	}
 	c.Skipped += s.sets.unmatched.Load()
+	c.Damaged = s.sets.damaged.Load()
 	return c
 }
 

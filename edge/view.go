@@ -57,11 +57,10 @@ func (v *view) capture(ctx context.Context) error {
 }
 
 func (v *view) live(f camera.Frame) {
-	b := f.Image.Bounds()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status.State = wire.ViewLive
-	v.status.Width, v.status.Height = int64(b.Dx()), int64(b.Dy())
+	v.status.Width, v.status.Height = int64(f.Size.X), int64(f.Size.Y)
 	v.status.Frames++
 	v.status.FrameTime = f.Time.UnixMilli()
 }

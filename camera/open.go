@@ -1,0 +1,88 @@
+package camera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrSpec is wrapped by the error for a source that is written in a way nobody
+// understands. No camera is asked before a spec is understood.
+var ErrSpec = errors.New("bad source")
+
+// Options says how a source is opened and watched over. The zero value suits
+// raw formats; compressed ones need Decode.
+type Options struct {
+	// Width, Height and Rate (pictures a second) are wished for; a camera takes
+	// what comes nearest. Zero means 640x480 and the camera's own rate.
+	Width, Height int
+	Rate          float64
+
+	// Decode makes pixels of a whole JPEG or PNG; it decides what is too large.
+	Decode func(data []byte) (image.Image, error)
+
+	// Changed is told of each change of state or reason, in order, from the
+	// goroutine that calls Next.
+	Changed func(Status)
+
+	// Kinds are further kinds of sources by the word before the colon.
+	Kinds map[string]func(rest string, o *Options) (Kind, error)
+}
+
+// Kind is how a source of some kind is opened, again and again.
+type Kind struct {
+	// Open makes one attempt. The source's Next fails when the camera does and
+	// returns [io.EOF] only where a source rightly ends, which ends the view.
+	// Open, Next and Close may hang: see [Camera].
+	Open func(ctx context.Context) (Source, error)
+
+	// Wait waits so long, or shorter when another attempt may succeed now
+	// (true), or until ctx ends. Nil waits for the time alone.
+	Wait func(ctx context.Context, d time.Duration) bool
+
+	// MaxWait is the longest pause between two attempts; 0 means 2 s.
+	MaxWait time.Duration
+
+	// Patience is how long Open, or Next, may take before the attempt is given
+	// up as hung; 0 means 10 s. What knows better fails earlier, with a reason.
+	Patience time.Duration
+}
+
+// kinds are the kinds of sources that this package knows.
+var kinds = map[string]func(rest string, o *Options) (Kind, error){
+	"dir":  folderKind,
+	"file": folderKind,
+}
+
+// Open understands a spec, KIND:REST, and returns the source, which nothing was
+// asked of yet. Kinds are
+//
+//	dir:PATH    the pictures of a folder, in natural order
+//	file:PATH   one picture
+//
+// and those of [Options].Kinds.
+func Open(spec string, o *Options) (*Camera, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	name, rest, ok := strings.Cut(spec, ":")
+	make := kinds[name]
+	if k := o.Kinds[name]; k != nil {
+		make = k
+	}
+	if !ok || make == nil {
+		known := slices.Sorted(maps.Keys(kinds))
+		known = append(known, slices.Sorted(maps.Keys(o.Kinds))...)
+		return nil, fmt.Errorf("%w %q: want KIND:REST with one of the kinds %s", ErrSpec, spec, strings.Join(known, ", "))
+	}
+	k, err := make(rest, o)
+	if err != nil {
+		return nil, fmt.Errorf("%w %q: %w", ErrSpec, spec, err)
+	}
+	return newCamera(spec, k, o), nil
+}

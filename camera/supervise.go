@@ -1,0 +1,255 @@
+package camera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// State is what can be said of a view in a word.
+type State string
+
+// The states of a [Camera].
+const (
+	Live         State = "live"         // pictures come
+	Reconnecting State = "reconnecting" // they do not; it is tried again and again
+	Ended        State = "ended"        // a row of files is at its end
+)
+
+// Status is what is known about a camera.
+type Status struct {
+	Source string // the spec it was opened with
+	State  State
+	Reason string // why it is not live, for people; empty when it is
+
+	Frames   uint64 // pictures delivered
+	Attempts uint64 // times it was opened, or that was tried
+	Faults   uint64 // attempts that failed, before a picture or after some
+	Hung     uint64 // attempts given up because a call did not return
+	Hanging  int    // of those, the ones that have still not returned
+}
+
+// String is the line for the log.
+func (s Status) String() string {
+	if s.Reason == "" {
+		return fmt.Sprintf("%s: %s", s.Source, s.State)
+	}
+	return fmt.Sprintf("%s: %s: %s", s.Source, s.State, s.Reason)
+}
+
+// Limits of an attempt where its [Kind] says nothing, and of all.
+const (
+	defaultMaxWait  = 2 * time.Second
+	defaultPatience = 10 * time.Second
+	firstWait       = 200 * time.Millisecond
+	steady          = 10 * time.Second // an attempt that lasted so long was a good one: pauses are short again
+	maxHanging      = 4                // each holds a thread in the kernel
+)
+
+// closePatience is how long Close waits for the attempt in work.
+const closePatience = 2 * time.Second
+
+// Camera is a source that is kept alive for ever: what fails is closed, and
+// opened again after a pause that doubles up to [Kind].MaxWait. Next therefore
+// fails with the context's error only, or with [io.EOF] at the end of what has
+// one.
+//
+// All calls that may hang in the kernel are made on a goroutine of the attempt.
+// When one takes too long the attempt is left alone, counted, and a new one
+// begun; the goroutine ends when the call returns, and closes what it holds.
+// While too many hang no new ones are begun.
+type Camera struct {
+	kind Kind
+	opts *Options
+
+	// Of the goroutine that calls Next.
+	run   *attempt
+	wait  time.Duration // before the next attempt; 0 at once
+	timer *time.Timer   // for the patience with run
+
+	mu      sync.Mutex
+	status  Status
+	hanging atomic.Int64
+}
+
+func newCamera(spec string, k Kind, o *Options) *Camera {
+	if k.MaxWait <= 0 {
+		k.MaxWait = defaultMaxWait
+	}
+	if k.Patience <= 0 {
+		k.Patience = defaultPatience
+	}
+	if k.Wait == nil {
+		k.Wait = func(ctx context.Context, d time.Duration) bool {
+			sleepUntil(ctx, time.Now().Add(d))
+			return false
+		}
+	}
+	return &Camera{kind: k, opts: o, status: Status{Source: spec, State: Reconnecting, Reason: "not opened yet"}}
+}
+
+// Status may be called at any time.
+func (c *Camera) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.status
+	s.Hanging = int(c.hanging.Load())
+	return s
+}
+
+// Next implements [Source].
+func (c *Camera) Next(ctx context.Context) (Frame, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return Frame{}, err
+		}
+		if c.run == nil {
+			if c.Status().State == Ended {
+				return Frame{}, io.EOF
+			}
+			c.begin(ctx)
+			continue
+		}
+		if c.run.failed {
+			c.leave(ctx)
+			continue
+		}
+		e, err := c.listen(ctx)
+		switch {
+		case err != nil:
+			return Frame{}, err
+		case e.err == nil:
+			c.change(Live, "", func(s *Status) { s.Frames++ })
+			return e.frame, nil
+		case errors.Is(e.err, io.EOF):
+			c.run.failed = true
+			c.change(Ended, "no more pictures", nil)
+			return Frame{}, io.EOF
+		}
+		c.fault(e.err)
+	}
+}
+
+// Close implements [Source]. It returns within two seconds even where a call
+// hangs, with an error that says so.
+func (c *Camera) Close() error {
+	if c.run == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	c.run.cancel()
+	if !c.leave(ctx) {
+		c.abandon()
+		return fmt.Errorf("%s: a call to the camera does not return", c.Status().Source)
+	}
+	return nil
+}
+
+// begin waits until it is time for the next attempt and starts it, unless ctx
+// ends first or too many calls hang.
+func (c *Camera) begin(ctx context.Context) {
+	if c.wait > 0 {
+		// A tenth of jitter to either side, so that cameras of one bus do not
+		// all come at once.
+		d := time.Duration(float64(c.wait) * (0.9 + 0.2*rand.Float64()))
+		if c.kind.Wait(ctx, d) {
+			c.wait = 0
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+	c.wait = min(max(2*c.wait, firstWait), c.kind.MaxWait)
+	if n := c.hanging.Load(); n >= maxHanging {
+		c.change(Reconnecting, fmt.Sprintf("%d calls to the camera hang; unplug it, or restart the machine", n), nil)
+		return
+	}
+	c.change("", "", func(s *Status) { s.Attempts++ })
+	c.run = c.start()
+}
+
+// listen waits for what the attempt has to say; an attempt that is silent for
+// too long is given up.
+func (c *Camera) listen(ctx context.Context) (event, error) {
+	c.patient()
+	select {
+	case e := <-c.run.events:
+		return e, nil
+	case <-ctx.Done():
+		return event{}, ctx.Err()
+	case <-c.timer.C:
+		c.abandon()
+		return event{err: fmt.Errorf("a call to the camera hangs since %v", c.kind.Patience)}, nil
+	}
+}
+
+// fault notes why the attempt failed.
+func (c *Camera) fault(err error) {
+	if c.run != nil {
+		c.run.failed = true
+		if time.Since(c.run.began) > steady {
+			c.wait = firstWait
+		}
+	}
+	c.change(Reconnecting, err.Error(), func(s *Status) { s.Faults++ })
+}
+
+// leave waits until the attempt has closed what it held, and gives it up when
+// that takes too long. It is false when ctx ended first.
+func (c *Camera) leave(ctx context.Context) bool {
+	if c.run == nil {
+		return true
+	}
+	c.patient()
+	select {
+	case <-c.run.done:
+		c.run = nil
+	case <-ctx.Done():
+		return false
+	case <-c.timer.C:
+		c.abandon()
+	}
+	return true
+}
+
+// patient sets the timer for one call.
+func (c *Camera) patient() {
+	if c.timer == nil {
+		c.timer = time.NewTimer(c.kind.Patience)
+	}
+	c.timer.Reset(c.kind.Patience)
+}
+
+// abandon leaves the attempt to itself.
+func (c *Camera) abandon() {
+	c.run.cancel()
+	if !c.run.left.Swap(true) {
+		c.hanging.Add(1)
+	}
+	c.run = nil
+	c.change("", "", func(s *Status) { s.Hung++ })
+}
+
+// change updates the status and tells of a new state or reason. An empty state
+// leaves both.
+func (c *Camera) change(state State, reason string, update func(*Status)) {
+	c.mu.Lock()
+	if update != nil {
+		update(&c.status)
+	}
+	tell := state != "" && (c.status.State != state || c.status.Reason != reason)
+	if tell {
+		c.status.State, c.status.Reason = state, reason
+	}
+	s := c.status
+	c.mu.Unlock()
+	if tell && c.opts.Changed != nil {
+		c.opts.Changed(s)
+	}
+}
