@@ -1,6 +1,8 @@
 package vlm
 
 import (
+	"runtime"
+
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
@@ -22,7 +24,7 @@ type Plan struct {
 	Snapshot   int64 `json:"snapshot"`    // of a scene: a saved state
 	Stream     int64 `json:"stream"`      // of a scene: memory twice (See builds the next beside it), tokens twice
 	Decoder    int64 `json:"decoder"`     // of a text in the making: state and logits
-	Scratch    int64 `json:"scratch"`     // of a scene: buffers of tower and blocks
+	Scratch    int64 `json:"scratch"`     // of a scene: buffers of towers and blocks
 
 	Total int64 `json:"total"` // resident, with every scene at work
 }
@@ -69,27 +71,55 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	return p
 }
 
-// visionBytes estimates the buffers of tower, projector and pooling.
+// visionBytes returns the bytes of the buffers of towers, projector and pooling, with the tokens
+// that every view keeps; what resizing needs, which depends on the cameras, comes on top.
 func (c Config) visionBytes(f *weights.File, views int) int64 {
 	if len(c.Towers) == 0 {
 		return 0
 	}
-	cells := int64(c.Grid() * c.Grid())
-	group := min(max(1, groupCells/cells), int64(views))
-	var features, most int64
-	for _, t := range c.Towers {
-		features += int64(t.features(tensors.New(f).Shape))
-		side := int64(t.ImageSize / t.PatchSize)
-		// Residual stream, normed input, query with key and value, the last two
-		// once more unless in windows; and the picture itself.
-		buffers := int64(7)
-		if t.Kind == "sam" {
-			buffers = 5
-		}
-		most = max(most, buffers*side*side*int64(t.Width)+3*int64(t.ImageSize)*int64(t.ImageSize))
+	l := tensors.New(f)
+	cells := c.Grid() * c.Grid()
+	group := min(max(1, groupCells/cells), views)
+	var work vision.Memory
+	type resized struct {
+		size int
+		crop bool
 	}
-	pooled := int64(c.DecoderTokens)*(features+int64(c.Width)) + int64(c.EncoderTokens)*int64(c.Width)
-	return 4 * group * (most + cells*(features+int64(c.Width)) + pooled)
+	pictures := map[resized]int{} // bytes of one
+	features, largest, class := 0, 0, 0
+	for _, t := range c.Towers {
+		s, err := vision.SizesOf(t.Kind, l)
+		if err != nil {
+			continue // of a configuration that was not made for this file
+		}
+		s.Heads = t.Heads
+		work.Add(s, t.ImageSize, group)
+		features += t.features(l.Shape)
+		bytes := 3 * t.ImageSize * t.ImageSize
+		pictures[resized{t.ImageSize, t.crops()}] = bytes
+		largest = max(largest, bytes)
+		if t.Kind == "clip" {
+			class = 1
+		}
+	}
+	values := group * (largest + (cells+class)*features)
+	rows := 0
+	if !c.StateOnly {
+		each := c.DecoderTokens + class
+		rows = group * each
+		values += rows*(features+c.Width) + views*each*c.Width
+	}
+	if c.EncoderBlocks > 0 {
+		rows = max(rows, group*cells)
+		fed := min(views, max(1, rwkv.MaxRows/c.EncoderTokens))
+		values += group*cells*c.Width + (views+fed)*c.EncoderTokens*c.Width
+	}
+	work.AddProjector(l, rows, features, c.Width)
+	bytes := 4*int64(values) + work.Bytes(runtime.GOMAXPROCS(0))
+	for _, n := range pictures {
+		bytes += int64(group * n)
+	}
+	return bytes
 }
 
 // features returns the features of a cell: the width of the tower, unless it has a neck.

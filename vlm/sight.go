@@ -73,7 +73,7 @@ func newSight(m *Model, scratch *quant.Scratch) (*sight, error) {
 		if err != nil {
 			return nil, err
 		}
-		crop := t.Kind == "clip"
+		crop := t.crops()
 		k := slices.IndexFunc(s.sizes, func(q resized) bool { return q.size == t.ImageSize && q.crop == crop })
 		if k < 0 {
 			open := preprocess.NewSquare
@@ -91,6 +91,9 @@ func newSight(m *Model, scratch *quant.Scratch) (*sight, error) {
 	}
 	return s, nil
 }
+
+// crops reports whether the tower sees the middle of a picture rather than all of it.
+func (t Tower) crops() bool { return t.Kind == "clip" }
 
 func grow[T any](p *[]T, n int) []T {
 	if cap(*p) < n {

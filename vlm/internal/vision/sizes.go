@@ -13,6 +13,11 @@ type Sizes struct {
 	Blocks int
 	Side   int // patches beside each other for which there are positions
 	Heads  int // 0 where neither shapes nor a table of published towers tell
+
+	before int // tokens before the patches
+	hidden int // of the feed-forward layer
+	window int // side of the largest window of SAM's, in patches
+	neck   int // channels of SAM's neck
 }
 
 // Limits on sizes that come from a model file: they bound the working memory of
@@ -49,13 +54,32 @@ func SizesOf(kind string, l quant.Loader) (Sizes, error) {
 	if s.Side, err = f.side(l.Shape(f.Prefix+f.Pos), s.Width); err != nil {
 		return s, fmt.Errorf("tensor %s%s: %w", f.Prefix, f.Pos, err)
 	}
+	s.hidden = rows(l, f.at(0)+f.parts.fc1+".weight")
+	if f.class != "" {
+		s.before = 1
+	}
+	if r := l.Shape(f.Prefix + f.registers); f.registers != "" && len(r) == 3 {
+		s.before += r[1]
+	}
 	s.Heads = heads[[2]int{s.Width, s.Blocks}]
 	if kind == sam {
 		if rel := l.Shape(f.at(0) + "attn.rel_pos_h"); len(rel) == 2 && rel[1] > 0 {
 			s.Heads = s.Width / rel[1]
 		}
+		for i := range s.Blocks {
+			s.window = max(s.window, (rows(l, f.at(i)+"attn.rel_pos_h")+1)/2)
+		}
+		s.neck = rows(l, f.Prefix+"neck.0.weight")
 	}
 	return s, nil
+}
+
+// rows returns the first dimension of a tensor, 0 where there is none.
+func rows(l quant.Loader, name string) int {
+	if s := l.Shape(name); len(s) > 0 {
+		return s[0]
+	}
+	return 0
 }
 
 // side returns the side of the square grid of patches that a position embedding is for.
