@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -228,6 +229,28 @@ func TestCancel(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(o.Cache); err != nil || len(entries) != 0 {
 		t.Errorf("a cancelled write left %v, %v", entries, err)
+	}
+}
+
+// TestTowerLayouts: the random towers are what package vision takes for such a kind.
+func TestTowerLayouts(t *testing.T) {
+	for _, shape := range towers {
+		shape.Image, shape.Width, shape.Depth, shape.Heads, shape.MLP = 8*shape.Patch, 64, 3, 2, 128
+		path, err := obtain(t.Context(), t.TempDir(), towerFile(shape, quant.P8, false), func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := weights.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tower, err := (&bencher{}).tower(f, shape)
+		if err != nil {
+			t.Errorf("%s: %v", shape.Name, err)
+		} else if want := map[string]int{"clip": 65, "sam": 16}[shape.Kind]; tower.Name() != shape.Kind || tower.ImageSize() != shape.Image || tower.Tokens() != cmp.Or(want, 64) {
+			t.Errorf("%s: %s, %d pixels, %d tokens", shape.Name, tower.Name(), tower.ImageSize(), tower.Tokens())
+		}
+		f.Close()
 	}
 }
 

@@ -20,7 +20,7 @@ type modelFile struct {
 
 // layoutVersion is part of the names of cached files: a change of what is written
 // must change it.
-const layoutVersion = "2"
+const layoutVersion = "3"
 
 func fileName(name string, typ quant.Type, pure bool, kind string) string {
 	if pure {

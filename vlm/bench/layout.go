@@ -92,17 +92,25 @@ func (l *layout) biased(name string, out, in int) {
 	l.add(name+".bias", vector, 0, 0.1, out)
 }
 
-// tower lists the tensors of a vision tower in SigLIP's or SAM's layout.
+// tower lists the tensors of a vision tower, with the authors' names.
 func (t Tower) tower() []tensor {
+	if t.Kind == "clip" {
+		return t.clip()
+	}
 	var l layout
 	d, g := t.Width, t.Image/t.Patch
-	v := "vit." + t.kind() + "_featurizer."
+	v := "vit." + t.Kind + "_featurizer."
 	fc1, fc2 := "mlp.fc1", "mlp.fc2"
-	if t.kind() == "sam" {
+	switch t.Kind {
+	case "sam":
 		fc1, fc2 = "mlp.lin1", "mlp.lin2"
 		l.add(v+"pos_embed", low, 0, 0.2, 1, g, g, d)
 		l.sam(v, t)
-	} else {
+	case "dino":
+		l.add(v+"cls_token", vector, 0, 0.2, 1, 1, d)
+		l.add(v+"reg_token", low, 0, 0.2, 1, registers, d)
+		fallthrough
+	default:
 		l.add(v+"pos_embed", low, 0, 0.2, 1, g*g, d)
 	}
 	l.add(v+"patch_embed.proj.weight", low, 0, 1/math.Sqrt(float64(3*t.Patch*t.Patch)), d, 3, t.Patch, t.Patch)
@@ -115,6 +123,34 @@ func (t Tower) tower() []tensor {
 		l.norm(b+"norm2", d)
 		l.biased(b+fc1, t.MLP, d)
 		l.biased(b+fc2, d, t.MLP)
+		if t.Kind == "dino" {
+			l.add(b+"ls1.gamma", vector, 0.5, 0.1, d)
+			l.add(b+"ls2.gamma", vector, 0.5, 0.1, d)
+		}
+	}
+	return l.tensors
+}
+
+// registers is how many register tokens the published DINOv2 has.
+const registers = 4
+
+func (t Tower) clip() []tensor {
+	var l layout
+	d, g := t.Width, t.Image/t.Patch
+	v := "vit.vision_model."
+	l.add(v+"embeddings.class_embedding", vector, 0, 0.2, d)
+	l.add(v+"embeddings.patch_embedding.weight", low, 0, 1/math.Sqrt(float64(3*t.Patch*t.Patch)), d, 3, t.Patch, t.Patch)
+	l.add(v+"embeddings.position_embedding.weight", low, 0, 0.2, 1+g*g, d)
+	l.norm(v+"pre_layrnorm", d)
+	for i := range t.Depth {
+		b := fmt.Sprintf("%sencoder.layers.%d.", v, i)
+		l.norm(b+"layer_norm1", d)
+		for _, n := range []string{"q", "k", "v", "out"} {
+			l.biased(b+"self_attn."+n+"_proj", d, d)
+		}
+		l.norm(b+"layer_norm2", d)
+		l.biased(b+"mlp.fc1", t.MLP, d)
+		l.biased(b+"mlp.fc2", d, t.MLP)
 	}
 	return l.tensors
 }

@@ -27,12 +27,12 @@ const peerPictures = 3
 var encoded = regexp.MustCompile(`encoding done in (\d+) ms`)
 
 // towerPeer returns llama-mtmd-cli, which lies beside llama-bench, with a tower of the
-// same shape: of the type that is fastest there.
+// same shape: of the type that is fastest there. It has no class and register tokens.
 func (b *bencher) towerPeer(ctx context.Context, t Tower) (*peer, error) {
 	if b.Peer == "" {
 		return nil, nil
 	}
-	if t.kind() != "siglip" {
+	if t.Kind == "sam" {
 		return nil, fmt.Errorf("tower %q is not among those that the peer runs", t.Name)
 	}
 	language, err := ParseShape(tiny)

@@ -37,34 +37,22 @@ func (s Shape) lora() (mix, decay int) {
 	return 32, 64
 }
 
-// Tower is the size of a vision tower: a plain ViT, or SAM's.
+// Tower is the size of a published vision tower.
 type Tower struct {
-	Name         string
+	Name, Kind   string
 	Image, Patch int // pixels
 	Width, Depth int
 	Heads, MLP   int
 	Activation   string
-	Note         string // what differs from the published tower
-}
-
-// samB is the one tower that attends in windows and ends in a neck.
-const samB = "sam-b"
-
-// kind names the tower whose layout t has.
-func (t Tower) kind() string {
-	if t.Name == samB {
-		return "sam"
-	}
-	return "siglip"
 }
 
 var towers = []Tower{
-	{"siglip-b", 224, 16, 768, 12, 12, 3072, "gelu_erf", ""},
-	{"siglip-so400m", 384, 14, 1152, 27, 16, 4304, "gelu_erf", ""},
-	{"clip-l", 336, 14, 1024, 24, 16, 4096, "quick_gelu", "SigLIP's layout: no class token"},
-	{"dino-l", 448, 14, 1024, 24, 16, 4096, "gelu_erf", "SigLIP's layout: no class and register tokens, no layer scale"},
-	{samB, 1024, 16, 768, 12, 12, 3072, "gelu_erf", ""},
-	{tiny, 32, 8, 64, 2, 2, 128, "gelu_erf", ""},
+	{"siglip-b", "siglip", 224, 16, 768, 12, 12, 3072, "gelu_erf"},
+	{"siglip-so400m", "siglip", 384, 14, 1152, 27, 16, 4304, "gelu_erf"},
+	{"clip-l", "clip", 336, 14, 1024, 24, 16, 4096, "quick_gelu"},
+	{"dino-l", "dino", 448, 14, 1024, 24, 16, 4096, "gelu_erf"},
+	{"sam-b", "sam", 1024, 16, 768, 12, 12, 3072, "gelu_erf"},
+	{tiny, "siglip", 32, 8, 64, 2, 2, 128, "gelu_erf"},
 }
 
 func names[T any](list []T, name func(T) string) string {

@@ -52,7 +52,7 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 	for i := range pixels {
 		pixels[i] = float32(r.unit())
 	}
-	features := make([]float32, tower.Grid()*tower.Grid()*tower.Dim())
+	features := make([]float32, tower.Tokens()*tower.Dim())
 	look := func(ctx context.Context) (d time.Duration, err error) {
 		// A tower cannot be told to stop, and a large one takes long on a small
 		// machine; but it tells of each block.
@@ -76,7 +76,6 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 	}
 	s := &subject{row: b.row(Vision, name, b.Type.String()), passes: 1, run: look, peer: p}
 	s.row.ModelBytes = f.Size()
-	s.row.Note = shape.Note
 	if b.Model != "" {
 		s.row.Type, s.row.Note = mainType(f), tower.Name()
 	}
@@ -88,7 +87,7 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 }
 
 func (b *bencher) tower(f *weights.File, shape Tower) (vision.Tower, error) {
-	kind, c := shape.kind(), vlm.Tower{ImageSize: shape.Image, Heads: shape.Heads, FeatureBlock: shape.Depth - 1, Activation: shape.Activation}
+	kind, c := shape.Kind, vlm.Tower{ImageSize: shape.Image, Heads: shape.Heads, FeatureBlock: shape.Depth - 1, Activation: shape.Activation}
 	if b.Model != "" {
 		config, err := vlm.Describe(f, nil, nil)
 		if err != nil {
