@@ -51,11 +51,11 @@ var imports = map[string]string{
 	"internal/affinity":       "golang.org/x/sys/unix",
 	"internal/procmem":        "",
 	"internal/backendtest":    "kernels",
-	"vlm/internal/tinymodel":  "quant",
+	"internal/tinymodel":      "quant",
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/backendtest", "internal/guard", "internal/hostile", "vlm/internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/guard", "internal/hostile", "internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/internal/hostile"
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/vlm"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/weights"
 )
 

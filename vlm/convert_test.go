@@ -13,10 +13,10 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/internal/hostile"
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/internal/tensors"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/weights"
 )
 

@@ -4,9 +4,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/weights"
 )
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/internal/hostile"
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/vlm"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 // smallest keeps states short, so that mutations meet the header often.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/vlm"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 )
 

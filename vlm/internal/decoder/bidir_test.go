@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 // Without patches, or with one, there is nothing to turn around.

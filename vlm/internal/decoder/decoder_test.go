@@ -8,10 +8,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 func newDecoder(t testing.TB, s tinymodel.Spec) *decoder.Decoder {

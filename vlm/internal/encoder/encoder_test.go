@@ -7,10 +7,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 func TestStreamEqualsPacked(t *testing.T) {

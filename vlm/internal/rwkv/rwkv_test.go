@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
-	"github.com/visualrwkv/edged/vlm/internal/tinymodel"
 )
 
 var variants = []string{"vanilla", "hybrid", "hybrid-sigmoid", "hybrid-oldest", "cross", "rwkv7"}
