@@ -43,3 +43,44 @@ func BenchmarkMul(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCompensate measures the parts of calibrated rounding at the widths of a 1.6B
+// model: taking in a vector, the factor, and a row tile of int4.
+func BenchmarkCompensate(b *testing.B) {
+	pool := NewPool(0)
+	defer pool.Close()
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, cols := range []int{2048, 7168} {
+		const n = hessianWaiting
+		x, w := randoms(r, n*cols), randoms(r, tile*cols)
+		s := NewScratch(pool)
+		var c *Compensation
+		b.Run(fmt.Sprintf("%d/vectors", cols), func(b *testing.B) {
+			h := NewHessian(cols, s)
+			for b.Loop() {
+				h.Add(x, n)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/vector")
+		})
+		b.Run(fmt.Sprintf("%d/factor", cols), func(b *testing.B) {
+			for b.Loop() {
+				h := NewHessian(cols, s)
+				h.Add(x, n)
+				var err error
+				if c, err = NewCompensation(h); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("%d/tile", cols), func(b *testing.B) {
+			d, sc, g, _ := P4.PackedSize(tile, cols)
+			data, scale, group := make([]byte, d), make([]byte, sc), make([]byte, g)
+			p := c.NewPacker()
+			for b.Loop() {
+				if _, err := p.Pack(P4, data, scale, group, w); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

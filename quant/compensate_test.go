@@ -109,6 +109,33 @@ func TestCompensation(t *testing.T) {
 	}
 }
 
+// TestPackerErrors: what a packer says of errors is what the products have.
+func TestPackerErrors(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	const cols, n = 320, 3000
+	w, x := randoms(r, tile*cols), correlated(r, n, cols)
+	c := compensation(t, x, n, cols, nil)
+	for _, typ := range packedTypes {
+		d, s, g, _ := typ.PackedSize(tile, cols)
+		p := c.NewPacker()
+		e, err := p.Pack(typ, make([]byte, d), make([]byte, s), make([]byte, g), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nearest, all, err := p.Nearest(typ, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := productError(packCompensated(t, typ, c, w, tile, cols), w, x, n)
+		wantNearest := productError(pack(t, typ, w, tile, cols), w, x, n)
+		t.Logf("%v: %.3g, of products %.3g; to nearest %.3g, %.3g", typ, e/all, want, nearest/all, wantNearest)
+		// Damping adds some.
+		if e/all < 0.8*want || e/all > 3*want || nearest/all < 0.8*wantNearest || nearest/all > 1.5*wantNearest {
+			t.Errorf("%v: error %.3g, of products %.3g; to nearest %.3g, %.3g", typ, e/all, want, nearest/all, wantNearest)
+		}
+	}
+}
+
 // TestCompensationSame: any number of workers gives the same bytes.
 func TestCompensationSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))

@@ -2,12 +2,22 @@ package quant
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/visualrwkv/edged/kernels"
 )
 
 // tile is the number of rows that a Packer packs at once.
 const tile = kernels.PackRows
+
+// rounding is how integers are chosen.
+type rounding uint8
+
+const (
+	compensated rounding = iota
+	toNearest
+	toZero
+)
 
 // Packer packs row tiles with compensation. It belongs to one goroutine at a time.
 type Packer struct {
@@ -18,6 +28,7 @@ type Packer struct {
 	sums   []float32 // [tile, compensationWidth]: products of after with L
 	row    []float32 // [stored]: one row, with zeros in the columns that are added
 	weight []float32 // [stored]: what the error of each column counts
+	even   []float32 // [stored]: ones
 	step   []float32 // [tile, stored]: what an integer is multiplied with
 	q      []int8    // [tile, stored]
 	scales [tile][]uint16
@@ -35,6 +46,7 @@ func (c *Compensation) NewPacker() *Packer {
 		sums:   make([]float32, tile*compensationWidth),
 		row:    make([]float32, stored),
 		weight: make([]float32, stored),
+		even:   slices.Repeat([]float32{1}, stored),
 		step:   make([]float32, tile*stored),
 		q:      make([]int8, tile*stored),
 	}
@@ -58,17 +70,10 @@ func (p *Packer) Pack(t Type, data, scale, group []byte, src []float32) (float64
 	if len(src) != tile*p.c.size {
 		return 0, fmt.Errorf("%d values for a row tile of %d x %d", len(src), tile, p.c.size)
 	}
-	for r := range tile {
-		if err := p.scale(t, r, src); err != nil {
-			return 0, fmt.Errorf("row %d: %w", r, err)
-		}
+	if err := p.scale(t, src, p.weight); err != nil {
+		return 0, err
 	}
-	var e float64
-	if t == P8 {
-		e = p.round(src, -127, 127)
-	} else {
-		e = p.round(src, lowest4, highest4)
-	}
+	e := p.round(t, src, compensated)
 	for r := range tile {
 		for b, c := 0, 0; c < p.stored; b, c = b+1, c+kernels.PackBlock {
 			data, scale, group := m.blockParts(r, c)
@@ -83,8 +88,26 @@ func (p *Packer) Pack(t Type, data, scale, group []byte, src []float32) (float64
 	return e, nil
 }
 
-// scale chooses the scales of row r.
-func (p *Packer) scale(t Type, r int, src []float32) error {
+// Nearest returns what Pack would if it rounded to nearest, as the function Pack does,
+// and if it made all weights 0: the sum that errors are relative to.
+func (p *Packer) Nearest(t Type, src []float32) (nearest, all float64, err error) {
+	if err := p.scale(t, src, p.even); err != nil {
+		return 0, 0, err
+	}
+	return p.round(t, src, toNearest), p.round(t, src, toZero), nil
+}
+
+// scale chooses the scales of the rows; errors of columns count weight.
+func (p *Packer) scale(t Type, src, weight []float32) error {
+	for r := range tile {
+		if err := p.scaleRow(t, r, src, weight); err != nil {
+			return fmt.Errorf("row %d: %w", r, err)
+		}
+	}
+	return nil
+}
+
+func (p *Packer) scaleRow(t Type, r int, src, weight []float32) error {
 	copy(p.row, src[r*p.c.size:][:p.c.size]) // zeros follow
 	step := p.step[r*p.stored:]
 	for b, c := 0, 0; c < p.stored; b, c = b+1, c+kernels.PackBlock {
@@ -93,7 +116,7 @@ func (p *Packer) scale(t Type, r int, src []float32) error {
 		if t == P8 {
 			p.scales[r][b], err = scale8(p.row[c:end])
 		} else {
-			err = p.blocks[r][b].fit(p.row[c:end], p.weight[c:end])
+			err = p.blocks[r][b].fit(p.row[c:end], weight[c:end])
 		}
 		if err != nil {
 			return fmt.Errorf("columns %d to %d: %w", c, end-1, err)
@@ -109,9 +132,16 @@ func (p *Packer) scale(t Type, r int, src []float32) error {
 	return nil
 }
 
-// round chooses the integers, lo to hi, and returns the squared error of the products.
-func (p *Packer) round(src []float32, lo, hi float32) (sum float64) {
+// round chooses the integers and returns the squared error of the products.
+func (p *Packer) round(t Type, src []float32, how rounding) (sum float64) {
 	n := p.c.size
+	lo, hi := float32(-127), float32(127)
+	if t == P4 {
+		lo, hi = lowest4, highest4
+	}
+	if how == toZero {
+		lo, hi = 0, 0
+	}
 	for i := len(p.c.steps) - 1; i >= 0; i-- {
 		s := &p.c.steps[i]
 		w := min(compensationWidth, n-s.k)
@@ -123,7 +153,7 @@ func (p *Packer) round(src []float32, lo, hi float32) (sum float64) {
 		kernels.MulF32(p.sums, w, bytesOf(s.below), x, w, after, tile)
 		for r := range tile {
 			for j := w - 1; j >= 0; j-- {
-				sum += p.roundOne(s, r, j, w, src, lo, hi)
+				sum += p.roundOne(s, r, j, w, src, how, lo, hi)
 			}
 		}
 	}
@@ -132,7 +162,7 @@ func (p *Packer) round(src []float32, lo, hi float32) (sum float64) {
 
 // roundOne rounds position j of a step of w positions in row r, and returns the square of
 // its term of the error.
-func (p *Packer) roundOne(s *compensationStep, r, j, w int, src []float32, lo, hi float32) float64 {
+func (p *Packer) roundOne(s *compensationStep, r, j, w int, src []float32, how rounding, lo, hi float32) float64 {
 	n, k := p.c.size, s.k+j
 	rest := p.rest[r*n+s.k:][:w]
 	sum := p.sums[r*w+j]
@@ -141,9 +171,12 @@ func (p *Packer) roundOne(s *compensationStep, r, j, w int, src []float32, lo, h
 	}
 	col, pivot := p.c.order[k], p.c.pivot[k]
 	v, step := src[r*n+col], p.step[r*p.stored+col]
-	q := float32(0)
+	target, q := v, float32(0)
+	if how == compensated {
+		target += sum / pivot
+	}
 	if step != 0 {
-		q = nearest((v+sum/pivot)/step, lo, hi)
+		q = nearest(target/step, lo, hi)
 	}
 	p.q[r*p.stored+col] = int8(q)
 	rest[j] = v - float32(q*step)

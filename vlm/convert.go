@@ -34,10 +34,23 @@ var fileTypes = map[quant.Type]uint32{
 // Besides what the kernel keeps of files, memory is bounded by the largest tensor, whatever
 // the size of the checkpoint.
 func (s *Source) Convert(ctx context.Context, path string, c Config, typ quant.Type, progress func(done, total int64)) error {
-	if _, ok := fileTypes[typ]; !ok {
-		return fmt.Errorf("cannot convert to %v", typ)
+	return s.convert(ctx, path, c, conversion{typ: typ, progress: progress})
+}
+
+// conversion tells convert what to make.
+type conversion struct {
+	typ      quant.Type
+	packed   map[string]*quant.Matrix // matrices that are packed already
+	meta     weights.Meta             // besides that of the configuration
+	progress func(done, total int64)
+}
+
+// convert is [Source.Convert].
+func (s *Source) convert(ctx context.Context, path string, c Config, o conversion) error {
+	if _, ok := fileTypes[o.typ]; !ok {
+		return fmt.Errorf("cannot convert to %v", o.typ)
 	}
-	w := &converter{ctx: ctx, files: s.files, progress: progress, pool: quant.NewPool(0)}
+	w := &converter{ctx: ctx, files: s.files, progress: o.progress, packed: o.packed, pool: quant.NewPool(0)}
 	defer w.pool.Close()
 	list := slices.Clone(s.ckpt.Weights)
 	for i := range list {
@@ -53,14 +66,17 @@ func (s *Source) Convert(ctx context.Context, path string, c Config, typ quant.T
 	types := make([]quant.Type, len(list))
 	var infos []weights.TensorInfo
 	for i := range list {
-		types[i] = tensorType(&list[i], typ)
+		types[i] = tensorType(&list[i], o.typ)
+		if m := o.packed[list[i].Name]; m != nil {
+			types[i] = m.Type()
+		}
 		infos = append(infos, tensorInfos(&list[i], types[i])...)
 	}
 	origins, err := s.origins(w)
 	if err != nil {
 		return err
 	}
-	return weights.WriteGGUF(path, fileMeta(s.ckpt.Meta, c, typ, origins), infos, func(g *weights.GGUFWriter) error {
+	return weights.WriteGGUF(path, append(fileMeta(s.ckpt.Meta, c, o.typ, origins), o.meta...), infos, func(g *weights.GGUFWriter) error {
 		for i := range list {
 			err := w.weight(g, &list[i], types[i])
 			if errors.Is(err, errValues) { // look for others, but write no more

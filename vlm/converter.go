@@ -23,6 +23,7 @@ type converter struct {
 	progress    func(done, total int64)
 	problems    Problems
 	files       []*weights.File
+	packed      map[string]*quant.Matrix
 	pool        *quant.Pool
 	values      []float32
 	bytes       []byte
@@ -39,6 +40,16 @@ const pieceValues = 1 << 20
 // tensor is incomplete.
 func (w *converter) weight(g *weights.GGUFWriter, t *checkpoint.Weight, to quant.Type) error {
 	defer w.release()
+	if m := w.packed[t.Name]; m != nil {
+		if err := w.report(t.Size()); err != nil {
+			return err
+		}
+		data, scale, group := m.Parts()
+		if err := writePart(g, t.Name, data); err != nil {
+			return err
+		}
+		return writeScales(g, t.Name, m.Cols(), scale, group)
+	}
 	read, err := t.Open()
 	if err != nil {
 		return err
@@ -125,18 +136,23 @@ func (w *converter) pack(g *weights.GGUFWriter, t *checkpoint.Weight, to quant.T
 	if err != nil {
 		return err
 	}
-	if err := writePart(g, t.Name+tensors.ScaleSuffix, scales); err != nil {
+	return writeScales(g, t.Name, cols, scales, groups)
+}
+
+// writeScales writes the parts of a packed matrix that follow its weights.
+func writeScales(g *weights.GGUFWriter, name string, cols int, scale, group []byte) error {
+	if err := writePart(g, name+tensors.ScaleSuffix, scale); err != nil {
 		return err
 	}
-	if to == quant.P4 {
-		if err := writePart(g, t.Name+tensors.GroupSuffix, groups); err != nil {
+	if len(group) > 0 {
+		if err := writePart(g, name+tensors.GroupSuffix, group); err != nil {
 			return err
 		}
 	}
 	if cols == quant.StoredCols(cols) {
 		return nil
 	}
-	return writePart(g, t.Name+tensors.ColumnsSuffix, binary.LittleEndian.AppendUint32(nil, uint32(cols)))
+	return writePart(g, name+tensors.ColumnsSuffix, binary.LittleEndian.AppendUint32(nil, uint32(cols)))
 }
 
 func writePart(g *weights.GGUFWriter, name string, data []byte) error {

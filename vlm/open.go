@@ -51,6 +51,8 @@ type Options struct {
 	// Vocab is the vocabulary in the text format of RWKV, for files that do
 	// not hold one.
 	Vocab []byte
+
+	wrap func(quant.Loader) quant.Loader // of [Quantize]: changes what weights are bound
 }
 
 // Model is an open model: weights, and what goes with them. It is safe for
@@ -113,15 +115,24 @@ func (o *Options) withDefaults() *Options {
 }
 
 func finish(name string, f *weights.File, o *Options) (*Model, error) {
-	kernels.SelfCheck()
-	m := &Model{file: f, format: f.Format()}
-	if err := m.bind(o); err != nil {
+	m, err := start(f, o)
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if m.config.Name == "" {
 		base := filepath.Base(name)
 		m.config.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	return m, nil
+}
+
+// start makes a model of an open file, which it does not close when it fails.
+func start(f *weights.File, o *Options) (*Model, error) {
+	kernels.SelfCheck()
+	m := &Model{file: f, format: f.Format()}
+	if err := m.bind(o); err != nil {
+		return nil, err
 	}
 	m.pool = quant.NewPool(o.Threads)
 	m.batcher = newBatcher(m.dec, m.pool)
@@ -177,7 +188,10 @@ func (m *Model) bind(o *Options) error {
 	if err := c.Runnable(); err != nil {
 		return err
 	}
-	l := tensors.New(m.file)
+	var l quant.Loader = tensors.New(m.file)
+	if o.wrap != nil {
+		l = o.wrap(l)
+	}
 	if m.dec, err = decoder.New(l, &decoder.Options{Bidirectional: c.Variant == bidirectional}); err != nil {
 		return err
 	}

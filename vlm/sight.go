@@ -236,7 +236,7 @@ func (s *sight) encoderTokens(from, to int) []float32 {
 }
 
 // part returns the i-th of n equal parts.
-func part(v []float32, i, n int) []float32 {
+func part[T any](v []T, i, n int) []T {
 	size := len(v) / n
 	return v[i*size : (i+1)*size]
 }

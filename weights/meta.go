@@ -59,6 +59,9 @@ func (m Meta) Str(key string) (string, error) { return lookup(m, key, Value.Str)
 // Strs returns an array of texts.
 func (m Meta) Strs(key string) ([]string, error) { return lookup(m, key, Value.Strs) }
 
+// Float returns a floating-point number of either size.
+func (m Meta) Float(key string) (float64, error) { return lookup(m, key, Value.Float) }
+
 // Float32s returns an array of F32 values.
 func (m Meta) Float32s(key string) ([]float32, error) { return lookup(m, key, Value.Float32s) }
 

@@ -41,7 +41,7 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("eval", "-sim [flags] | -ref FILE -model FILE [flags]", evalAbout)
 	inRooms := fs.Bool("sim", false, "in simulated rooms")
 	ref := fs.String("ref", "", "against this `file` of the same model")
-	source := fs.String("source", "", "with -ref: on the pictures of this `folder` (default: on patterns)")
+	source := fs.String("source", "", "with -ref: on the pictures of this `folder`, or in simulated rooms (sim); by default on patterns")
 	fs.Uint64Var(&o.seed, "seed", 1, "which rooms")
 	fs.IntVar(&o.clips, "clips", 0, "how many clips of each sort (default 400; with -stream 16)")
 	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 or 2")

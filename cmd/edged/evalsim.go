@@ -15,9 +15,8 @@ import (
 
 // viewer shows simulated clips to a stream of its own.
 type viewer struct {
-	stream  *vlm.Stream
-	images  []image.Image
-	objects []sim.Object
+	stream *vlm.Stream
+	screen *screenings
 }
 
 func newViewer(m *vlm.Model) (*viewer, error) {
@@ -25,21 +24,13 @@ func newViewer(m *vlm.Model) (*viewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &viewer{stream: s}
-	for range sim.Cameras() {
-		v.images = append(v.images, image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight)))
-	}
-	return v, nil
+	return &viewer{s, newScreenings()}, nil
 }
 
 // see shows the present frame set of w to the stream, by the first views of its
 // cameras.
 func (v *viewer) see(ctx context.Context, w *sim.World, r *sim.Renderer, views int) error {
-	v.objects = w.Objects(v.objects[:0])
-	for i := range views {
-		r.Render(v.images[i].(*image.RGBA), i, v.objects, uint64(w.Frame()))
-	}
-	return v.stream.See(ctx, v.images[:views]...)
+	return v.stream.See(ctx, v.screen.pictures(w, r, views)...)
 }
 
 // watch shows a clip from its frame set number first on, to an empty stream, and
@@ -47,6 +38,41 @@ func (v *viewer) see(ctx context.Context, w *sim.World, r *sim.Renderer, views i
 // frame set.
 func (v *viewer) watch(ctx context.Context, c sim.Clip, first, views int, seen func(*sim.World) error) (*sim.World, error) {
 	v.stream.Reset()
+	return v.screen.play(c, first, views, func(w *sim.World, pictures []image.Image) error {
+		if err := v.stream.See(ctx, pictures...); err != nil || seen == nil {
+			return err
+		}
+		return seen(w)
+	})
+}
+
+// screenings are the pictures of simulated worlds, one frame set at a time.
+type screenings struct {
+	images  []image.Image
+	objects []sim.Object
+}
+
+func newScreenings() *screenings {
+	s := &screenings{}
+	for range sim.Cameras() {
+		s.images = append(s.images, image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight)))
+	}
+	return s
+}
+
+// pictures returns the present frame set of w by the first views of its cameras, valid
+// until the next call.
+func (s *screenings) pictures(w *sim.World, r *sim.Renderer, views int) []image.Image {
+	s.objects = w.Objects(s.objects[:0])
+	for i := range views {
+		r.Render(s.images[i].(*image.RGBA), i, s.objects, uint64(w.Frame()))
+	}
+	return s.images[:views]
+}
+
+// play calls show with each frame set of a clip from number first on, and returns the
+// world at its end.
+func (s *screenings) play(c sim.Clip, first, views int, show func(w *sim.World, pictures []image.Image) error) (*sim.World, error) {
 	w := sim.NewWorld(c.Config)
 	r := sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight)
 	for f := range c.Frames {
@@ -56,13 +82,7 @@ func (v *viewer) watch(ctx context.Context, c sim.Clip, first, views int, seen f
 		if f < first {
 			continue
 		}
-		if err := v.see(ctx, w, r, views); err != nil {
-			return nil, err
-		}
-		if seen == nil {
-			continue
-		}
-		if err := seen(w); err != nil {
+		if err := show(w, s.pictures(w, r, views)); err != nil {
 			return nil, err
 		}
 	}
@@ -305,6 +325,26 @@ func sum(shares []share) (all share) {
 		all.plus(s)
 	}
 	return all
+}
+
+// simLine is a line of a report.
+type simLine struct {
+	name     string
+	fraction float64
+}
+
+// lines returns all lines of a report that are about the model, in a fixed order.
+func (r *simReport) lines() []simLine {
+	all := []simLine{{"caption exact", r.Caption.Exact}, {"caption slots", r.Caption.Slots}}
+	for _, k := range slices.Sorted(maps.Keys(r.Caption.Objects)) {
+		all = append(all, simLine{"caption exact, objects " + k, r.Caption.Objects[k]})
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Question)) {
+		all = append(all, simLine{"question " + k, r.Question[k]})
+	}
+	return append(all,
+		simLine{"occluded, all views", r.Occluded.AllViews}, simLine{"occluded, one view", r.Occluded.OneView},
+		simLine{"memory, state", r.Memory.State}, simLine{"memory, newest only", r.Memory.NewestOnly})
 }
 
 // String is the report as a table.

@@ -52,11 +52,14 @@ type inspection struct {
 	Runs       bool             `json:"runs"`
 	Why        string           `json:"why,omitempty"` // why it does not run, or is no model
 	Config     *vlm.Config      `json:"config,omitempty"`
-	License    string           `json:"license,omitempty"`
-	Sources    []vlm.Origin     `json:"sources,omitempty"` // what it was made of
-	Meta       []metaLine       `json:"meta"`
-	Tensors    []tensorLine     `json:"tensors,omitempty"`
-	count      int              // of tensors, listed or not
+
+	Quantization *vlm.Quantization `json:"quantization,omitempty"`
+
+	License string       `json:"license,omitempty"`
+	Sources []vlm.Origin `json:"sources,omitempty"` // what it was made of
+	Meta    []metaLine   `json:"meta"`
+	Tensors []tensorLine `json:"tensors,omitempty"`
+	count   int          // of tensors, listed or not
 }
 
 type metaLine struct {
@@ -95,6 +98,9 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 	if r.Sources, err = vlm.Origins(f.Meta()); err != nil {
 		return nil, err
 	}
+	if r.Quantization, err = vlm.ReadQuantization(f.Meta()); err != nil {
+		return nil, fmt.Errorf("%s: %w", files[0], err)
+	}
 	about, err := readConfig("", files[0], f.Format())
 	if err != nil {
 		return nil, err
@@ -132,6 +138,9 @@ func (r *inspection) print(w io.Writer) error {
 	}
 	for _, o := range r.Sources {
 		fmt.Fprintf(t, "made of %s, %d bytes, SHA-256 %s\n", o.File, o.Bytes, o.SHA256)
+	}
+	if r.Quantization != nil {
+		fmt.Fprintf(t, "\n%s", quantizationText(r.Quantization))
 	}
 	fmt.Fprintln(t)
 	for _, m := range r.Meta {
