@@ -29,7 +29,7 @@ var learnClips, refClips = 256, 100
 
 const (
 	probeEvery   = 32 // one of so many simulated clips is one that each matrix is tried on
-	learnFrames  = 64 // frame sets of a folder to learn from at most, and as many to compare on
+	learnFrames  = 16 // frame sets of a folder to learn from at most, and as many to compare on
 	comparedWith = 1  // seed of the rooms in which the file made is evaluated: that of `edged eval`
 )
 
