@@ -44,6 +44,25 @@ func FromF32(rows, cols int, w []float32) *Matrix {
 	return &Matrix{t: F32, rows: rows, cols: cols, rowBytes: 4 * cols, data: bytesOf(w)}
 }
 
+// FloatColumns is what the kernels for float weights want a number of columns to be a
+// multiple of; portable Go computes other matrices.
+const FloatColumns = 16
+
+// Lengthened returns m with columns of zeros up to a multiple of FloatColumns: m itself
+// where there are as many or its type is not one of floats, else a copy.
+func (m *Matrix) Lengthened() *Matrix {
+	cols := (m.cols + FloatColumns - 1) / FloatColumns * FloatColumns
+	if cols == m.cols || m.t != F32 && m.t != F16 && m.t != BF16 {
+		return m
+	}
+	c := &Matrix{t: m.t, rows: m.rows, cols: cols, rowBytes: m.rowBytes / m.cols * cols}
+	c.data = make([]byte, c.rows*c.rowBytes)
+	for r := range m.rows {
+		copy(c.data[r*c.rowBytes:], m.strip(r, r+1))
+	}
+	return c
+}
+
 // Rows returns the length of a product W x.
 func (m *Matrix) Rows() int { return m.rows }
 

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -57,6 +58,36 @@ func TestNewMatrix(t *testing.T) {
 	m, err := NewMatrix(Q8_0, 2, 32, data)
 	if err != nil || m.Rows() != 2 || m.Cols() != 32 || m.Type() != Q8_0 || &m.Bytes()[0] != &data[0] {
 		t.Errorf("got %+v, %v", m, err)
+	}
+}
+
+// TestLengthened multiplies with values in the place of the added columns too: they meet zeros.
+func TestLengthened(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, typ := range []Type{F32, F16, BF16} {
+		for _, cols := range []int{1, 15, 16, 17, 588} {
+			const rows, n = 5, 3
+			m := randomMatrix(t, r, typ, rows, cols)
+			long := m.Lengthened()
+			if long.Cols()%FloatColumns != 0 || long.Cols() < cols || long.Cols() >= cols+FloatColumns || (long == m) != (cols%FloatColumns == 0) {
+				t.Fatalf("%v: %d columns became %d", typ, cols, long.Cols())
+			}
+			x, longX := randoms(r, n*cols), randoms(r, n*long.Cols())
+			for i := range n {
+				copy(longX[i*long.Cols():], x[i*cols:][:cols])
+			}
+			want, got := make([]float32, n*rows), make([]float32, n*rows)
+			m.Mul(NewScratch(nil), want, x, n)
+			long.Mul(NewScratch(nil), got, longX, n)
+			for i, w := range want {
+				if d := math.Abs(float64(got[i] - w)); !(d <= 1e-4*float64(cols)) {
+					t.Fatalf("%v, %d columns: product %d is %v, want %v", typ, cols, i, got[i], w)
+				}
+			}
+		}
+	}
+	if m := randomMatrix(t, r, Q8_0, 4, 32); m.Lengthened() != m {
+		t.Error("a matrix of blocks was lengthened")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // token and registers, if there are any, then the patches.
 type stem struct {
 	size, patch, grid, dim int
-	embed                  *quant.Matrix // [dim, 3*patch*patch]
+	embed                  *quant.Matrix // [dim, 3*patch*patch], and columns of zeros
 	pos                    []float32     // [grid*grid, dim], with the bias of embed added
 	first                  []float32     // [tokens before the patches, dim], with positions
 }
@@ -29,7 +29,9 @@ func bindStem(b *binder, f *family, s Sizes, size int) stem {
 		return t
 	}
 	b.prefix = f.Prefix
-	t.embed = b.matrix(f.Patch+".weight", t.dim, 3*s.Patch*s.Patch)
+	if embed := b.matrix(f.Patch+".weight", t.dim, 3*s.Patch*s.Patch); embed != nil {
+		t.embed = embed.Lengthened() // patches of 14 pixels have 588 values
+	}
 	pos := b.vector(f.Pos, (f.Class+s.Side*s.Side)*t.dim)
 	var bias []float32
 	if f.biased {
@@ -65,12 +67,12 @@ func (t *stem) tokens() int { return len(t.first)/t.dim + t.grid*t.grid }
 
 // forward leaves the tokens of n pictures in w.x, and makes room for the blocks.
 func (t *stem) forward(w *Work, pixels []float32, n int) {
-	cells, in, values := t.grid*t.grid, 3*t.patch*t.patch, n*t.tokens()*t.dim
+	cells, in, values := t.grid*t.grid, t.embed.Cols(), n*t.tokens()*t.dim
 	grow(&w.x, values)
 	grow(&w.h, values)
 	grow(&w.big, max(3*values, n*cells*in))
 	for i := range n {
-		patches(w.big[i*cells*in:][:cells*in], pixels[i*3*t.size*t.size:], t.size, t.patch)
+		patches(w.big[i*cells*in:][:cells*in], pixels[i*3*t.size*t.size:], t.size, t.patch, in)
 	}
 	w.mul(t.embed, w.h[:n*cells*t.dim], w.big[:n*cells*in], n*cells)
 	x := w.x
