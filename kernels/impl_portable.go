@@ -164,6 +164,8 @@ func quantizeTile(q []int8, scale []float32, sum []int32, x []float32, cols, t i
 	portable.QuantizeTile(q, scale, sum, x, cols, t)
 }
 
+func fastPacked() bool { return false }
+
 func tileOf8() bool { return true }
 
 func mulP8(dst []float32, stride int, w, ws []byte, q []int8, scale []float32, sum []int32, rows, cols, t int) {

@@ -143,3 +143,13 @@ func UnpackP4(dst []int8, w, wg []byte, rows, cols int) {
 // UnpackFrom returns the number of vectors from which on UnpackP4 once and MulP8 take
 // less time than MulP4. The bits are the same.
 func UnpackFrom() int { return unpackFrom() }
+
+// PackedStrip returns how many products MulP8 and MulP4 should make in a call: few enough
+// to take less than 100 microseconds, many enough that the memory behind the strip's first
+// rows is being fetched for most of it.
+func PackedStrip() int {
+	if fastPacked() {
+		return 1 << 22
+	}
+	return 1 << 20
+}

@@ -62,7 +62,6 @@ type product struct {
 // well below 100 microseconds; stripLeast keeps the bookkeeping small beside it.
 const (
 	stripWork  = 1 << 18
-	packedWork = 1 << 20 // of packed matrices, whose products are faster
 	stripLeast = 1 << 13
 )
 

@@ -23,6 +23,10 @@ type packedProduct struct {
 // should take less than 100 microseconds.
 const packedBytes = 1 << 16
 
+// packedMost bounds the values of a strip that is multiplied with few vectors, so that a
+// strip is never a large part of a matrix.
+const packedMost = 1 << 20
+
 // unpackFrom tells the number of vectors from which on it pays to unpack int4 first.
 // Tests replace it.
 var unpackFrom = kernels.UnpackFrom
@@ -58,7 +62,7 @@ func (p *packedProduct) split(workers int) {
 	rowTiles := p.m.rows / tile
 	bytes := packedBytes
 	if p.n <= kernels.MaxTile {
-		bytes = max(packedWork/p.n, stripLeast)
+		bytes = max(min(kernels.PackedStrip()/p.n, packedMost), stripLeast)
 	}
 	each := min(max(bytes/(tile*p.m.stored), 1), max(rowTiles/(4*workers), 1))
 	p.rows = each * tile

@@ -55,11 +55,14 @@ func (b *binder) lowRanks(name string, n, in, out int) []lowRank {
 	return ms
 }
 
-// lowRankJob is one product with a lowRank, in strips of some columns of one row, or all
-// columns of a few.
+// lowRankJob is one product with a lowRank, in strips of some columns of one row, or of a
+// few. With mu it is the second product of an interpolation, and a strip goes on to leave
+// h + (prev-h)*(mu+product) in w.in while the product is in the nearest cache.
 type lowRankJob struct {
+	w       *Work
 	m       lowRank
 	dst, x  []float32
+	mu      []float32
 	n, rows int // in all, and in a strip
 	parts   int // strips of a row
 	run     func(strip int)
@@ -88,15 +91,26 @@ func (j *lowRankJob) strip(i int) {
 	}
 	if m.half != nil {
 		kernels.LowRankF16(dst, x, m.half, rows, m.in, m.out, from, to)
+	} else {
+		kernels.LowRank(dst, x, m.w, rows, m.in, m.out, from, to)
+	}
+	if j.mu == nil {
 		return
 	}
-	kernels.LowRank(dst, x, m.w, rows, m.in, m.out, from, to)
+	w := j.w
+	for r := t; r < t+rows; r++ {
+		a, b := r*m.out+from, r*m.out+to
+		kernels.LerpAdd(w.in[a:b], w.h[a:b], w.prev[a:b], j.mu[from:to], j.dst[a:b])
+	}
 }
 
 // mul sets dst [n, out] = x [n, in] W.
-func (m lowRank) mul(w *Work, dst, x []float32, n int) {
+func (m lowRank) mul(w *Work, dst, x []float32, n int) { m.mulLerp(w, dst, x, n, nil) }
+
+// mulLerp is mul, and with mu leaves h + (prev-h)*(mu+dst) in w.in.
+func (m lowRank) mulLerp(w *Work, dst, x []float32, n int, mu []float32) {
 	j := &w.low
-	j.m, j.dst, j.x, j.n, j.rows, j.parts = m, dst, x, n, 1, 1
+	j.w, j.m, j.dst, j.x, j.mu, j.n, j.rows, j.parts = w, m, dst, x, mu, n, 1, 1
 	columns := partColumns
 	if n >= stripRows {
 		j.rows, columns = stripRows, partColumnsMany
@@ -170,6 +184,5 @@ func (l *lerp) branch(w *Work, b, n int) {
 			copy(z[t*m:(t+1)*m], w.z[t*width+b*m:])
 		}
 	}
-	l.up[b].mul(w, w.eps, z, n)
-	w.lerpAdd(l.mu[b])
+	l.up[b].mulLerp(w, w.eps, z, n, l.mu[b])
 }

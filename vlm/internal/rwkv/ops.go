@@ -27,14 +27,6 @@ func (w *Work) lerp(mu []float32) {
 	}
 }
 
-// lerpAdd leaves h + (prev-h)*(mu+eps) in w.in.
-func (w *Work) lerpAdd(mu []float32) {
-	c := len(mu)
-	for o := 0; o < len(w.in); o += c {
-		kernels.LerpAdd(w.in[o:o+c], w.h[o:o+c], w.prev[o:o+c], mu, w.eps[o:o+c])
-	}
-}
-
 // addRows adds v to every row of x.
 func addRows(x, v []float32) {
 	c := len(v)
