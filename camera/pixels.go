@@ -39,7 +39,7 @@ func (f PixelFormat) String() string {
 	return fmt.Sprintf("pixel format %d", uint8(f))
 }
 
-// maxSide bounds width and height of raw pictures, so that no size overflows.
+// maxSide bounds width and height of raw pictures, so that no size overflows 31 bits.
 const maxSide = 1 << 14
 
 // RawPicture tells what raw pixels mean.
@@ -76,7 +76,7 @@ func (p RawPicture) Size() (int, error) {
 	if p.Format != Grey && w%2 != 0 || planar && h%2 != 0 {
 		return 0, fmt.Errorf("%w: %v of %dx%d, which cannot share colour by twos", ErrPixels, p.Format, w, h)
 	}
-	if p.Stride < row || p.Stride > 8*maxSide || p.Format == I420 && p.Stride%2 != 0 {
+	if p.Stride < row || p.Stride > 4*maxSide || p.Format == I420 && p.Stride%2 != 0 {
 		return 0, fmt.Errorf("%w: %v of width %d with rows %d bytes apart", ErrPixels, p.Format, w, p.Stride)
 	}
 	switch p.Format {

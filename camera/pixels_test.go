@@ -4,6 +4,7 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func TestRawPictureDoesNotAllocate(t *testing.T) {
 func FuzzRawPicture(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), uint8(1), 4, 2, 8, false)
 	f.Add([]byte("0123456789abcdef"), uint8(3), 4, 2, 5, true)
-	f.Add([]byte{}, uint8(4), 1<<62, -1, 1<<62, true)
+	f.Add([]byte{}, uint8(4), math.MaxInt, -1, math.MaxInt, true)
 	f.Fuzz(func(t *testing.T, src []byte, format uint8, w, h, stride int, full bool) {
 		p := RawPicture{PixelFormat(format), w, h, stride, full}
 		n, err := p.Size()
