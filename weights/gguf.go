@@ -39,19 +39,19 @@ func parseGGUF(src *source, data []byte) ([]Tensor, Meta, error) {
 	}
 	numTensors := c.count("tensors", maxTensors, minTensor)
 	numKeys := c.count("keys", maxKeys, minKV)
-	meta := make(Meta, 0, numKeys)
+	meta, offs := make(Meta, 0, numKeys), make([]int64, 0, numKeys)
 	align := uint64(defaultAlign)
 	for i := 0; i < numKeys && c.err == nil; i++ {
-		at := c.off
+		offs = append(offs, int64(c.off))
 		meta = append(meta, c.kv())
 		if meta[i].Key == keyAlign && c.err == nil {
-			align, c.err = alignment(src.name, int64(at), meta[i].Value)
+			align, c.err = alignment(src.name, offs[i], meta[i].Value)
 		}
 	}
 	if c.err != nil {
 		return nil, nil, c.err
 	}
-	if err := meta.checkUnique(src.name); err != nil {
+	if err := meta.checkUnique(src.name, offs); err != nil {
 		return nil, nil, err
 	}
 	tensors := make([]Tensor, 0, numTensors)

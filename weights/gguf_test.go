@@ -186,7 +186,7 @@ func TestGGUFErrors(t *testing.T) {
 		{head(0, 1, "k", uint32(9), uint32(8), uint64(2), "a", uint64(9)), "text of 9 bytes where 0 are left"},
 		{head(0, 1, "k", uint32(10), uint32(1)), "file ends inside"},
 		{head(0, 1, deep, data), "nested more than 4"},
-		{head(0, 2, "k", uint32(0), byte(1), "k", uint32(0), byte(1)), `key "k": is there twice`},
+		{head(0, 2, "k", uint32(0), byte(1), "k", uint32(0), byte(1)), `key "k": is there twice (at byte 38)`},
 		{head(0, 1, "general.alignment", uint32(4), uint32(24)), "24 is no power of two up to 1 MiB (at byte 24)"},
 		{head(0, 1, "general.alignment", uint32(4), uint32(0)), "0 is no power of two"},
 		{head(0, 1, "general.alignment", uint32(10), uint64(32)), "is u64, not u32 (at byte 24)"},

@@ -81,7 +81,7 @@ func (g *GGUFWriter) check(meta Meta) error {
 			return badItem("", keyItem(kv.Key), -1, "has no value")
 		}
 	}
-	if err := meta.checkUnique(""); err != nil {
+	if err := meta.checkUnique("", nil); err != nil {
 		return err
 	}
 	g.align = defaultAlign

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,16 +77,23 @@ func (m Meta) merge(n Meta) Meta {
 	return out
 }
 
-// checkUnique refuses a key that is there twice.
-func (m Meta) checkUnique(file string) error {
+// checkUnique refuses a key that is there twice. offs are the bytes of the file at
+// which the entries are; nil when there is no file.
+func (m Meta) checkUnique(file string, offs []int64) error {
 	order := make([]int32, len(m))
 	for i := range order {
 		order[i] = int32(i)
 	}
-	slices.SortFunc(order, func(a, b int32) int { return strings.Compare(m[a].Key, m[b].Key) })
+	slices.SortFunc(order, func(a, b int32) int {
+		return cmp.Or(strings.Compare(m[a].Key, m[b].Key), cmp.Compare(a, b))
+	})
 	for i := 1; i < len(order); i++ {
 		if key := m[order[i]].Key; key == m[order[i-1]].Key {
-			return badItem(file, keyItem(key), -1, "is there twice")
+			off := int64(-1)
+			if offs != nil {
+				off = offs[order[i]]
+			}
+			return badItem(file, keyItem(key), off, "is there twice")
 		}
 	}
 	return nil

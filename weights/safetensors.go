@@ -149,12 +149,13 @@ func (r *jsonReader) uints(n int) []int {
 // texts reads the object of texts that is a safetensors file's metadata.
 func (r *jsonReader) texts() Meta {
 	var meta Meta
+	var offs []int64
 	for r.open('{'); r.more('}'); {
-		at := r.off
+		at := int64(r.off)
 		key := string(r.key())
 		val := r.str()
 		if msg := checkName(key); msg != "" && r.err == nil {
-			r.err = badItem(r.file, keyItem(key), int64(at), "%s", msg)
+			r.err = badItem(r.file, keyItem(key), at, "%s", msg)
 		}
 		if len(meta) == maxTexts {
 			r.fail("more than %d metadata keys", maxTexts)
@@ -162,10 +163,10 @@ func (r *jsonReader) texts() Meta {
 		if r.err != nil {
 			return nil
 		}
-		meta = append(meta, KV{key, String(string(val))})
+		meta, offs = append(meta, KV{key, String(string(val))}), append(offs, at)
 	}
 	if r.err == nil {
-		r.err = meta.checkUnique(r.file)
+		r.err = meta.checkUnique(r.file, offs)
 	}
 	return meta
 }

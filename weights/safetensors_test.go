@@ -72,7 +72,7 @@ func TestSafetensorsErrors(t *testing.T) {
 		{`{"x":{"dtype":"F32","shape":[1]}}`, 0, "lacks"},
 		{`{"x":{}}`, 0, "lacks"},
 		{`{"x":[]}`, 0, `no '{' where`},
-		{`{"__metadata__":{"a":"b","a":"c"}}`, 0, `key "a": is there twice`},
+		{`{"__metadata__":{"a":"b","a":"c"}}`, 0, `key "a": is there twice (at byte 33)`},
 		{`{"__metadata__":{"a":1}}`, 0, `no '"' where`},
 		{`{"__metadata__":{},"__metadata__":{}}`, 0, "__metadata__ is there twice"},
 		{`{"__metadata__":{"":"x"}}`, 0, "empty name"},
