@@ -105,7 +105,7 @@ func needGo(t *testing.T) {
 
 func TestImports(t *testing.T) {
 	needGo(t)
-	for _, goarch := range []string{"amd64", "arm64"} {
+	for _, goarch := range []string{"amd64", "arm64", "arm"} {
 		for _, p := range list(t, goarch) {
 			name := strings.TrimPrefix(p.ImportPath, module)
 			row, ok := imports[name]

@@ -49,7 +49,7 @@ func TestConvertMemory(t *testing.T) {
 			t.Fatalf("%v: %s", err, log)
 		}
 		took := time.Since(start)
-		peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		peak := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10
 		info, err := os.Stat(out)
 		if err != nil {
 			t.Fatal(err)
