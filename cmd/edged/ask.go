@@ -17,7 +17,8 @@ import (
 
 const askAbout = `Asks a running edged (or edged demo) a question about what it sees and has seen,
 and prints the answer as it is written. Without QUESTION, or with "-", the
-question is read from the standard input.`
+question is read from the standard input. A question that begins with a dash, or
+has words that do, goes after "--".`
 
 type jsonAnswer struct {
 	Type     string         `json:"type"`
@@ -37,20 +38,21 @@ type jsonAnswerTime struct {
 
 // askMain is "edged ask".
 func askMain(args []string, std stdio) int {
-	fs := newFlags("ask", "[flags] [QUESTION]", askAbout)
+	fs := newFlags("ask", "[flags] [QUESTION] [flags]", askAbout)
 	socket := fs.String("socket", "", socketHelp)
 	scene := fs.String("scene", "", "`name` of the scene; not needed where there is one")
 	at := fs.String("at", "", "ask about an earlier `time` (not kept by this version)")
 	diff := fs.String("diff", "", "ask what changed since a `time` (not kept by this version)")
 	asJSON := fs.Bool("json", false, "print the answer as one JSON object")
-	if code, ok := parseFlags(fs, args, std.out, std.err); !ok {
+	words, code, ok := parseMixed(fs, args, std.out, std.err)
+	if !ok {
 		return code
 	}
 	if *at != "" || *diff != "" {
 		fmt.Fprintln(std.err, "edged ask: -at and -diff need saved snapshots, and this version of edged keeps none; without them the newest memory answers")
 		return exitFailed
 	}
-	question, err := readQuestion(fs.Args(), std.in)
+	question, err := readQuestion(words, std.in)
 	if err != nil {
 		return wrongUse(fs, std.err, err.Error())
 	}

@@ -144,11 +144,11 @@ var (
 	amber = rgb(235, 170, 50)
 )
 
-// Rows around the pictures: title, names and a gap above; caption, truth,
-// figures and hint below.
+// Rows around the pictures: title, names and a gap above; caption, truth and
+// figures below, and then the hint.
 const (
 	rowsAbove = 3
-	rowsBelow = 7
+	rowsBelow = 6
 	gap       = 2
 )
 
@@ -160,19 +160,41 @@ func (p *page) draw(s *screen) {
 		return
 	}
 	s.text(1, 0, p.title, 0, bold)
-	y := rowsAbove + p.drawViews(s, rowsAbove) + 1
-	last := s.h - 3 // below it stand figures and hint, and a note above them
+	bottom := s.h - p.drawHint(s)
+	y := rowsAbove + p.drawViews(s, rowsAbove, bottom-rowsBelow) + 1
+	last := bottom - 2 // below it stand the figures, and a note above them
 	if p.note != "" {
 		last--
 	}
 	p.drawCaptions(s, y, last)
 	if p.note != "" {
-		s.text(1, s.h-3, p.note, amber, 0)
+		s.text(1, bottom-2, p.note, amber, 0)
 	}
-	s.text(1, s.h-2, p.figures(), 0, dim)
-	x := s.text(1, s.h-1, "ask in another terminal:  ", 0, 0)
-	x = s.text(x, s.h-1, p.ask, green, bold)
-	s.text(x, s.h-1, "   Ctrl-C ends", 0, dim)
+	s.text(1, bottom-1, p.figures(), 0, dim)
+}
+
+// drawHint says in the lowest rows how to ask, and returns how many they are. A
+// command that does not fit beside the words has rows of its own, so that it can be
+// copied whole.
+func (p *page) drawHint(s *screen) int {
+	const how = "ask in another terminal:"
+	var lines []string
+	if columns(" "+how+"  "+p.ask) > s.w && s.w >= 16 {
+		lines = shellLines(p.ask, s.w)
+	}
+	if len(lines) > s.h/3 {
+		lines = nil // cut
+	}
+	y := s.h - 1 - len(lines)
+	x := s.text(1, y, how, 0, 0)
+	if lines == nil {
+		x = s.text(x+2, y, p.ask, green, bold) + 1
+	}
+	s.text(x+2, y, "Ctrl-C ends", 0, dim)
+	for i, line := range lines {
+		s.text(0, y+1+i, line, green, bold)
+	}
+	return 1 + len(lines)
 }
 
 // drawCaptions lists the captions from row y to row last, the newest first.
@@ -185,12 +207,12 @@ func (p *page) drawCaptions(s *screen, y, last int) {
 	}
 }
 
-// drawViews shows the pictures side by side from row y and returns how many rows
-// they took.
-func (p *page) drawViews(s *screen, y int) int {
+// drawViews shows the pictures side by side from row y, above row end, and returns
+// how many rows they took.
+func (p *page) drawViews(s *screen, y, end int) int {
 	n := len(p.views)
 	w := (s.w - 2 - gap*(n-1)) / n
-	h := s.h - y - rowsBelow
+	h := end - y
 	if w < 8 || h < 4 {
 		return -1 // no room: the caption matters more
 	}
@@ -272,10 +294,7 @@ func wrap(text string, n int) []string {
 	line, used := "", 0
 	n = max(n, 8)
 	for word := range strings.FieldsSeq(text) {
-		w := 0
-		for _, r := range word {
-			w += width(r)
-		}
+		w := columns(word)
 		if used > 0 && used+1+w > n {
 			out = append(out, line)
 			line, used = "", 0
@@ -286,4 +305,31 @@ func wrap(text string, n int) []string {
 		line, used = line+word, used+w
 	}
 	return append(out, line)
+}
+
+// shellLines breaks a command into lines of at most w columns, w at least 4, that a
+// shell joins again: a backslash ends each but the last. Lines end after a space where
+// they can, and begin with what follows, because the space may be in quotes.
+func shellLines(command string, w int) []string {
+	var lines []string
+	for columns(command) > w {
+		cut, space, used, quoted := 0, 0, 0, false
+		for i, r := range command {
+			if !quoted {
+				cut = i // not between a backslash and what it quotes
+			}
+			if used += width(r); used >= w {
+				break
+			}
+			quoted = r == '\\' && !quoted
+			if r == ' ' {
+				space = i + 1
+			}
+		}
+		if space > 0 {
+			cut = space
+		}
+		lines, command = append(lines, command[:cut]+"\\"), command[cut:]
+	}
+	return append(lines, command)
 }

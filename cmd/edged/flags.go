@@ -40,6 +40,24 @@ func parseFlags(fs *flag.FlagSet, args []string, stdout, stderr io.Writer) (code
 	return wrongUse(fs, stderr, err.Error()), false
 }
 
+// parseMixed parses flags that stand before, between and after the operands,
+// which it returns. What follows "--" is operands, whatever it begins with.
+func parseMixed(fs *flag.FlagSet, args []string, stdout, stderr io.Writer) (operands []string, code int, ok bool) {
+	for {
+		if code, ok = parseFlags(fs, args, stdout, stderr); !ok {
+			return nil, code, false
+		}
+		rest := fs.Args()
+		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
+			return append(operands, rest...), exitOK, true
+		}
+		if len(rest) == 0 {
+			return operands, exitOK, true
+		}
+		operands, args = append(operands, rest[0]), rest[1:]
+	}
+}
+
 // wrongUse says what was wrong and where to read more.
 func wrongUse(fs *flag.FlagSet, stderr io.Writer, what string) int {
 	fmt.Fprintf(stderr, "%s: %s (see %s -h)\n", fs.Name(), what, fs.Name())

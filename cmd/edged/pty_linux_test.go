@@ -185,7 +185,13 @@ func TestTerminalDemo(t *testing.T) {
 				return false
 			}
 		}
-		return strings.HasPrefix(lines[19], " ask in another terminal") && strings.HasPrefix(lines[rowsAbove], " ▀▀▀▀▀▀")
+		hint := shellLines(askHint(socket), 60)
+		for i, l := range hint {
+			if lines[20-len(hint)+i] != strings.TrimRight(l, " ") {
+				return false
+			}
+		}
+		return strings.HasPrefix(lines[19-len(hint)], " ask in another terminal") && strings.HasPrefix(lines[rowsAbove], " ▀▀▀▀▀▀")
 	})
 
 	if _, err := s.master.WriteString("typed\x1a\x03"); err != nil { // Ctrl-Z does nothing, Ctrl-C ends

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const socketHelp = "`path` of the socket (default $EDGED_SOCKET, else /run/edged/edged.sock for root and $XDG_RUNTIME_DIR/edged.sock otherwise)"
@@ -106,16 +107,29 @@ func checkOwner(dir string) error {
 	return nil
 }
 
-// askHint is the command that asks the demo at path from another terminal.
+// askHint is the command, for a shell, that asks the demo at path from another
+// terminal.
 func askHint(path string) string {
 	command := "edged ask"
 	if strings.Contains(os.Args[0], "go-build") { // go run
 		command = "go run ./cmd/edged ask"
 	} else if strings.Contains(os.Args[0], "/") {
-		command = os.Args[0] + " ask"
+		command = shellWord(os.Args[0]) + " ask"
 	}
 	if path != socketPath("") { // not where ask looks
-		command += " -socket " + path
+		command += " -socket " + shellWord(path)
 	}
 	return command + ` "what left the room?"`
+}
+
+// shellWord is s as one word for a shell.
+func shellWord(s string) string {
+	var b strings.Builder
+	for _, r := range printable(s) {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+:,@%", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,33 @@ func TestFreeSocket(t *testing.T) {
 	undo()
 	if _, err := os.Stat(filepath.Dir(path)); err == nil {
 		t.Error("folder left behind")
+	}
+}
+
+// TestShellLines has a shell put together again what was broken for a narrow terminal.
+func TestShellLines(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	paths := []string{
+		"/usr/bin/edged", "/a/" + strings.Repeat("long", 30) + "/edged", "/it's $HOME/`x`/\"q\"/a\\b\\\\c!/日本/edged", "~/*?[a];#&|<>(){}=",
+	}
+	for _, path := range paths {
+		want := path + "\n-socket\n/run/s\nwhat left the room?\n"
+		command := shellWord(path) + ` -socket /run/s "what left the room?"`
+		for w := 4; w < 100; w += 3 {
+			lines := shellLines(command, w)
+			for _, l := range lines {
+				if columns(l) > w {
+					t.Errorf("%d columns: %q", w, l)
+				}
+			}
+			out, err := exec.Command(sh, "-c", "printf '%s\\n' "+strings.Join(lines, "\n")).CombinedOutput()
+			if err != nil || string(out) != want {
+				t.Fatalf("%q in %d columns: %v, %q", lines, w, err, out)
+			}
+		}
 	}
 }
 

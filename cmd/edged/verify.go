@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -71,19 +70,4 @@ func printReport(w io.Writer, rep *verify.Report) {
 		fmt.Fprintln(w, s)
 	}
 	fmt.Fprintf(w, "%d tensors, %d out of bounds, largest error %.2g of its bound, backend %s\n", len(rep.Rows), bad, worst, rep.Backend)
-}
-
-// parseMixed parses flags that stand before, between and after the operands,
-// which it returns.
-func parseMixed(fs *flag.FlagSet, args []string, stdout, stderr io.Writer) (operands []string, code int, ok bool) {
-	for {
-		if code, ok = parseFlags(fs, args, stdout, stderr); !ok {
-			return nil, code, false
-		}
-		if fs.NArg() == 0 {
-			return operands, exitOK, true
-		}
-		operands = append(operands, fs.Arg(0))
-		args = fs.Args()[1:]
-	}
 }
