@@ -1,6 +1,6 @@
 # make test     everything that must hold, from a bare Debian 12 with Go
 # make deps     what the tests need besides Go (apt as root; elsewhere it names what is missing)
-# make vet      gofmt, go vet for both architectures, tidy go.mod, staticcheck
+# make vet      gofmt, go vet for each architecture, tidy go.mod, staticcheck
 # make soak     how soon the demo speaks, its memory over 2,000 frame sets, and that of converting a 7B model: for a
 #               machine that does nothing else, with 5 GB of disk for a while
 # make bench    benchmarks of kernels, quant and simulator
@@ -10,6 +10,7 @@
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 QEMU        ?= qemu-aarch64-static
+QEMU_ARM    ?= qemu-arm-static
 CPUS        ?= cortex-a72:neon cortex-a76:neon-dotprod max:neon-i8mm
 # Packages that compute. Their tests run with every backend: kernels against package
 # portable, pictures, tokens and models against vectors of the authors' code, and what the
@@ -21,9 +22,9 @@ PYTHON      ?= /usr/bin/python3
 
 export CGO_ENABLED = 0
 
-.PHONY: test deps vet fmt native race purego arm64 training soak bench bench-arm cross clean
+.PHONY: test deps vet fmt native race purego arm64 arm training soak bench bench-arm cross clean
 
-test: deps vet native race purego arm64 training cross
+test: deps vet native race purego arm64 arm training cross
 	@echo "make test: all legs passed"
 
 deps:
@@ -32,6 +33,7 @@ deps:
 vet: fmt
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
+	GOARCH=arm $(GO) vet ./...
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 
@@ -69,6 +71,11 @@ arm64:
 	done; \
 	echo "arm64 on cortex-a76: the rest"; \
 	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vxF "$$($(GO) list $(COMPUTE))")
+
+# Where 32 bits matter: whatever reads files, sockets and pictures, and the demo.
+arm:
+	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) ./weights/... ./wire ./tokenizer ./camera ./vlm/preprocess
+	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) -run '^TestDemo(JSON|Asked)$$' ./cmd/edged
 
 # Exact instruction counts under emulation and predicted cycles.
 bench-arm:
