@@ -71,6 +71,7 @@ func Open(spec string, o *Options) (*Camera, error) {
 		o = &Options{}
 	}
 	name, rest, ok := strings.Cut(spec, ":")
+	shown := Redact(spec)
 	make := kinds[name]
 	if k := o.Kinds[name]; k != nil {
 		make = k
@@ -78,11 +79,11 @@ func Open(spec string, o *Options) (*Camera, error) {
 	if !ok || make == nil {
 		known := slices.Sorted(maps.Keys(kinds))
 		known = append(known, slices.Sorted(maps.Keys(o.Kinds))...)
-		return nil, fmt.Errorf("%w %q: want KIND:REST with one of the kinds %s", ErrSpec, spec, strings.Join(known, ", "))
+		return nil, fmt.Errorf("%w %q: want KIND:REST with one of the kinds %s", ErrSpec, shown, strings.Join(known, ", "))
 	}
 	k, err := make(rest, o)
 	if err != nil {
-		return nil, fmt.Errorf("%w %q: %w", ErrSpec, spec, err)
+		return nil, fmt.Errorf("%w %q: %w", ErrSpec, shown, err)
 	}
-	return newCamera(spec, k, o), nil
+	return newCamera(shown, k, o), nil
 }
