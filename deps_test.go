@@ -43,6 +43,8 @@ var imports = map[string]string{
 	"client":                  "wire",
 	"camera":                  "kernels",
 	"camera/sim":              "camera",
+	"camera/pipe":             "camera",
+	"camera/httpcam":          "camera",
 	"edge":                    "camera internal/procmem vlm wire client",
 	"cmd/edged":               "camera camera/sim client edge internal/affinity internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"train/simgen":            "camera/sim vlm/preprocess",
