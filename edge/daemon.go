@@ -140,7 +140,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 // Stats is what a daemon has done so far.
 type Stats struct {
 	Frames   uint64 // frame sets encoded into the memory
-	Skipped  uint64 // frames overtaken by a newer one, or left without a partner
+	Skipped  uint64 // frames overtaken by a newer one, left without a partner, or not newer than the one before
 	Damaged  uint64 // frames that could not be decoded
 	Captions uint64 // captions published
 	Gated    uint64 // frame sets that the change gate kept from the decoder

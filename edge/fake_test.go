@@ -100,6 +100,8 @@ type film struct {
 	start time.Time
 	gate  chan struct{} // when set, one frame per token
 	fail  error         // at the end instead of io.EOF
+	paint func(*image.RGBA)
+	at    func(n uint64) time.Time // instead of every
 
 	next     uint64
 	out      atomic.Int64 // frames not yet released
@@ -132,8 +134,15 @@ func (f *film) Next(ctx context.Context) (camera.Frame, error) {
 	for i := range img.Pix {
 		img.Pix[i] = uint8(n * 40)
 	}
+	if f.paint != nil {
+		f.paint(img)
+	}
+	at := f.start.Add(time.Duration(n) * f.every)
+	if f.at != nil {
+		at = f.at(n)
+	}
 	f.out.Add(1)
-	return camera.NewFrame(img, f.start.Add(time.Duration(n)*f.every), n, func() {
+	return camera.NewFrame(img, at, n, func() {
 		f.out.Add(-1)
 		f.released.Add(1)
 		clear(img.Pix) // whoever still looks sees it

@@ -169,7 +169,7 @@ func (s *scene) stats() Stats {
 	c := s.counts
 	s.mu.Unlock()
 	for _, v := range s.views {
-		c.Skipped += v.box.Skipped()
+		c.Skipped += v.box.Skipped() + v.late.Load()
 	}
 	c.Skipped += s.sets.unmatched.Load()
 	c.Damaged = s.sets.damaged.Load()

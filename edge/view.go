@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/wire"
@@ -16,6 +18,7 @@ type view struct {
 	camera.View
 	box  *Mailbox[camera.Frame]
 	done chan struct{} // nil before start
+	late atomic.Uint64 // frames that were not newer than the one before
 
 	mu     sync.Mutex
 	status wire.ViewStatus
@@ -38,8 +41,11 @@ func (v *view) start(ctx context.Context) error {
 	return nil
 }
 
-// capture returns why there are no more frames; io.EOF at the source's end.
+// capture returns why there are no more frames; io.EOF at the source's end. Frames that
+// are not newer than the one before are dropped: some drivers' clocks step back, and an
+// older picture after a newer one would be a motion that never was.
 func (v *view) capture(ctx context.Context) error {
+	var last time.Time
 	for {
 		f, err := v.Next(ctx)
 		if err != nil {
@@ -49,6 +55,12 @@ func (v *view) capture(ctx context.Context) error {
 			}
 			return err
 		}
+		if !f.Time.After(last) {
+			f.Release()
+			v.late.Add(1)
+			continue
+		}
+		last = f.Time
 		v.live(f)
 		if err := v.box.Put(ctx, f); err != nil {
 			return err
@@ -80,7 +92,7 @@ func (v *view) report() wire.ViewStatus {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.status
-	s.Skipped = int64(v.box.Skipped())
+	s.Skipped = int64(v.box.Skipped() + v.late.Load())
 	return s
 }
 

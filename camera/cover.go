@@ -1,0 +1,116 @@
+package camera
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"math"
+)
+
+// Area is a part of a picture: its left, top, right and bottom edges as fractions of width
+// and height, so that it stays where it is when a camera changes its size.
+type Area [4]float64
+
+// within returns the pixels of the area in r; those that it touches belong to it.
+func (a Area) within(r image.Rectangle) image.Rectangle {
+	w, h := float64(r.Dx()), float64(r.Dy())
+	return image.Rect(
+		r.Min.X+int(math.Floor(a[0]*w)), r.Min.Y+int(math.Floor(a[1]*h)),
+		r.Min.X+int(math.Ceil(a[2]*w)), r.Min.Y+int(math.Ceil(a[3]*h)),
+	).Intersect(r)
+}
+
+func (a Area) check() error {
+	for i, v := range a {
+		if !(v >= 0 && v <= 1) || i >= 2 && v <= a[i-2] {
+			return fmt.Errorf("area %v: want left, top, right, bottom between 0 and 1", [4]float64(a))
+		}
+	}
+	return nil
+}
+
+// covered is a source of which not everything may be seen.
+type covered struct {
+	Source
+	masks  []Area
+	region Area
+}
+
+// Cover returns src with the masks painted black and all but the region cut away; the zero
+// region keeps all. Masks are in fractions of the whole picture, not of the region. It is
+// done where pixels are made, so that nothing that is given a frame can see, store or
+// encode what is masked. Closing the result closes src.
+func Cover(src Source, masks []Area, region Area) (Source, error) {
+	if region == (Area{}) {
+		region = Area{0, 0, 1, 1}
+	}
+	for _, a := range append([]Area{region}, masks...) {
+		if err := a.check(); err != nil {
+			return nil, err
+		}
+	}
+	return &covered{src, masks, region}, nil
+}
+
+// Next implements [Source].
+func (c *covered) Next(ctx context.Context) (Frame, error) {
+	f, err := c.Source.Next(ctx)
+	if err != nil {
+		return f, err
+	}
+	size := c.region.within(image.Rectangle{Max: f.Size}).Size()
+	return NewLazyFrame(size, func() (image.Image, error) {
+		if err := f.Decode(); err != nil {
+			return nil, err
+		}
+		return c.cover(f.Image), nil
+	}, f.Time, f.Seq, f.Release), nil
+}
+
+// cover paints and cuts. Pixels are painted where they lie where that is possible: they are
+// this frame's until it is released.
+func (c *covered) cover(img image.Image) image.Image {
+	b := img.Bounds()
+	for _, a := range c.masks {
+		r := a.within(b)
+		switch m := img.(type) {
+		case *image.YCbCr:
+			blackYCbCr(m, r)
+		case draw.Image:
+			draw.Draw(m, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
+		default:
+			copied := image.NewRGBA(b)
+			draw.Draw(copied, b, img, b.Min, draw.Src)
+			draw.Draw(copied, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
+			img = copied
+		}
+	}
+	r := c.region.within(b)
+	if r == b {
+		return img
+	}
+	if m, ok := img.(interface {
+		SubImage(image.Rectangle) image.Image
+	}); ok {
+		return m.SubImage(r)
+	}
+	cut := image.NewRGBA(r)
+	draw.Draw(cut, r, img, r.Min, draw.Src)
+	return cut
+}
+
+// blackYCbCr blackens r. Colour that its pixels share with neighbours goes too.
+func blackYCbCr(m *image.YCbCr, r image.Rectangle) {
+	if r.Empty() {
+		return
+	}
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		clear(m.Y[m.YOffset(r.Min.X, y):][:r.Dx()])
+		from, to := m.COffset(r.Min.X, y), m.COffset(r.Max.X-1, y)+1
+		for i := from; i < to; i++ {
+			m.Cb[i], m.Cr[i] = 128, 128
+		}
+	}
+}

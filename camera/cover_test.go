@@ -1,0 +1,113 @@
+package camera
+
+import (
+	"context"
+	"image"
+	"image/color"
+	"image/draw"
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stills is a source of the pictures given.
+type stills []image.Image
+
+func (s *stills) Next(context.Context) (Frame, error) {
+	if len(*s) == 0 {
+		return Frame{}, io.EOF
+	}
+	img := (*s)[0]
+	*s = (*s)[1:]
+	return NewFrame(img, time.Unix(1, 0), 7, nil), nil
+}
+
+func (*stills) Close() error { return nil }
+
+// only hides all but the methods of an image.
+type only struct{ image.Image }
+
+// TestCover: with pictures of every kind and at odd places, masked pixels are black and the
+// others what they were, at the size of the region.
+func TestCover(t *testing.T) {
+	b := image.Rect(3, 5, 3+41, 5+23)
+	kinds := map[string]func() image.Image{
+		"RGBA": func() image.Image { return image.NewRGBA(b) },
+		"Gray": func() image.Image { return image.NewGray(b) },
+		"only": func() image.Image { return only{image.NewUniform(color.White)} },
+	}
+	for _, r := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio444} {
+		kinds["YCbCr "+r.String()] = func() image.Image { return image.NewYCbCr(b, r) }
+	}
+	mask, region := Area{0.3, 0.2, 0.52, 0.71}, Area{0.1, 0, 1, 0.9}
+	masked, kept := mask.within(b), region.within(b)
+	for name, make := range kinds {
+		img := make()
+		switch m := img.(type) {
+		case *image.YCbCr:
+			for i := range m.Y {
+				m.Y[i] = 255
+			}
+			for i := range m.Cb {
+				m.Cb[i], m.Cr[i] = 128, 128
+			}
+		case draw.Image:
+			draw.Draw(m, b, image.NewUniform(color.White), image.Point{}, draw.Src)
+		case only:
+			white := image.NewRGBA(b)
+			draw.Draw(white, b, image.NewUniform(color.White), image.Point{}, draw.Src)
+			img = only{white}
+		}
+		src, err := Cover(&stills{img}, []Area{mask}, region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := src.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Image != nil || f.Size != kept.Size() || f.Seq != 7 {
+			t.Errorf("%s: frame of %v, image %v before Decode", name, f.Size, f.Image)
+		}
+		if err := f.Decode(); err != nil || f.Image.Bounds() != kept {
+			t.Fatalf("%s: %v, %v, want %v", name, err, f.Image.Bounds(), kept)
+		}
+		for y := kept.Min.Y; y < kept.Max.Y; y++ {
+			for x := kept.Min.X; x < kept.Max.X; x++ {
+				got := color.GrayModel.Convert(f.Image.At(x, y)).(color.Gray).Y
+				if want := uint8(255); image.Pt(x, y).In(masked) && got != 0 || !image.Pt(x, y).In(masked) && got != want {
+					t.Fatalf("%s: %d at %d,%d", name, got, x, y)
+				}
+			}
+		}
+		f.Release()
+	}
+}
+
+// TestCoverHidesColour: not even the colour of masked pixels is left, which in 4:2:0 lies
+// in samples that pixels outside share.
+func TestCoverHidesColour(t *testing.T) {
+	m := image.NewYCbCr(image.Rect(0, 0, 8, 8), image.YCbCrSubsampleRatio420)
+	for i := range m.Cb {
+		m.Cb[i], m.Cr[i] = 10, 240
+	}
+	c := &covered{masks: []Area{{0.375, 0.375, 0.625, 0.625}}, region: Area{0, 0, 1, 1}} // 3..5
+	img := c.cover(m).(*image.YCbCr)
+	for y := 3; y < 5; y++ {
+		for x := 3; x < 5; x++ {
+			if got := img.YCbCrAt(x, y); got != (color.YCbCr{Y: 0, Cb: 128, Cr: 128}) {
+				t.Errorf("%v at %d,%d", got, x, y)
+			}
+		}
+	}
+}
+
+func TestCoverRefuses(t *testing.T) {
+	for _, a := range []Area{{0, 0, 1.1, 1}, {-0.1, 0, 1, 1}, {0.5, 0, 0.5, 1}, {0, 1, 1, 0}, {math.NaN(), 0, 1, 1}} {
+		if _, err := Cover(&stills{}, []Area{a}, Area{}); err == nil || !strings.Contains(err.Error(), "want left, top, right, bottom") {
+			t.Errorf("mask %v: %v", a, err)
+		}
+	}
+}
