@@ -92,3 +92,19 @@ func TestThumbDoesNotAllocate(t *testing.T) {
 		t.Errorf("%g allocations", n)
 	}
 }
+
+// BenchmarkGateUnchanged is what it costs to see that four views have not changed.
+func BenchmarkGateUnchanged(b *testing.B) {
+	for name, img := range map[string]image.Image{
+		"YCbCr": image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420),
+		"RGBA":  image.NewRGBA(image.Rect(0, 0, 640, 480)),
+	} {
+		b.Run(name, func(b *testing.B) {
+			g := newGate(Gate{}, 4)
+			views := []image.Image{img, img, img, img}
+			for b.Loop() {
+				g.open(views, nil)
+			}
+		})
+	}
+}
