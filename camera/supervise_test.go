@@ -45,10 +45,9 @@ func (f *flaky) Close() error {
 // attempts makes one camera after the other, the last again and again.
 func attempts(o *Options, all ...flaky) (*Camera, *atomic.Int64) {
 	open := new(atomic.Int64)
-	n := 0
+	var n atomic.Int64 // an attempt that hangs may still be there when the next one begins
 	return newCamera("test:", Kind{Open: func(ctx context.Context) (Source, error) {
-		f := all[min(n, len(all)-1)]
-		n++
+		f := all[min(int(n.Add(1)), len(all))-1]
 		f.open = open
 		if f.hang == "open" {
 			<-f.release
