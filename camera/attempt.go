@@ -2,6 +2,7 @@ package camera
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 type attempt struct {
 	cancel context.CancelFunc
 	began  time.Time
+	how    string        // what the source says of itself; set before its first event
 	failed bool          // it was told why; of the camera
 	events chan event    // unbuffered: what the consumer does not want waits in the source
 	done   chan struct{} // closed when all is closed
@@ -50,6 +52,9 @@ func (a *attempt) deliver(ctx context.Context, open func(context.Context) (Sourc
 	}
 	// What a broken camera says when it is closed helps nobody.
 	defer src.Close()
+	if s, ok := src.(fmt.Stringer); ok {
+		a.how = s.String()
+	}
 	for {
 		f, err := src.Next(ctx)
 		if !a.tell(ctx, event{f, err}) && err == nil {

@@ -23,6 +23,10 @@ type Options struct {
 	Width, Height int
 	Rate          float64
 
+	// Controls are set by name when a camera is opened, exposure_time_absolute
+	// for example. Kinds of sources that have none ignore them.
+	Controls map[string]int32
+
 	// Decode makes pixels of a whole JPEG or PNG; it decides what is too large.
 	Decode func(data []byte) (image.Image, error)
 
@@ -36,7 +40,8 @@ type Options struct {
 
 // Kind is how a source of some kind is opened, again and again.
 type Kind struct {
-	// Open makes one attempt. The source's Next fails when the camera does and
+	// Open makes one attempt. A source that is a [fmt.Stringer] tells how its
+	// pictures are taken. The source's Next fails when the camera does and
 	// returns [io.EOF] only where a source rightly ends, which ends the view.
 	// Open, Next and Close may hang: see [Camera].
 	Open func(ctx context.Context) (Source, error)
@@ -44,6 +49,10 @@ type Kind struct {
 	// Wait waits so long, or shorter when another attempt may succeed now
 	// (true), or until ctx ends. Nil waits for the time alone.
 	Wait func(ctx context.Context, d time.Duration) bool
+
+	// Bad counts the pictures that came damaged, in all attempts together; nil
+	// where none do.
+	Bad func() uint64
 
 	// MaxWait is the longest pause between two attempts; 0 means 2 s.
 	MaxWait time.Duration

@@ -26,8 +26,11 @@ type Status struct {
 	Source string // the spec it was opened with
 	State  State
 	Reason string // why it is not live, for people; empty when it is
+	How    string // in which way pictures are taken, or were last: "YUYV 640x480 at 15/s"
 
 	Frames   uint64 // pictures delivered
+	Missed   uint64 // pictures in between that were not: lost, damaged, or overtaken by a newer one
+	Bad      uint64 // of those, the ones that came damaged
 	Attempts uint64 // times it was opened, or that was tried
 	Faults   uint64 // attempts that failed, before a picture or after some
 	Hung     uint64 // attempts given up because a call did not return
@@ -36,10 +39,14 @@ type Status struct {
 
 // String is the line for the log.
 func (s Status) String() string {
-	if s.Reason == "" {
-		return fmt.Sprintf("%s: %s", s.Source, s.State)
+	text := s.Source + ": " + string(s.State)
+	switch {
+	case s.Reason != "":
+		text += ": " + s.Reason
+	case s.How != "":
+		text += ": " + s.How
 	}
-	return fmt.Sprintf("%s: %s: %s", s.Source, s.State, s.Reason)
+	return text
 }
 
 // Limits of an attempt where its [Kind] says nothing, and of all.
@@ -71,6 +78,7 @@ type Camera struct {
 	run   *attempt
 	wait  time.Duration // before the next attempt; 0 at once
 	timer *time.Timer   // for the patience with run
+	seq   uint64        // of the last frame
 
 	mu      sync.Mutex
 	status  Status
@@ -99,6 +107,9 @@ func (c *Camera) Status() Status {
 	defer c.mu.Unlock()
 	s := c.status
 	s.Hanging = int(c.hanging.Load())
+	if c.kind.Bad != nil {
+		s.Bad = c.kind.Bad()
+	}
 	return s
 }
 
@@ -124,7 +135,7 @@ func (c *Camera) Next(ctx context.Context) (Frame, error) {
 		case err != nil:
 			return Frame{}, err
 		case e.err == nil:
-			c.change(Live, "", func(s *Status) { s.Frames++ })
+			c.deliver(&e)
 			return e.frame, nil
 		case errors.Is(e.err, io.EOF):
 			c.run.failed = true
@@ -133,6 +144,19 @@ func (c *Camera) Next(ctx context.Context) (Frame, error) {
 		}
 		c.fault(e.err)
 	}
+}
+
+// deliver accounts for a frame.
+func (c *Camera) deliver(e *event) {
+	how, seq := c.run.how, e.frame.Seq
+	c.change(Live, "", func(s *Status) {
+		if s.Frames > 0 && seq > c.seq+1 {
+			s.Missed += seq - c.seq - 1
+		}
+		s.Frames++
+		s.How = how
+	})
+	c.seq = seq
 }
 
 // Close implements [Source]. It returns within two seconds even where a call

@@ -27,6 +27,8 @@ func RGB(dst []uint8, img image.Image) {
 		return
 	}
 	switch m := img.(type) {
+	case interface{ PackedRGB() []uint8 }: // of a camera with raw pixels
+		copy(dst, m.PackedRGB())
 	case *image.RGBA:
 		for y := range h {
 			rgba(dst[y*3*w:][:3*w], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:4*w])

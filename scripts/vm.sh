@@ -1,0 +1,127 @@
+#!/bin/sh
+# Boots a Debian kernel under qemu with virtual cameras (the kernel's own vivid
+# driver, /dev/video0 up) and runs one program in it. No root, no KVM.
+#
+#   vm.sh [-cams N] [-files DIR] [-env NAME=VALUE]... [-timeout S] PROGRAM [ARG...]
+#
+# PROGRAM is a static ELF file for arm64 or amd64, which is the machine's kind.
+# DIR is copied into the machine as /files, the program's working folder. What
+# the program prints is printed, its exit status is ours; 125 is a machine that
+# failed, 124 one that took longer than S seconds (180).
+#
+# Needs qemu-system-arm or qemu-system-x86, kmod, cpio, xz-utils, apt and go.
+# The kernel comes from the machine's own package sources, once, and is kept in
+# ${XDG_CACHE_HOME:-~/.cache}/edged-vm.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/edged-vm
+PATH=$PATH:/usr/sbin:/sbin
+cams=4 files='' limit=180
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+die() { echo "vm.sh: $*" >&2; exit 125; }
+root=$work/root
+mkdir -p "$root/etc" "$root/modules" "$root/dev" "$root/files"
+: >"$root/etc/env"
+while :; do
+	case ${1:-} in
+	-cams) cams=$2 ;;
+	-files) files=$2 ;;
+	-env) printf '%s\n' "$2" >>"$root/etc/env" ;;
+	-timeout) limit=$2 ;;
+	-*) die "unknown option $1" ;;
+	*) break ;;
+	esac
+	shift 2
+done
+[ -f "${1:-}" ] || die "no program ${1:-}"
+case $(od -An -tx1 -j18 -N2 "$1" | tr -d ' ') in
+b700) arch=arm64 ;;
+3e00) arch=amd64 ;;
+*) die "$1 is neither an arm64 nor an amd64 program" ;;
+esac
+
+# The kernel, through a private state of apt, so that dpkg needs no foreign
+# architecture.
+apt_() {
+	tool=$1
+	shift
+	"$tool" -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" \
+		-o Dir::State="$cache/apt-$arch" -o Dir::Cache="$cache/apt-$arch" \
+		-o Dir::State::status="$cache/apt-$arch/status" -o Dir::Etc::Preferences=/dev/null \
+		-o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User= "$@"
+}
+base=$cache/$arch
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+if [ ! -e "$base/ok" ]; then
+	mkdir -p "$cache/apt-$arch/lists/partial" "$cache/apt-$arch/archives/partial"
+	: >"$cache/apt-$arch/status"
+	apt_ apt-get update >"$work/log" 2>&1 || cat "$work/log" >&2
+	image=$(apt_ apt-cache depends "linux-image-$arch" | sed -n 's/^ *Depends: \(linux-image-[0-9][^: ]*\).*/\1/p' | head -n 1)
+	[ -n "$image" ] || die "no package linux-image-$arch"
+	rm -rf "$base"
+	mkdir -p "$base/tree"
+	(cd "$base" && apt_ apt-get download "$image") >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download $image"; }
+	dpkg -x "$base"/*.deb "$base/tree"
+	rm -f "$base"/*.deb
+	version=${image#linux-image-}
+	mv "$base/tree/boot/vmlinuz-$version" "$base/vmlinuz"
+	find "$base/tree/lib/modules" -name '*.ko.xz' -exec xz -d {} +
+	depmod -b "$base/tree" "$version"
+	echo "$version" >"$base/ok"
+fi
+flock -u 9
+tree=$base/tree/lib/modules/$(cat "$base/ok")
+
+need() { # need MODULE [PARAM...]: the module after all that it depends on
+	name=$1
+	shift
+	line=$(sed -n "s#^\(\([^:]*/\)\{0,1\}$name\.ko\): *#\1 #p" "$tree/modules.dep")
+	if [ -z "$line" ]; then
+		grep -q "/$name\.ko\$" "$tree/modules.builtin" && return 0
+		die "the kernel has no module $name"
+	fi
+	order=''
+	for m in $line; do order="$m $order"; done
+	for m in $order; do
+		b=${m##*/}
+		[ ! -e "$root/modules/$b" ] || continue
+		cp "$tree/$m" "$root/modules/$b"
+		if [ "$b" = "$name.ko" ]; then echo "/modules/$b $*"; else echo "/modules/$b"; fi >>"$root/etc/modules"
+	done
+}
+need virtio_pci
+need virtio_console
+if [ "$cams" -gt 0 ]; then
+	each() { i=1 s=$1; while [ $i -lt "$cams" ]; do s="$s,$1" i=$((i + 1)); done; echo "$s"; }
+	need vivid "n_devs=$cams" "node_types=$(each 0x1)" "num_inputs=$(each 1)" "input_types=$(each 0x0)"
+fi
+(cd "$here" && GOFLAGS='' CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags='-s -w' -o "$root/init" vminit.go)
+cp "$1" "$root/files/program"
+[ -z "$files" ] || cp -R "$files"/. "$root/files/"
+shift
+{ echo /files/program; for a in "$@"; do printf '%s\n' "$a"; done; } >"$root/etc/argv"
+(cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$work/initrd"
+
+case $arch in
+arm64) set -- qemu-system-aarch64 -machine virt,gic-version=3 -cpu cortex-a76 ;;
+amd64) set -- qemu-system-x86_64 -machine q35 -cpu max ;;
+esac
+tty=ttyS0
+[ $arch = amd64 ] || tty=ttyAMA0
+{ timeout -k 5 "$limit" "$@" -nodefaults -no-user-config -display none -no-reboot \
+	-accel tcg,thread=multi -smp 2 -m 768 -kernel "$base/vmlinuz" -initrd "$work/initrd" \
+	-append "console=$tty quiet panic=-1 mitigations=off random.trust_cpu=on" \
+	-chardev "file,id=con,path=$work/console" -serial chardev:con \
+	-device virtio-rng-pci -device virtio-serial-pci \
+	-chardev file,id=out,path=/dev/stdout -device virtserialport,chardev=out,name=out \
+	</dev/null || echo "vm: stopped with status $?"; } | tee "$work/out" | grep --line-buffered -v '^vm: exit ' || :
+status=$(sed -n 's/^vm: exit \([0-9]*\).*/\1/p' "$work/out")
+[ -z "$status" ] || { sed -n 's/^vm: exit .* after/vm.sh: the machine ran for/p' "$work/out" >&2; exit "$status"; }
+tail -n 30 "$work/console" >&2
+grep -q 'vm: stopped with status 124' "$work/out" && exit 124
+exit 125
