@@ -17,6 +17,15 @@ need python3 python3
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 command -v python3 >/dev/null 2>&1 && /usr/bin/python3 -c 'import torch' 2>/dev/null || missing="$missing python3-torch"
 
+if [ "${1:-}" = vm ]; then # make test-vm needs these, and none of the above
+	missing=""
+	need qemu-system-aarch64 qemu-system-arm
+	[ "${VM_ARCH:-arm64}" = arm64 ] || need qemu-system-x86_64 qemu-system-x86
+	PATH=$PATH:/usr/sbin:/sbin need depmod kmod
+	need cpio cpio
+	need xz xz-utils
+fi
+
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	echo "installing:$missing"
@@ -25,6 +34,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	apt-get install -y -qq --no-install-recommends $missing >/dev/null
 	exit 0
 fi
-echo "make test needs these Debian packages (or their equivalents):$missing" >&2
-echo "install them and run make test again, e.g. sudo apt-get install$missing" >&2
+echo "these are needed, of Debian or their equivalents:$missing" >&2
+echo "install them and run make again, e.g. sudo apt-get install$missing" >&2
 exit 1

@@ -2,9 +2,12 @@ package v4l2
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"image/png"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -85,7 +88,7 @@ func leaksNothing(t *testing.T) {
 	})
 }
 
-// vmCamera opens a vivid camera; settle is short, as it never is slow.
+// vmCamera opens a vivid camera, with less patience than real ones need.
 func vmCamera(t *testing.T, n int) (*camera.Camera, string) {
 	t.Helper()
 	path := fmt.Sprintf("/dev/video%d", n)
@@ -93,7 +96,9 @@ func vmCamera(t *testing.T, n int) (*camera.Camera, string) {
 		Kinds: map[string]func(string, *camera.Options) (camera.Kind, error){
 			"v4l2": func(spec string, o *camera.Options) (camera.Kind, error) {
 				p := &opener{spec: spec, opts: o, pool: newPool(nil), settle: time.Second}
-				return p.kind(), nil
+				k := p.kind()
+				k.MaxWait = 500 * time.Millisecond
+				return k, nil
 			}},
 		Changed: func(s camera.Status) {
 			if testing.Verbose() {
@@ -245,16 +250,27 @@ func TestVMFaults(t *testing.T) {
 func TestVMFailedStarts(t *testing.T) {
 	needVM(t)
 	leaksNothing(t)
-	p := &opener{spec: "video0", opts: &camera.Options{}, pool: newPool(nil), settle: time.Second}
+	mode := Mode{Format: fourCC("YUYV"), Width: 640, Height: 480}
 	for i := range 1000 {
 		press(t, "/dev/video0", []uint32{streamonError, qbufError, reqbufsError}[i%3], 1)
-		if s, err := p.open(t.Context()); !errors.Is(err, unix.EINVAL) {
-			t.Fatalf("start %d: %v, %v", i, s, err)
+		d, err := openDevice("/dev/video0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.setMode(mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.start(); !errors.Is(err, unix.EINVAL) {
+			t.Fatalf("start %d: %v", i, err)
+		}
+		if err := d.close(); err != nil {
+			t.Fatal(err)
 		}
 		if now := holds(t).mappings; now != 0 {
 			t.Fatalf("%d buffers are mapped after failed start %d", now, i)
 		}
 	}
+	p := &opener{spec: "video0", opts: &camera.Options{}, pool: newPool(nil), settle: time.Second}
 	s, err := p.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -305,5 +321,35 @@ func TestVMUnplugged(t *testing.T) {
 	t.Logf("all back after at most %v", longest)
 	if longest > 3*time.Second {
 		t.Errorf("back after %v", longest)
+	}
+}
+
+// The binary beside this test lists the cameras and takes their pictures.
+func TestVMCams(t *testing.T) {
+	needVM(t)
+	dir := t.TempDir()
+	out, err := exec.Command("./edged", "cams", "-json", "-snap", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var got struct {
+		Cameras []struct {
+			OK   bool
+			Snap string
+		}
+	}
+	if err := json.Unmarshal(out, &got); err != nil || len(got.Cameras) != vmCameras {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, c := range got.Cameras {
+		f, err := os.Open(c.Snap)
+		if err != nil || !c.OK {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		defer f.Close()
+		img, err := png.Decode(f)
+		if err != nil || img.Bounds().Dx() < 320 {
+			t.Errorf("%s: %v", c.Snap, err)
+		}
 	}
 }

@@ -38,6 +38,7 @@ var commands = []command{
 	{"demo", "watch a simulated room, or a folder of pictures, with the embedded model", simple(demoMain)},
 	{"ask", "ask a running daemon a question", askMain},
 	{"watch", "follow the captions of a running daemon", simple(watchMain)},
+	{"cams", "list cameras, and say why one cannot be used", simple(camsMain)},
 	{"convert", "make a model file of a checkpoint", simple(convertMain)},
 	{"quantize", "make a smaller model file", simple(quantizeMain)},
 	{"inspect", "show what is in a model file", simple(inspectMain)},

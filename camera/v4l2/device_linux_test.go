@@ -1,0 +1,220 @@
+package v4l2
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/blackjack/webcam"
+	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/camera"
+)
+
+// The sizes of the kernel's structures are part of its requests: another size is
+// another request, which no driver knows.
+func TestLayout(t *testing.T) {
+	wide := [...]uintptr{104, 208, 88, 20, 68, 8}
+	if unsafe.Sizeof(uintptr(0)) == 4 {
+		wide = [...]uintptr{104, 204, 68, 20, 68, 8}
+	}
+	got := [...]uintptr{
+		unsafe.Sizeof(capability{}), unsafe.Sizeof(format{}), unsafe.Sizeof(buffer{}),
+		unsafe.Sizeof(requestBuffers{}), unsafe.Sizeof(queryControl{}), unsafe.Sizeof(control{}),
+	}
+	if got != wide {
+		t.Errorf("sizes %v, want %v", got, wide)
+	}
+	if uintptr(webcam.VIDIOC_DQBUF) != reqDequeue || uintptr(webcam.VIDIOC_QUERYCAP) != reqQueryCap {
+		t.Error("requests differ from the library's")
+	}
+}
+
+// What is read of the library's private fields must exist in the version in use.
+func TestLibraryFields(t *testing.T) {
+	w := reflect.TypeFor[webcam.Webcam]()
+	fd, ok := w.FieldByName("fd")
+	if !ok || fd.Type.Kind() != reflect.Uintptr {
+		t.Error("no field fd uintptr")
+	}
+	b, ok := w.FieldByName("buffers")
+	if !ok || b.Type != reflect.TypeFor[[][]byte]() {
+		t.Error("no field buffers [][]byte")
+	}
+}
+
+func TestErrnoIn(t *testing.T) {
+	err := errnoIn(errors.New("Failed to start streaming: " + unix.ENOSPC.Error()))
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains((&nodeError{"/dev/video0", "start", err}).Error(), "no room on its USB bus") {
+		t.Error(err)
+	}
+	if err := errnoIn(errors.New("strange")); err.Error() != "strange" {
+		t.Error(err)
+	}
+}
+
+func TestUnusable(t *testing.T) {
+	for _, c := range []struct {
+		caps, node uint32
+		driver     string
+		want       string
+	}{
+		{capDeviceCaps | capVideoCapture | capMetaCapture | capStreaming, capVideoCapture | capStreaming, "uvcvideo", ""},
+		{capDeviceCaps | capVideoCapture | capMetaCapture | capStreaming, capMetaCapture | capStreaming, "uvcvideo", "beside"},
+		{capVideoCapture | capStreaming, 0, "old", ""},
+		{capDeviceCaps, capVideoM2M | capStreaming, "codec", "converts"},
+		{capDeviceCaps, capVideoCapture | capStreaming, "rp1-cfe", "csi:0"},
+		{capDeviceCaps, capVideoCaptureMplane | capStreaming, "soc", "planes"},
+	} {
+		q := capability{capabilities: c.caps, deviceCaps: c.node}
+		copy(q.driver[:], c.driver)
+		if got := q.unusable(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+func TestIsNewVideo(t *testing.T) {
+	add := "add@/devices/platform/vivid.0/video4linux/video0\x00ACTION=add\x00SUBSYSTEM=video4linux\x00MAJOR=81\x00"
+	for msg, want := range map[string]bool{
+		add: true, strings.Replace(add, "add@", "remove@", 1): false,
+		strings.Replace(add, "video4linux\x00M", "usb\x00M", 1): false, "": false, "libudev\x00": false,
+	} {
+		if isNewVideo([]byte(msg)) != want {
+			t.Errorf("%q", msg)
+		}
+	}
+}
+
+func TestControlName(t *testing.T) {
+	for title, want := range map[string]string{
+		"Exposure Time, Absolute": "exposure_time_absolute", "Gain": "gain",
+		"Power Line Frequency": "power_line_frequency", "White Balance, Automatic": "white_balance_automatic",
+	} {
+		if got := controlName(title); got != want {
+			t.Errorf("%s: %s, want %s", title, got, want)
+		}
+	}
+}
+
+func TestLocate(t *testing.T) {
+	for _, spec := range []string{"video9999", "/dev/video9999", "by-id/none", "by-path/none", "serial:none"} {
+		if path, err := locate(spec); err == nil {
+			t.Errorf("%s is at %s", spec, path)
+		}
+	}
+	if _, err := openDevice(t.TempDir()); err == nil {
+		t.Error("a folder was opened as a camera")
+	}
+	if _, err := openDevice("/dev/null"); err == nil {
+		t.Error("/dev/null was opened as a camera")
+	}
+}
+
+// Numbers begin anew with each stream and wrap around; Seq goes on.
+func TestCount(t *testing.T) {
+	p := &opener{}
+	seq := func(s *source, n uint32) uint64 { s.count(n); return s.base + uint64(n) }
+	var got []uint64
+	s := &source{from: p, first: true}
+	for _, n := range []uint32{7, 8, 10} {
+		got = append(got, seq(s, n))
+	}
+	s = &source{from: p, first: true}
+	for _, n := range []uint32{1<<32 - 2, 1<<32 - 1, 0, 1} {
+		got = append(got, seq(s, n))
+	}
+	if fmt.Sprint(got) != "[0 1 3 4 5 6 7]" {
+		t.Error(got)
+	}
+}
+
+func TestExposure(t *testing.T) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	at, ok := exposure(now, flagTimeMonotonic, time.Duration(ts.Nano())-time.Second)
+	if age := now.Sub(at); !ok || age < time.Second || age > 10*time.Second {
+		t.Errorf("a picture of a second ago is %v old", age)
+	}
+	for _, stamp := range []time.Duration{0, time.Duration(ts.Nano()) + time.Hour, time.Duration(ts.Nano()) - time.Hour} {
+		if at, ok := exposure(now, flagTimeMonotonic, stamp); ok || at != now {
+			t.Errorf("stamp %v: %v", stamp, at)
+		}
+	}
+}
+
+// Ten thousand damaged pictures of each format: an error, or pixels.
+func TestDamagedPictures(t *testing.T) {
+	const w, h = 32, 16
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420), nil); err != nil {
+		t.Fatal(err)
+	}
+	p := newPool(func(b []byte) (image.Image, error) { return jpeg.Decode(bytes.NewReader(b)) })
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, f := range []FourCC{fourCC("YUYV"), fourCC("UYVY"), fourCC("NV12"), fourCC("YU12"), fourCC("GREY"), fourCC("MJPG")} {
+		var raw camera.RawPicture
+		whole := file.Bytes()
+		size := 0
+		if format, ok := f.raw(); ok {
+			raw = camera.RawPicture{Format: format, Width: w, Height: h, Stride: 2*w + 6}
+			var err error
+			if size, err = raw.Size(); err != nil {
+				t.Fatal(err)
+			}
+			whole = make([]byte, size+100)
+		}
+		good := 0
+		for range 10000 {
+			data := bytes.Clone(whole[:rng.IntN(len(whole)+1)])
+			for range rng.IntN(4) {
+				if len(data) > 0 {
+					data[rng.IntN(len(data))] = byte(rng.Uint32())
+				}
+			}
+			frame, err := p.frame(raw, size, data, time.Time{}, 0)
+			if err != nil {
+				continue
+			}
+			if frame.Decode() == nil {
+				good++
+				if raw.Format != 0 && frame.Image.Bounds() != image.Rect(0, 0, w, h) {
+					t.Fatalf("%v: %v", f, frame.Image.Bounds())
+				}
+			}
+			frame.Release()
+		}
+		if good == 0 {
+			t.Errorf("%v: no picture was good", f)
+		}
+		if n := len(p.free); n != 1 {
+			t.Errorf("%v: %d pictures are in the pool, one was used", f, n)
+		}
+	}
+}
+
+// A camera that streams costs no memory per picture.
+func TestPoolDoesNotAllocate(t *testing.T) {
+	raw := camera.RawPicture{Format: camera.YUYV, Width: 64, Height: 48, Stride: 128}
+	p, data := newPool(nil), make([]byte, 128*48)
+	if n := testing.AllocsPerRun(100, func() {
+		f, err := p.frame(raw, len(data), data, time.Time{}, 0)
+		if err != nil || f.Decode() != nil {
+			t.Fatal(err)
+		}
+		f.Release()
+	}); n > 0 {
+		t.Errorf("%v allocations for a picture", n)
+	}
+}
