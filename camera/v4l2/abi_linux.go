@@ -14,10 +14,10 @@ type capability struct {
 	driver       [16]uint8
 	card         [32]uint8
 	busInfo      [32]uint8
-	version      uint32
+	_            uint32 // version
 	capabilities uint32 // of the whole device
 	deviceCaps   uint32 // of this node, if capabilities has capDeviceCaps
-	reserved     [3]uint32
+	_            [3]uint32
 }
 
 const (
@@ -42,11 +42,12 @@ func (c *capability) node() uint32 {
 type pixFormat struct {
 	width, height, pixelformat uint32
 	field                      uint32
-	bytesperline, sizeimage    uint32
+	bytesperline               uint32
+	_                          uint32 // sizeimage: how much came is seen
 	colorspace                 uint32
-	priv, flags                uint32
-	ycbcrEnc, quantization     uint32
-	xferFunc                   uint32
+	_, _                       uint32 // priv, flags
+	_, quantization            uint32 // ycbcr_enc
+	_                          uint32 // xfer_func
 }
 
 // format is v4l2_format; its union holds pointers, and is aligned like them.
@@ -64,23 +65,15 @@ const (
 	quantizationFullRange = 1
 )
 
-type timecode struct {
-	typ, flags                      uint32
-	frames, seconds, minutes, hours uint8
-	userbits                        [4]uint8
-}
-
 type buffer struct {
 	index, typ       uint32
 	bytesused, flags uint32
-	field            uint32
+	_                uint32 // field
 	timestamp        unix.Timeval
-	timecode         timecode
+	_                [4]uint32 // timecode
 	sequence, memory uint32
-	offset           uintptr // the union's widest member
-	length           uint32
-	reserved2        uint32
-	requestFD        uint32
+	_                uintptr // where it is mapped; the widest member of a union
+	_, _, _          uint32  // length, reserved, request
 }
 
 const (
@@ -90,17 +83,17 @@ const (
 )
 
 type requestBuffers struct {
-	count, typ, memory, capabilities uint32
-	flags                            uint32
+	_, typ, memory uint32 // count
+	_, _           uint32 // capabilities, flags
 }
 
 type queryControl struct {
-	id, typ        uint32
-	name           [32]uint8
-	min, max, step int32
-	defaultValue   int32
-	flags          uint32
-	reserved       [2]uint32
+	id, typ  uint32
+	name     [32]uint8
+	min, max int32
+	_, _     int32 // step, default
+	flags    uint32
+	_        [2]uint32
 }
 
 type control struct {
@@ -119,7 +112,7 @@ const (
 
 // The requests, made of direction, size, type 'V' and number.
 const (
-	reqQueryCap  = 2<<30 | unsafe.Sizeof(capability{})<<16 | 'V'<<8 | 0
+	reqQueryCap  = 2<<30 | unsafe.Sizeof(capability{})<<16 | 'V'<<8
 	reqGetFormat = 3<<30 | unsafe.Sizeof(format{})<<16 | 'V'<<8 | 4
 	reqReqBufs   = 3<<30 | unsafe.Sizeof(requestBuffers{})<<16 | 'V'<<8 | 8
 	reqDequeue   = 3<<30 | unsafe.Sizeof(buffer{})<<16 | 'V'<<8 | 17
