@@ -32,8 +32,9 @@ type ConnOptions struct {
 // waits for the peer unless it wants to: [Conn.TrySend] refuses when the queue is
 // full, [Conn.Send] waits for room. A peer that does not take what is written
 // within WriteTimeout is cut off: the connection is closed and everything fails
-// with the error of that write. Frames written at one time leave in one system
-// call.
+// with the error of that write. When a write fails because the peer has gone, what
+// it said before can still be read: usually why. Frames written at one time leave in
+// one system call.
 //
 // One goroutine may read, any number send.
 type Conn struct {
@@ -50,6 +51,7 @@ type Conn struct {
 	moved       chan struct{} // closed when the queue has moved, and replaced
 	wake        chan struct{} // tells the writer of frames and of the end
 	err         error         // why nothing more is sent
+	closed      bool          // nc is
 	interrupted bool          // reading is over
 }
 
@@ -137,6 +139,9 @@ func (c *Conn) readDeadline(d time.Duration) error {
 	defer c.mu.Unlock()
 	if c.interrupted {
 		return net.ErrClosed
+	}
+	if c.err != nil && (d == 0 || d > c.o.ReadTimeout) {
+		d = c.o.ReadTimeout // the peer may have left without closing its end
 	}
 	var t time.Time
 	if d > 0 {
@@ -236,6 +241,9 @@ func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	if c.err == nil {
 		c.err = err
+	}
+	if !c.closed {
+		c.closed = true
 		c.nc.Close() // nothing can be done about its error
 	}
 	c.announce()
@@ -275,9 +283,18 @@ func (c *Conn) write() {
 		}
 		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = fmt.Errorf("peer does not read: %w", err)
+				c.fail(fmt.Errorf("peer does not read: %w", err))
+				return
 			}
-			c.fail(err)
+			c.mu.Lock()
+			if c.err == nil {
+				c.err = err
+			}
+			if !c.interrupted {
+				c.nc.SetReadDeadline(time.Now().Add(c.o.ReadTimeout)) // of a read that waits
+			}
+			c.announce()
+			c.mu.Unlock()
 			return
 		}
 		c.mu.Lock()

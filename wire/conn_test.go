@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -225,6 +226,50 @@ func testConnWriteTimeout(t *testing.T) {
 	}
 	if again := c.TrySend(1, &Piece{}); again == nil || again.Error() != err.Error() {
 		t.Errorf("%v after %v", again, err)
+	}
+}
+
+// TestConnLastWords: what a peer said before it left is read, though a write fails first.
+func TestConnLastWords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	near, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := Append(nil, 0, Errorf(CodeBusy, "no place"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far.Write(words); err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	c := NewConn(near, nil)
+	defer c.Close()
+	if err := c.TrySend(1, new(GetStatus)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Flush(context.Background()); err == nil {
+		t.Fatal("written to nobody")
+	}
+	payload, err := c.Read(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, m, err := ParseReply(payload); err != nil || Code(m.(*Error)) != CodeBusy {
+		t.Errorf("read %v, %v", m, err)
+	}
+	if _, err := c.Read(0); err == nil {
+		t.Error("reading goes on")
 	}
 }
 
