@@ -15,9 +15,6 @@ import (
 // errNoTower is the error for a model file without vision.
 var errNoTower = fmt.Errorf("the model has no vision tower: %w", vlm.ErrConfig)
 
-// stopped is what a tower that is to end panics with.
-type stopped struct{}
-
 // vision measures a tower: normalised pixels to the features of its last block,
 // one picture at a time. In a model file it is the tower of that model, up to the
 // block that it uses.
@@ -45,7 +42,8 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 	}
 	pool := quant.NewPool(b.Threads)
 	defer pool.Close()
-	work := vision.NewWork(quant.NewScratch(pool))
+	scratch := quant.NewScratch(pool)
+	work := vision.NewWork(scratch)
 
 	pixels := make([]float32, 3*tower.ImageSize()*tower.ImageSize())
 	r := newNoise("picture")
@@ -53,26 +51,12 @@ func (b *bencher) vision(ctx context.Context, name string) error {
 		pixels[i] = float32(r.unit())
 	}
 	features := make([]float32, tower.Tokens()*tower.Dim())
-	look := func(ctx context.Context) (d time.Duration, err error) {
-		// A tower cannot be told to stop, and a large one takes long on a small
-		// machine; but it tells of each block.
-		work.Trace = func(string, []int, []float32) {
-			if ctx.Err() != nil {
-				panic(stopped{})
-			}
-		}
-		defer func() {
-			switch r := recover().(type) {
-			case nil:
-			case stopped:
-				err = ctx.Err()
-			default:
-				panic(r)
-			}
-		}()
+	look := func(ctx context.Context) (time.Duration, error) {
+		scratch.Until(ctx.Done()) // a large tower takes long on a small machine
+		defer scratch.Until(nil)
 		begin := time.Now()
 		tower.Forward(work, features, tower.Dim(), pixels, 1)
-		return time.Since(begin), nil
+		return time.Since(begin), ctx.Err()
 	}
 	s := &subject{row: b.row(Vision, name, b.Type.String()), passes: 1, run: look, peer: p}
 	s.row.ModelBytes = f.Size()
