@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -62,6 +63,9 @@ func (c *Config) check() error {
 	}
 	if len(c.Views) == 0 {
 		return errors.New("edge: no view")
+	}
+	if n := c.Model.MaxViews(); len(c.Views) > n {
+		return fmt.Errorf("edge: %d views: model %s takes %d at most", len(c.Views), c.Model.Name(), n)
 	}
 	return nil
 }

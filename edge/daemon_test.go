@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -391,6 +392,10 @@ func TestFailures(t *testing.T) {
 		}
 		if _, err := New(Config{Model: &fakeModel{}}); err == nil {
 			t.Error("no views: accepted")
+		}
+		many := make([]camera.View, (&fakeModel{}).MaxViews()+1)
+		if _, err := New(Config{Model: &fakeModel{}, Views: many}); err == nil || !strings.Contains(err.Error(), "model fake takes 8 at most") {
+			t.Errorf("more views than the model takes: %v", err)
 		}
 	})
 }

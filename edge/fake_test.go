@@ -28,6 +28,7 @@ type fakeModel struct {
 
 func (m *fakeModel) Name() string    { return "fake" }
 func (m *fakeModel) Backend() string { return "none" }
+func (m *fakeModel) MaxViews() int   { return 8 }
 
 func (m *fakeModel) NewStream() (Stream, error) { return &fakeStream{m: m}, nil }
 

@@ -11,6 +11,7 @@ import (
 type Model interface {
 	Name() string    // for people, from the model file
 	Backend() string // the kernels in use
+	MaxViews() int   // pictures in a frame set, at most
 	NewStream() (Stream, error)
 }
 

@@ -16,6 +16,7 @@ type vlmModel struct{ m *vlm.Model }
 
 func (m vlmModel) Name() string    { return m.m.Info().Name }
 func (m vlmModel) Backend() string { return m.m.Info().Backend }
+func (m vlmModel) MaxViews() int   { return m.m.Config().MaxViews() }
 
 func (m vlmModel) NewStream() (Stream, error) {
 	s, err := m.m.NewStream()

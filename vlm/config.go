@@ -79,6 +79,15 @@ func (c Config) readsImage() bool {
 	return true
 }
 
+// MaxViews returns how many pictures a frame set can have: 1 for bidirectional models, which
+// look at one, else [MaxViews].
+func (c Config) MaxViews() int {
+	if c.Variant == bidirectional {
+		return 1
+	}
+	return MaxViews
+}
+
 // pictureTokens returns the image tokens of a picture in the prompt: those of the pooled
 // grid, and in v6.0 the class token.
 func (c Config) pictureTokens() int {

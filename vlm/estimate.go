@@ -41,8 +41,11 @@ func (c Config) Estimate(f *weights.File, views int) (Estimate, error) {
 	if err := c.Runnable(); err != nil {
 		return Estimate{}, err
 	}
-	if len(c.Towers) == 0 {
+	switch {
+	case len(c.Towers) == 0:
 		return Estimate{}, errors.New("the model has no vision tower")
+	case views > c.MaxViews():
+		return Estimate{}, fmt.Errorf("frame sets of %d views: the model takes %d at most", views, c.MaxViews())
 	}
 	kernels.SelfCheck()
 	pool := quant.NewPool(0)
@@ -119,8 +122,16 @@ func (g *gauge) tower(t Tower, l quant.Loader) float64 {
 	})
 }
 
-// projector is the time of all cells of a picture.
+// projector is the time of a picture: of what is pooled already, for the decoder, and of all
+// cells, for the encoder.
 func (g *gauge) projector() float64 {
+	rows := 0
+	if !g.c.StateOnly {
+		rows = g.c.pictureTokens()
+	}
+	if g.c.EncoderBlocks > 0 {
+		rows += g.c.Grid() * g.c.Grid()
+	}
 	in := 0
 	for _, t := range g.c.Towers {
 		in += t.features(g.l.Shape)
@@ -135,7 +146,7 @@ func (g *gauge) projector() float64 {
 		p.Project(w, out, z, estimateRows)
 		return nil
 	})
-	return ms * float64(g.c.Grid()*g.c.Grid()) / estimateRows
+	return ms * float64(rows) / estimateRows
 }
 
 // encoder is the time of a token in all blocks.

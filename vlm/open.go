@@ -20,7 +20,7 @@ import (
 	"github.com/visualrwkv/edged/weights"
 )
 
-// MaxViews is the largest number of pictures in a frame set.
+// MaxViews is the largest number of pictures in a frame set of any model ([Config.MaxViews]).
 const MaxViews = 64
 
 // ErrUnsupported is wrapped by errors about models that are recognised but

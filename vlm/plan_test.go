@@ -17,12 +17,15 @@ func TestPlanScratch(t *testing.T) {
 	text, _ := vocabulary()
 	wide := tinymodel.Spec{Seed: 7, Vocab: 120, Image: 256, Patch: 8, Width: 128, MLP: 512, GatedProjector: true}
 	window := tinymodel.Spec{Seed: 8, Vocab: 120, Image: 256, Patch: 8, Width: 128, Heads: 2, MLP: 512, Window: 7}
+	class := wide
+	class.Variant, class.GatedProjector = "bidirectional", false
 	for name, c := range map[string]struct {
 		file   []byte
 		path   string
 		config string
 		size   int // of the pictures: that of the tower, so that nothing is resized
 	}{
+		"clip":   {file: tinymodel.New(class).Safetensors(), config: `{"vision.clip.head_count": 2}`, size: 256},
 		"siglip": {file: tinymodel.New(wide).Safetensors(), config: `{"vision.siglip.head_count": 2}`, size: 256},
 		"sam":    {file: tinymodel.New(window).Safetensors(), config: `{}`, size: 256},
 		"three":  {path: e2e + "hm21_e2e.bf16.pth", config: e2eConfig, size: 128},
@@ -46,7 +49,7 @@ func TestPlanScratch(t *testing.T) {
 		if f, err = weights.Open(path); err != nil {
 			t.Fatal(err)
 		}
-		const views = 3
+		views := min(3, config.MaxViews())
 		plan := config.Plan(f, 1, views)
 		f.Close()
 		m, err := vlm.Open(path, nil)

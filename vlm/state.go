@@ -122,7 +122,7 @@ const maxImages = 1 << 16
 // rowBytes returns the bytes of the image tokens that a stream with so many
 // pictures holds.
 func (s *Stream) rowBytes(images uint32) (uint64, error) {
-	if images > maxImages || images > MaxViews && !s.m.exact || images > 1 && s.m.dec.Bidirectional() {
+	if images > maxImages || int(images) > s.m.config.MaxViews() && !s.m.exact {
 		return 0, fmt.Errorf("%d pictures", images)
 	}
 	if s.m.carries() || s.m.config.StateOnly {

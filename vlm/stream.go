@@ -119,10 +119,10 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 	switch {
 	case s.sight == nil:
 		return fmt.Errorf("model %s has no vision tower: %w", s.m.config.Name, ErrConfig)
-	case len(views) < 1 || len(views) > MaxViews:
-		return fmt.Errorf("frame set of %d pictures, want 1 to %d", len(views), MaxViews)
-	case len(views) > 1 && s.m.dec.Bidirectional():
-		return fmt.Errorf("frame set of %d pictures: model %s looks at one: %w", len(views), s.m.config.Name, ErrConfig)
+	case len(views) == 0:
+		return errors.New("frame set of no picture")
+	case len(views) > s.m.config.MaxViews():
+		return fmt.Errorf("frame set of %d pictures: model %s takes %d at most", len(views), s.m.config.Name, s.m.config.MaxViews())
 	}
 	s.next.CopyFrom(s.mem)
 	s.spare = s.spare[:0]

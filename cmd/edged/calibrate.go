@@ -144,7 +144,7 @@ func (c *calibration) inRooms(ctx context.Context, original, made string, r *vlm
 			return err
 		}
 		defer m.Close()
-		flags := evalFlags{seed: comparedWith, clips: c.clips, views: 2, threads: runtime.GOMAXPROCS(0)}
+		flags := evalFlags{seed: comparedWith, clips: c.clips, views: roomViews, threads: runtime.GOMAXPROCS(0)}
 		e := &evaluation{evalFlags: flags, model: m, progress: func(string, int, int) {}}
 		report, err := e.short(ctx)
 		if err != nil {

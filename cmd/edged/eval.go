@@ -94,6 +94,13 @@ func runEval(ctx context.Context, o evalFlags, stdout, stderr io.Writer) int {
 		return fail(exitInput, err)
 	}
 	defer m.Close()
+	views := roomViews // in which an object is hidden from one
+	if o.stream > 0 {
+		views = o.views
+	}
+	if err := watches(m.Config(), views); err != nil {
+		return fail(exitInput, err)
+	}
 	e := &evaluation{evalFlags: o, model: m, progress: clipProgress(stderr)}
 	var report fmt.Stringer
 	if o.stream > 0 {

@@ -45,7 +45,11 @@ func evalRef(ctx context.Context, ref, model, source string, asJSON bool, stdout
 	if ca, cb := a.Config(), b.Config(); ca.Vocab != cb.Vocab || ca.DecoderTokens != cb.DecoderTokens || !slices.Equal(ca.Tokens, cb.Tokens) {
 		return fail(fmt.Errorf("%s and %s are not the same model", ref, model))
 	}
-	scenes, err := refScenes(source, max(a.Config().Views, 1))
+	views := viewsOf(a.Config(), source)
+	if err := watches(a.Config(), views); err != nil {
+		return fail(fmt.Errorf("%s: %w", ref, err))
+	}
+	scenes, err := refScenes(source, views)
 	if err != nil {
 		return fail(err)
 	}

@@ -114,7 +114,7 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 		return r, nil
 	}
 	r.Model = c.String()
-	err = watches(c)
+	err = watches(c, 1)
 	if r.Runs = err == nil; !r.Runs {
 		r.Why = err.Error()
 	}

@@ -42,15 +42,16 @@ func openModel(name string, o *vlm.Options) (*vlm.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := watches(m.Config()); err != nil {
+	if err := watches(m.Config(), 1); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return m, nil
 }
 
-// watches tells what keeps a model of c from describing what it sees.
-func watches(c vlm.Config) error {
+// watches tells what keeps a model of c from describing what it sees in frame sets of so
+// many views.
+func watches(c vlm.Config, views int) error {
 	if err := c.Runnable(); err != nil {
 		return err
 	}
@@ -59,6 +60,8 @@ func watches(c vlm.Config) error {
 		return errors.New("no vision tower")
 	case len(c.Tokens) == 0:
 		return errors.New("no vocabulary")
+	case views > c.MaxViews():
+		return fmt.Errorf("frame sets of %d views: the model takes %d at most", views, c.MaxViews())
 	}
 	return nil
 }

@@ -39,6 +39,10 @@ func planMain(args []string, stdout, stderr io.Writer) int {
 			if *views == 0 {
 				*views = max(c.Views, 1)
 			}
+			if *views > c.MaxViews() {
+				fmt.Fprintf(stderr, "edged plan: %s: frame sets of %d views: the model takes %d at most\n", files[0], *views, c.MaxViews())
+				return exitInput
+			}
 			p := plan{Plan: c.Plan(f, *scenes, *views)}
 			if *measure {
 				if e, err := c.Estimate(f, *views); err != nil {

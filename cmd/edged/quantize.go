@@ -125,12 +125,12 @@ func (q *quantization) run(ctx context.Context, in string, typ quant.Type, stdou
 	defer src.Close()
 	desc, err := src.Describe(nil, nil)
 	if err == nil {
-		err = watches(desc)
+		err = watches(desc, viewsOf(desc, q.calib))
 	}
 	if err != nil {
 		return fail(exitInput, fmt.Errorf("%s: %w", in, err))
 	}
-	c, err := newCalibration(q.calib, max(desc.Views, 1), q.clips)
+	c, err := newCalibration(q.calib, viewsOf(desc, q.calib), q.clips)
 	if err != nil {
 		return fail(exitInput, err)
 	}

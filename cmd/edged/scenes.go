@@ -40,8 +40,11 @@ func roomScenes(seed uint64, n int) []scene {
 	return all
 }
 
+// roomViews is how many views the rooms of roomScenes, and those of an evaluation, need.
+const roomViews = 2
+
 func roomScene(ctx context.Context, a *audience, screen *screenings, seed uint64, i int) error {
-	views := 2
+	views := roomViews
 	if i%4 == 0 {
 		views = 1
 	}
@@ -149,6 +152,15 @@ func folderSets(folder string, views, limit int) (sets []frameSet, err error) {
 		})
 	}
 	return sets, nil
+}
+
+// viewsOf returns the views of the frame sets of a source: simulated rooms have their own
+// number, and pictures are as many as the model was made for.
+func viewsOf(c vlm.Config, source string) int {
+	if source == simulated {
+		return roomViews
+	}
+	return max(c.Views, 1)
 }
 
 // show shows scenes to a model, which writes answers as it likes.

@@ -87,3 +87,33 @@ func TestDemoOfVariants(t *testing.T) {
 		})
 	}
 }
+
+// TestTooManyViews: a model that looks at one picture is refused as soon as it is known that
+// there are more.
+func TestTooManyViews(t *testing.T) {
+	model, folder := convertVariant(t, "bidirectional"), t.TempDir()
+	writeFilm(t, folder, 1)
+	out := filepath.Join(t.TempDir(), "out.gguf")
+	for _, args := range [][]string{
+		{"demo", "-model", model, "-frames", "1"},
+		{"demo", "-model", model, "-source", folder},
+		{"eval", "-sim", "-model", model, "-clips", "1"},
+		{"eval", "-sim", "-model", model, "-clips", "1", "-stream", "1"},
+		{"eval", "-ref", model, "-model", model, "-source", "sim"},
+		{"quantize", model, "-o", out, "-type", "int4", "-calib", "sim"},
+		{"plan", model, "-views", "2"},
+	} {
+		code, stdout, stderr := runCommand(t, args...)
+		if code != exitInput || stdout != "" || !strings.Contains(stderr, "2 views") || !strings.Contains(stderr, "takes 1 at most") {
+			t.Errorf("%q: code %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+	for _, args := range [][]string{
+		{"demo", "-model", model, "-frames", "1", "-views", "1", "-quiet"},
+		{"plan", model},
+	} {
+		if code, _, stderr := runCommand(t, args...); code != exitOK {
+			t.Errorf("%q: code %d, %q", args, code, stderr)
+		}
+	}
+}
