@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/visualrwkv/edged/kernels"
@@ -155,34 +156,49 @@ func TestMulDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestGCBesideMul: the collector stops every goroutine, and a kernel that it cannot
-// stop holds it up until the kernel ends. So whole collections must fit into one
-// product, if it is long enough for the collector to get its turn.
+// TestGCBesideMul: the collector stops every goroutine, so it would wait for ever for
+// one that it cannot stop between two strips. Products follow each other without a
+// pause while whole collections come and go.
 func TestGCBesideMul(t *testing.T) {
-	const most = 2048
 	r := rand.New(rand.NewPCG(1, 2))
 	p := NewPool(2)
 	defer p.Close()
 	m := randomMatrix(t, r, Q8_0, 1024, 1024)
-	s := NewScratch(p)
-	x, dst := randoms(r, most*1024), make([]float32, most*1024)
-	for try := range 50 {
-		n := min(64<<try, most)
-		began, done := make(chan struct{}), make(chan struct{})
-		go func() {
-			close(began)
-			m.Mul(s, dst[:n*1024], x[:n*1024], n)
-			close(done)
-		}()
-		<-began
-		collections := -1 // the last one may have outlasted the product
-		for !closed(done) {
-			runtime.GC()
-			collections++
+	var products atomic.Int64
+	var stop atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s := NewScratch(p)
+		x, dst := randoms(r, 32*1024), make([]float32, 32*1024)
+		for !stop.Load() {
+			m.Mul(s, dst, x, 32)
+			products.Add(1)
 		}
-		if collections >= 2 {
-			return
+	}()
+	for range 5 {
+		for before := products.Load(); products.Load() == before; {
+			runtime.Gosched()
+		}
+		runtime.GC()
+	}
+	stop.Store(true)
+	<-done
+}
+
+// TestStripsAreShort: what the collector waits for at most is one strip.
+func TestStripsAreShort(t *testing.T) {
+	for _, cols := range []int{1, 32, 768, 4096, 14336, 65536} {
+		for _, rows := range []int{1, 8, 1000, 65536} {
+			for _, n := range []int{1, 8, 12, 13, 729, 100000} {
+				for _, workers := range []int{1, 4, 64} {
+					p := product{m: &Matrix{rows: rows, cols: cols}, n: n}
+					p.split(workers)
+					if most := max(stripWork, 8*12*cols); p.rows*p.vectors*cols > most {
+						t.Errorf("%d x %d by %d, %d workers: strips of %d x %d rows and vectors", rows, cols, n, workers, p.rows, p.vectors)
+					}
+				}
+			}
 		}
 	}
-	t.Error("no two collections fitted into any product")
 }
