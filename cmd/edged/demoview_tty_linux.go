@@ -29,6 +29,13 @@ func inForeground(f *os.File) bool {
 
 // quietKeys stops a terminal from showing what is typed and from suspending the
 // process, and returns how to undo that. Anything else is left alone.
+//
+// Ctrl-C must not throw away output on its way to the terminal (NOFLSH): that cuts
+// sequences in the middle, and on Linux a writer that waits for room in a pseudo
+// terminal is not woken when its buffer is emptied so, and then may wait for ever.
+// And it must arrive, though nobody reads the keys: a terminal that is full takes
+// nothing more, except in the middle of a line, where it drops other keys. So
+// this is one line that no key can end.
 func quietKeys(f *os.File) (restore func()) {
 	fd := int(f.Fd())
 	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -36,8 +43,13 @@ func quietKeys(f *os.File) (restore func()) {
 		return func() {}
 	}
 	t := *old
-	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON
-	t.Cc[unix.VSUSP] = 0
+	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.IEXTEN
+	t.Lflag |= unix.ICANON | unix.NOFLSH
+	t.Iflag &^= unix.ICRNL
+	t.Iflag |= unix.INLCR
+	for _, key := range []int{unix.VSUSP, unix.VEOF, unix.VEOL} {
+		t.Cc[key] = 0
+	}
 	if unix.IoctlSetTermios(fd, unix.TCSETS, &t) != nil {
 		return func() {}
 	}

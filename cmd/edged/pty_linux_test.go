@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/client"
 )
 
 // pty opens a pseudo terminal of the given size.
@@ -50,47 +50,30 @@ func resizeTo(t *testing.T, master *os.File, cols, rows int) {
 	}
 }
 
-// needProcess skips short runs: those are made under emulators that cannot start
-// the test binary again.
-func needProcess(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a process")
-	}
-}
-
 // session is edged at a terminal.
 type session struct {
-	*exec.Cmd
-	master *os.File
-	before *unix.Termios // the line discipline at the start
-	mu     sync.Mutex
-	vt     *vt
-	raw    bytes.Buffer
-	done   chan struct{} // the terminal was read to its end
+	*process
+	master, slave *os.File
+	before        unix.Termios // the line discipline at the start
+	mu            sync.Mutex   // the terminal reads no further while it is held
+	vt            *vt
+	raw           bytes.Buffer
+	done          chan struct{} // the terminal was read to its end
 }
 
-func startSession(t *testing.T, env []string, args ...string) (*session, *os.File) {
+func startSession(t *testing.T, env []string, args ...string) *session {
 	t.Helper()
-	needProcess(t)
-	master, slave := pty(t, 80, 24)
-	s := &session{Cmd: exec.Command(os.Args[0], args...), master: master, vt: newVT(t, 80, 24), done: make(chan struct{})}
-	s.Stdin, s.Stdout, s.Stderr = slave, slave, slave
-	s.Env = append(append(os.Environ(), asMain+"=1", "TERM=xterm-256color", "COLORTERM=truecolor", "NO_COLOR=", "LC_ALL=C.UTF-8"), env...)
+	s := &session{process: newProcess(t, args...), vt: newVT(t, 80, 24), done: make(chan struct{})}
+	s.master, s.slave = pty(t, 80, 24)
+	s.before = s.lineDiscipline(t)
+	s.Stdin, s.Stdout = s.slave, s.slave
+	s.Env = append(append(s.Env, "TERM=xterm-256color", "COLORTERM=truecolor", "NO_COLOR=", "LC_ALL=C.UTF-8"), env...)
 	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	var err error
-	if s.before, err = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Process.Kill() })
 	go func() {
 		defer close(s.done)
 		buf := make([]byte, 4096)
 		for {
-			n, err := master.Read(buf)
+			n, err := s.master.Read(buf)
 			s.mu.Lock()
 			s.raw.Write(buf[:n])
 			s.vt.Write(buf[:n])
@@ -100,7 +83,38 @@ func startSession(t *testing.T, env []string, args ...string) (*session, *os.Fil
 			}
 		}
 	}()
-	return s, slave
+	t.Cleanup(func() { s.drain(t) }) // after the process was waited for
+	s.start(t)
+	return s
+}
+
+// lineDiscipline is that of the terminal now.
+func (s *session) lineDiscipline(t *testing.T) unix.Termios {
+	t.Helper()
+	l, err := unix.IoctlGetTermios(int(s.slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *l
+}
+
+// press types keys.
+func (s *session) press(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := s.master.WriteString(keys); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drain waits for the last of the process's output, once it has ended.
+func (s *session) drain(t *testing.T) {
+	t.Helper()
+	s.slave.Close() // now nobody holds it, and reading the master ends
+	select {
+	case <-s.done:
+	case <-time.After(time.Minute):
+		t.Fatal("the terminal never ended")
+	}
 }
 
 // until waits for a text on the screen.
@@ -130,30 +144,26 @@ func (s *session) when(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// end waits for the process, and for the last of its output.
-func (s *session) end(t *testing.T, slave *os.File) (code int) {
+// quit waits until the process ended and the terminal has shown all of its
+// output, and returns the exit code.
+func (s *session) quit(t *testing.T) (code int) {
 	t.Helper()
-	err := s.Wait()
-	slave.Close() // now nobody holds it, and reading the master ends
-	select {
-	case <-s.done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("the terminal never ended")
+	code = s.end(t)
+	after := s.lineDiscipline(t)
+	s.drain(t)
+	if after != s.before {
+		t.Errorf("line discipline changed from %+v to %+v", s.before, after)
 	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
+	if s.vt.alternate || s.vt.hidden {
+		t.Error("the terminal was not given back")
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return 0
+	return code
 }
 
 func TestTerminalDemo(t *testing.T) {
 	socket := testSocket(t)
 	args := []string{"demo", "-every", "20ms", "-socket", socket}
-	s, slave := startSession(t, nil, args...)
-	before := s.before
+	s := startSession(t, nil, args...)
 	s.until(t, "· true ") // a caption was scored
 	screen := s.until(t, "ask -socket "+socket)
 	for _, want := range []string{"a simulated room, seed 1", " front", " side", "▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀", "ask -socket " + socket} {
@@ -161,7 +171,7 @@ func TestTerminalDemo(t *testing.T) {
 			t.Errorf("%q is not on the screen:\n%s", want, screen)
 		}
 	}
-	during, _ := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	during := s.lineDiscipline(t)
 	s.mu.Lock()
 	if !s.vt.alternate || !s.vt.hidden || during.Lflag&unix.ECHO != 0 {
 		t.Errorf("while running: alternate screen %v, hidden cursor %v, echo %v", s.vt.alternate, s.vt.hidden, during.Lflag&unix.ECHO != 0)
@@ -194,27 +204,11 @@ func TestTerminalDemo(t *testing.T) {
 		return strings.HasPrefix(lines[19-len(hint)], " ask in another terminal") && strings.HasPrefix(lines[rowsAbove], " ▀▀▀▀▀▀")
 	})
 
-	if _, err := s.master.WriteString("typed\x1a\x03"); err != nil { // Ctrl-Z does nothing, Ctrl-C ends
-		t.Fatal(err)
-	}
-	after := before
-	if code := func() int {
-		err := s.Wait()
-		after, _ = unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			return exit.ExitCode()
-		}
-		return 0
-	}(); code != exitOK {
+	// Keys do nothing, however many (a terminal holds 4096 that nobody read), nor
+	// does Ctrl-Z; Ctrl-C ends.
+	s.press(t, strings.Repeat("typed\r\n\x04\x16", 1500)+"\x1a\x16\x03")
+	if code := s.quit(t); code != exitOK {
 		t.Errorf("exit code %d", code)
-	}
-	slave.Close()
-	<-s.done
-	if *after != *before {
-		t.Errorf("line discipline changed from %+v to %+v", before, after)
-	}
-	if s.vt.alternate || s.vt.hidden {
-		t.Error("the terminal was not given back")
 	}
 	if out := s.vt.normal.String(); !strings.Contains(out, "frame sets, ") || strings.Contains(out, "typed") {
 		t.Errorf("left on the normal screen: %q", out)
@@ -224,11 +218,49 @@ func TestTerminalDemo(t *testing.T) {
 	}
 }
 
+// TestTerminalSlow presses Ctrl-C while the terminal does not keep up with what
+// it is to show. Nothing of that may be lost: else sequences are cut, and the demo
+// waits for ever for room that it already has.
+func TestTerminalSlow(t *testing.T) {
+	socket := testSocket(t)
+	s := startSession(t, nil, "demo", "-every", "20ms", "-socket", socket)
+	s.until(t, "· true ")
+	c, err := client.Dial(t.Context(), socket, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s.mu.Lock()
+	read := sync.OnceFunc(s.mu.Unlock)
+	defer read()
+	var frames int64
+	for same, end := 0, time.Now().Add(30*time.Second); same < 20 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		st, err := c.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := st.Scenes[0].Frames; n != frames {
+			frames, same = n, 0
+		} else {
+			same++ // the demo waits for the terminal
+		}
+	}
+	s.press(t, "\x03")
+	time.Sleep(50 * time.Millisecond) // so that the key arrives before there is room
+	read()
+	if code := s.quit(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if out := s.vt.normal.String(); !strings.Contains(out, "frame sets, ") {
+		t.Errorf("left on the normal screen: %q", out)
+	}
+}
+
 func TestTerminalWithoutColors(t *testing.T) {
 	for _, env := range []string{"NO_COLOR=1", "TERM=dumb"} {
 		args := []string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}
-		s, slave := startSession(t, []string{env}, args...)
-		if code := s.end(t, slave); code != exitOK {
+		s := startSession(t, []string{env}, args...)
+		if code := s.quit(t); code != exitOK {
 			t.Errorf("%s: code %d", env, code)
 		}
 		if out := s.raw.String(); strings.Contains(out, "\x1b") || !strings.Contains(out, "2 frame sets") {
@@ -239,8 +271,8 @@ func TestTerminalWithoutColors(t *testing.T) {
 
 func TestTerminal256(t *testing.T) {
 	args := []string{"demo", "-frames", "2", "-every", "1ms", "-socket", testSocket(t)}
-	s, slave := startSession(t, []string{"COLORTERM="}, args...)
-	if code := s.end(t, slave); code != exitOK {
+	s := startSession(t, []string{"COLORTERM="}, args...)
+	if code := s.quit(t); code != exitOK {
 		t.Errorf("code %d", code)
 	}
 	if out := s.raw.String(); !strings.Contains(out, "\x1b[38;5;") || strings.Contains(out, "\x1b[38;2;") {
@@ -250,26 +282,19 @@ func TestTerminal256(t *testing.T) {
 
 // TestClosedPipe is "edged demo -json | head -1".
 func TestClosedPipe(t *testing.T) {
-	needProcess(t)
 	socket := testSocket(t)
-	cmd := exec.Command(os.Args[0], "demo", "-json", "-frames", "1000", "-socket", socket)
-	cmd.Env = append(os.Environ(), asMain+"=1")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
+	p := newProcess(t, "demo", "-json", "-frames", "1000", "-socket", socket)
+	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
+	p.start(t)
 	if _, err := io.ReadFull(out, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
 	out.Close()
-	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
-		t.Errorf("%v, %s", err, &stderr)
+	if code := p.end(t); code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 	if _, err := os.Lstat(socket); err == nil {
 		t.Error("socket left behind")
@@ -278,14 +303,9 @@ func TestClosedPipe(t *testing.T) {
 
 // TestRudeClients leaves in the middle of answers: the demo goes on.
 func TestRudeClients(t *testing.T) {
-	needProcess(t)
 	socket := testSocket(t)
-	cmd := exec.Command(os.Args[0], "demo", "-quiet", "-every", "20ms", "-socket", socket)
-	cmd.Env = append(os.Environ(), asMain+"=1")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
+	p := newProcess(t, "demo", "-quiet", "-every", "20ms", "-socket", socket)
+	p.start(t)
 	hello := []byte("\x00\x00\x00\x1a\x83\xa4type\xa5hello\xa2id\x01\xa8protocol\x01")
 	ask := []byte("\x00\x00\x00\x22\x83\xa4type\xa3ask\xa2id\x02\xa8question\xaawhat left?")
 	for end := time.Now().Add(60 * time.Second); !answers(socket); time.Sleep(5 * time.Millisecond) {
@@ -310,11 +330,11 @@ func TestRudeClients(t *testing.T) {
 	if code != exitOK || out == "" {
 		t.Errorf("ask: code %d, %q, %q", code, out, stderr)
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
+	if code := p.end(t); code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 }
 
@@ -324,7 +344,7 @@ func TestTerminalFolder(t *testing.T) {
 	dir, socket := t.TempDir(), testSocket(t)
 	writeFilm(t, dir, 3)
 	args := []string{"demo", "-source", dir, "-every", "1ms", "-socket", socket}
-	s, slave := startSession(t, nil, args...)
+	s := startSession(t, nil, args...)
 	screen := s.until(t, "that was the last picture")
 	if !strings.Contains(screen, "▀▀▀▀") || strings.Contains(screen, "slots") {
 		t.Errorf("screen:\n%s", screen)
@@ -335,7 +355,7 @@ func TestTerminalFolder(t *testing.T) {
 	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if code := s.end(t, slave); code != exitOK || s.vt.alternate {
+	if code := s.quit(t); code != exitOK {
 		t.Errorf("code %d", code)
 	}
 	if out := s.vt.normal.String(); !strings.HasPrefix(out, "3 frame sets") {

@@ -20,12 +20,22 @@ type vt struct {
 	hidden    bool // cursor
 	normal    strings.Builder
 	rest      []byte
+	confused  bool // by something that it does not know
 }
 
 func newVT(t *testing.T, w, h int) *vt {
 	v := &vt{t: t, w: w, h: h, cells: make([]cell, w*h), pen: blank}
 	v.erase()
 	return v
+}
+
+// fail fails the test at the first thing that is wrong: what follows is likely a
+// consequence.
+func (v *vt) fail(format string, args ...any) {
+	if !v.confused {
+		v.t.Errorf(format, args...)
+	}
+	v.confused = true
 }
 
 func (v *vt) erase() {
@@ -59,15 +69,15 @@ func (v *vt) one(b []byte) int {
 		return n
 	}
 	end := 2
-	for end < len(b) && (b[end] < 0x40 || b[end] > 0x7e) {
+	for end < len(b) && b[end] >= ' ' && b[end] < '@' {
 		end++
 	}
 	if end >= len(b) {
 		return 0
 	}
-	if b[1] != '[' {
-		v.t.Errorf("unknown sequence %q", b[:end+1])
-		return end + 1
+	if b[1] != '[' || b[end] < '@' || b[end] > '~' {
+		v.fail("unknown sequence %q", b[:end+1])
+		return end
 	}
 	v.csi(string(b[2:end]), b[end])
 	return end + 1
@@ -80,7 +90,7 @@ func (v *vt) put(r rune) {
 	}
 	n := width(r)
 	if r < ' ' || n == 0 || v.x+n > v.w || v.y >= v.h {
-		v.t.Errorf("character %q at %d,%d", r, v.x, v.y)
+		v.fail("character %q at %d,%d", r, v.x, v.y)
 		return
 	}
 	c := v.pen
@@ -97,14 +107,17 @@ func (v *vt) csi(args string, final byte) {
 	case final == 'h' || final == 'l':
 		v.mode(args, final == 'h')
 	case final == 'H':
-		fmt.Sscanf(args, "%d;%d", &v.y, &v.x)
+		if n, err := fmt.Sscanf(args, "%d;%d", &v.y, &v.x); n != 2 || v.y < 1 || v.x < 1 {
+			v.fail("cursor to %q: %v", args, err)
+			v.y, v.x = 1, 1
+		}
 		v.y, v.x = v.y-1, v.x-1
 	case final == 'J' && args == "2":
 		v.erase()
 	case final == 'm':
 		v.sgr(strings.Split(args, ";"))
 	default:
-		v.t.Errorf("unknown sequence %q %c", args, final)
+		v.fail("unknown sequence %q %c", args, final)
 	}
 }
 
@@ -116,41 +129,49 @@ func (v *vt) mode(name string, on bool) {
 		v.hidden = !on
 	case "?7", "?2026":
 	default:
-		v.t.Errorf("unknown mode %s", name)
+		v.fail("unknown mode %s", name)
 	}
 }
 
 func (v *vt) sgr(args []string) {
-	number := func(i int) int {
-		n, err := strconv.Atoi(args[i])
-		if err != nil {
-			v.t.Errorf("colour %v", args)
-		}
-		return n
-	}
 	color := func() paint {
-		if args[1] == "5" {
-			return paint(number(2)) // an index; above no test mixes both
+		var c [3]uint8 // an index, or red, green and blue; no test mixes both
+		n := map[string]int{"5": 1, "2": 3}[args[min(1, len(args)-1)]]
+		if n == 0 || len(args) != 2+n {
+			v.fail("colour %q", args)
+			return 0
 		}
-		return rgb(uint8(number(2)), uint8(number(3)), uint8(number(4)))
+		for i := range n {
+			u, err := strconv.ParseUint(args[2+i], 10, 8)
+			if err != nil {
+				v.fail("colour %q: %v", args, err)
+			}
+			c[i] = uint8(u)
+		}
+		if n == 1 {
+			return paint(c[0])
+		}
+		return rgb(c[0], c[1], c[2])
 	}
-	switch args[0] {
-	case "0":
-		v.pen = blank
-	case "1":
-		v.pen.marks |= bold
-	case "2":
-		v.pen.marks |= dim
-	case "38":
+	switch {
+	case args[0] == "38":
 		v.pen.fg = color()
-	case "48":
+	case args[0] == "48":
 		v.pen.bg = color()
-	case "39":
+	case len(args) != 1:
+		v.fail("unknown attribute %q", args)
+	case args[0] == "0":
+		v.pen = blank
+	case args[0] == "1":
+		v.pen.marks |= bold
+	case args[0] == "2":
+		v.pen.marks |= dim
+	case args[0] == "39":
 		v.pen.fg = 0
-	case "49":
+	case args[0] == "49":
 		v.pen.bg = 0
 	default:
-		v.t.Errorf("unknown attribute %v", args)
+		v.fail("unknown attribute %q", args)
 	}
 }
 
