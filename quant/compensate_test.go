@@ -241,3 +241,53 @@ func TestObserved(t *testing.T) {
 		}
 	}
 }
+
+// TestOutliers: where the inputs or the weights of some channels are many times larger than
+// the others, calibrated rounding needs no help of a factor per channel, folded into the
+// weights, by which other quantisers even them out.
+func TestOutliers(t *testing.T) {
+	const rows, cols, n = 32, 320, 1000
+	for name, c := range map[string]struct{ inputs, weights float32 }{
+		"none": {1, 1}, "inputs": {30, 1}, "weights": {1, 30}, "inputs of small weights": {30, 1. / 30},
+	} {
+		r := rand.New(rand.NewPCG(3, 4))
+		w, x := randoms(r, rows*cols), correlated(r, 2*n, cols)
+		for j := 11; j < cols; j += 100 { // one channel in a hundred
+			scaleColumn(w, cols, j, c.weights)
+			scaleColumn(x, cols, j, c.inputs)
+		}
+		calibrated := func(w, x []float32) float64 {
+			m := packCompensated(t, P4, compensation(t, x[:n*cols], n, cols, nil), w, rows, cols)
+			return productError(m, w, x[n*cols:], n)
+		}
+		nearest, plain := productError(pack(t, P4, w, rows, cols), w, x[n*cols:], n), calibrated(w, x)
+		t.Logf("%s: to nearest %.3g, calibrated %.3g (%.3f)", name, nearest, plain, plain/nearest)
+		if plain > 0.2*nearest {
+			t.Errorf("%s: error %.3g, calibrated %.3g", name, nearest, plain)
+		}
+		for _, power := range []float64{0.1, 0.25, 0.5} {
+			evenW, evenX := slices.Clone(w), slices.Clone(x)
+			for j := range cols {
+				var sum float64
+				for i := range n {
+					sum += math.Pow(float64(x[i*cols+j]), 2)
+				}
+				f := float32(math.Pow(sum/n, power/2))
+				scaleColumn(evenW, cols, j, f)
+				scaleColumn(evenX, cols, j, 1/f)
+			}
+			got := calibrated(evenW, evenX)
+			t.Logf("%s, factors of power %.2f: calibrated %.3g (%.2f)", name, power, got, got/plain)
+			if got < 0.7*plain {
+				t.Errorf("%s: calibrated %.3g, with factors of power %.2f %.3g", name, plain, power, got)
+			}
+		}
+	}
+}
+
+// scaleColumn multiplies column j of the rows of m by f.
+func scaleColumn(m []float32, cols, j int, f float32) {
+	for ; j < len(m); j += cols {
+		m[j] *= f
+	}
+}
