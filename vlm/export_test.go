@@ -6,7 +6,11 @@ import (
 	"slices"
 
 	"github.com/visualrwkv/edged/vlm/internal/vision"
+	"github.com/visualrwkv/edged/weights"
 )
+
+// Metadata returns r as it stands in a file.
+func (r *Quantization) Metadata() weights.Meta { return r.metadata() }
 
 // Passes returns how many passes over the decoder's weights were made for
 // answers, and how many tokens they fed.

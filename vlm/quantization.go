@@ -2,6 +2,7 @@ package vlm
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/visualrwkv/edged/weights"
 )
@@ -157,12 +158,27 @@ func (k *keys) str(key string) string { return read(k, key, k.md.Str, -1, nil) }
 
 func (k *keys) count(key string) int { return int(read(k, key, k.md.Uint32, -1, nil)) }
 
-func (k *keys) single(key string) float64 { return read(k, key, k.md.Float, -1, nil) }
+func (k *keys) single(key string) float64 {
+	v := read(k, key, k.md.Float, -1, nil)
+	k.finite(key, v)
+	return v
+}
+
+// finite refuses what JSON has no number for.
+func (k *keys) finite(key string, v float64) {
+	if k.err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
+		k.err = fmt.Errorf("key %q has the value %v: %w", keyQuantization+key, v, ErrConfig)
+	}
+}
 
 func (k *keys) strs(key string, n int) []string {
 	return read(k, key, k.md.Strs, n, func(v []string) int { return len(v) })
 }
 
 func (k *keys) singles(key string, n int) []float32 {
-	return read(k, key, k.md.Float32s, n, func(v []float32) int { return len(v) })
+	list := read(k, key, k.md.Float32s, n, func(v []float32) int { return len(v) })
+	for _, v := range list {
+		k.finite(key, float64(v))
+	}
+	return list
 }

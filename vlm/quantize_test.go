@@ -3,6 +3,7 @@ package vlm_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -300,4 +301,59 @@ func TestReadQuantizationRefuses(t *testing.T) {
 	if _, err := vlm.ReadQuantization(good[:3]); err == nil {
 		t.Error("a list may be missing")
 	}
+	for _, kv := range []weights.KV{
+		{Key: k + "kl_max", Value: weights.Float32(float32(math.Inf(1)))},
+		{Key: k + "results.original", Value: weights.Float32s([]float32{1, float32(math.NaN())})},
+	} {
+		if r, err := vlm.ReadQuantization(append(weights.Meta{kv}, good...)); err == nil {
+			t.Errorf("%s: %+v", kv.Key, r)
+		}
+	}
+}
+
+// metadataFile returns a file of md and nothing else.
+func metadataFile(t testing.TB, md weights.Meta) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	g, err := weights.NewGGUFWriter(&b, md, nil)
+	if err == nil {
+		err = g.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// FuzzReadQuantization damages the metadata of a file: what is read of it can be shown, and
+// stays what it is when it is written again.
+func FuzzReadQuantization(f *testing.F) {
+	whole := vlm.Quantization{
+		Type: "mixed", Bits: 4.5, Calibration: "sim", KLMean: 0.25, KLMax: 1, Top1: 0.5, Tokens: 9,
+		Results:  []vlm.QuantizationResult{{Name: "captions", Original: 1, Quantized: 0.5}},
+		Matrices: []vlm.QuantizedMatrix{{Name: "a", Type: "int4", Error: 0.5, Nearest: 1, Divergence: 0.25}, {Name: "b", Type: "int8"}},
+	}
+	f.Add(metadataFile(f, whole.Metadata()))
+	f.Add(metadataFile(f, (&vlm.Quantization{Type: "int8"}).Metadata()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := weights.OpenBytes("fuzz", data)
+		if err != nil {
+			t.Skip()
+		}
+		defer file.Close()
+		r, err := vlm.ReadQuantization(file.Meta())
+		if err != nil || r == nil {
+			return
+		}
+		if _, err := json.Marshal(r); err != nil {
+			t.Fatal(err)
+		}
+		again, err := vlm.ReadQuantization(r.Metadata())
+		if r.Tokens == 0 { // what is not measured is not written
+			r.KLMean, r.KLMax, r.Top1 = 0, 0, 0
+		}
+		if err != nil || !reflect.DeepEqual(again, r) {
+			t.Errorf("%+v, written and read again %+v: %v", r, again, err)
+		}
+	})
 }
