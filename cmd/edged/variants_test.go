@@ -117,3 +117,14 @@ func TestTooManyViews(t *testing.T) {
 		}
 	}
 }
+
+// Model files of other variants are measured like random ones.
+func TestBenchOfVariants(t *testing.T) {
+	for _, variant := range []string{"rwkv7", "bidirectional"} {
+		model := convertVariant(t, variant)
+		code, out, stderr := runCommand(t, "bench", "-model", model, "-what", "decode,prefill,vision", "-tokens", "3", "-runs", "1", "-json", "-quiet")
+		if code != exitOK || strings.Count(out, `"shape":"`+filepath.Base(model)+`"`) != 3 {
+			t.Errorf("%s: code %d, %q, %q", variant, code, out, stderr)
+		}
+	}
+}
