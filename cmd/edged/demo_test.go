@@ -321,3 +321,24 @@ func TestRoomLive(t *testing.T) {
 		t.Errorf("asked at %v, picture of %v", asked, g.Time)
 	}
 }
+
+// TestRoomSleeps: after a day's sleep the world goes on from where it was.
+func TestRoomSleeps(t *testing.T) {
+	r := newRoom(1, 2, time.Second, true)
+	views := r.views()
+	last, err := views[0].Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start = r.start.Add(-24 * time.Hour)
+	woke := time.Now()
+	for _, v := range views {
+		f, err := v.Next(t.Context())
+		if err != nil || f.Seq > last.Seq+2*keepInstants || f.Seq < keepInstants {
+			t.Errorf("view %s went on with %d after %d: %v", v.Name, f.Seq, last.Seq, err)
+		}
+		if f.Time.Before(woke.Add(-time.Second)) {
+			t.Errorf("view %s: woke at %v, picture of %v", v.Name, woke, f.Time)
+		}
+	}
+}

@@ -22,9 +22,9 @@ const (
 type room struct {
 	every time.Duration // between two instants; 0: as fast as they are asked for
 	live  bool          // views that are late go on with the present, as cameras do
-	start time.Time
 
 	mu       sync.Mutex
+	start    time.Time // when instant 0 was, or would have been
 	world    *sim.World
 	renderer *sim.Renderer
 	past     []instant // the recent ones; the last is the world's present
@@ -37,7 +37,9 @@ type instant struct {
 	caption string
 }
 
-// keepInstants is more than views can be apart, or a caption can be late.
+// keepInstants is more than views can be apart, or a caption can be late. A live world
+// that is farther behind than that, since the machine slept or is too slow for its pace,
+// does not catch up: its time stood still meanwhile.
 const keepInstants = 64
 
 func newRoom(seed uint64, views int, every time.Duration, live bool) *room {
@@ -77,9 +79,23 @@ func (r *room) remember() {
 	}
 }
 
+// due returns the instant to show after those before next, and when it is.
+func (r *room) due(next uint64) (n uint64, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Since(r.start); r.live && now > 0 {
+		ahead := r.first + uint64(len(r.past)) - 1 + keepInstants
+		if n := uint64(now / r.every); n > ahead {
+			r.start = r.start.Add(time.Duration(n-ahead) * r.every)
+		}
+		next = max(next, uint64(time.Since(r.start)/r.every))
+	}
+	return next, r.start.Add(time.Duration(next) * r.every)
+}
+
 // draw renders instant n, or the oldest one kept when n is older, and returns
-// which it was.
-func (r *room) draw(dst *image.RGBA, cam int, n uint64) uint64 {
+// which it was, and when: every apart from the one before.
+func (r *room) draw(dst *image.RGBA, cam int, n uint64, every time.Duration) (uint64, time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n >= r.first+uint64(len(r.past)) {
@@ -88,7 +104,7 @@ func (r *room) draw(dst *image.RGBA, cam int, n uint64) uint64 {
 	}
 	n = max(n, r.first)
 	r.renderer.Render(dst, cam, r.past[n-r.first].objects, n)
-	return n
+	return n, r.start.Add(time.Duration(n) * every)
 }
 
 // roomView is one camera of a room.
@@ -107,10 +123,9 @@ func (v *roomView) Next(ctx context.Context) (camera.Frame, error) {
 	every := time.Second
 	if v.room.every > 0 {
 		every = v.room.every
-		if now := time.Since(v.room.start); v.room.live && now > 0 {
-			v.next = max(v.next, uint64(now/every))
-		}
-		wait := time.NewTimer(time.Until(v.room.start.Add(time.Duration(v.next) * every)))
+		var at time.Time
+		v.next, at = v.room.due(v.next)
+		wait := time.NewTimer(time.Until(at))
 		defer wait.Stop()
 		select {
 		case <-ctx.Done():
@@ -124,9 +139,8 @@ func (v *roomView) Next(ctx context.Context) (camera.Frame, error) {
 	default:
 		img = image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight))
 	}
-	n := v.room.draw(img, v.cam, v.next)
+	n, at := v.room.draw(img, v.cam, v.next, every)
 	v.next = n + 1
-	at := v.room.start.Add(time.Duration(n) * every)
 	return camera.NewFrame(img, at, n, func() {
 		select {
 		case v.free <- img:
