@@ -53,6 +53,7 @@ var imports = map[string]string{
 	"internal/hostile":        "",
 	"internal/affinity":       "golang.org/x/sys/unix",
 	"internal/procmem":        "",
+	"internal/clock":          "golang.org/x/sys/unix",
 	"internal/backendtest":    "kernels",
 	"internal/tinymodel":      "quant",
 }
