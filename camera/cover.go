@@ -78,6 +78,10 @@ func (c *covered) cover(img image.Image) image.Image {
 		switch m := img.(type) {
 		case *image.YCbCr:
 			blackYCbCr(m, r)
+		case *RGB:
+			for y := r.Min.Y; y < r.Max.Y && !r.Empty(); y++ {
+				clear(m.Pix[m.offset(r.Min.X, y):][:3*r.Dx()])
+			}
 		case draw.Image:
 			draw.Draw(m, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
 		default:

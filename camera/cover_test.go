@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"bytes"
 	"context"
 	"image"
 	"image/color"
@@ -36,6 +37,9 @@ func TestCover(t *testing.T) {
 	kinds := map[string]func() image.Image{
 		"RGBA": func() image.Image { return image.NewRGBA(b) },
 		"Gray": func() image.Image { return image.NewGray(b) },
+		"RGB": func() image.Image {
+			return &RGB{Pix: bytes.Repeat([]byte{255}, 23*(3*41+5)), Stride: 3*41 + 5, Rect: b}
+		},
 		"only": func() image.Image { return only{image.NewUniform(color.White)} },
 	}
 	for _, r := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio444} {

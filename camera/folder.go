@@ -95,7 +95,7 @@ func (f *Folder) Next(ctx context.Context) (Frame, error) {
 		}
 		at := f.start.Add(time.Duration(file.at) * every)
 		if f.opts.Every > 0 {
-			if err := sleepUntil(ctx, at); err != nil {
+			if err := SleepUntil(ctx, at); err != nil {
 				return Frame{}, err
 			}
 		} else if err := ctx.Err(); err != nil {
@@ -141,19 +141,4 @@ func (f *Folder) read(path string) (image.Image, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return img, nil
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	d := time.Until(at)
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

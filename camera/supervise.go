@@ -94,7 +94,7 @@ func newCamera(spec string, k Kind, o *Options) *Camera {
 	}
 	if k.Wait == nil {
 		k.Wait = func(ctx context.Context, d time.Duration) bool {
-			sleepUntil(ctx, time.Now().Add(d))
+			SleepUntil(ctx, time.Now().Add(d))
 			return false
 		}
 	}

@@ -10,6 +10,11 @@ import (
 	"strings"
 )
 
+const jpegEnd = "\xff\xd9"
+
+// maxJPEG bounds one picture: those of 4K cameras at their best have 3 MB.
+const maxJPEG = 16 << 20
+
 // Limits of one part.
 const (
 	maxLine     = 4 << 10  // of a header or a delimiter

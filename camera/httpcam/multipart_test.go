@@ -19,15 +19,15 @@ import (
 // part that is none.
 func numbers(t *testing.T, r io.Reader, boundary string) ([]int, error) {
 	t.Helper()
-	parts, pics := newParts(r, boundary, 1<<20), newPictures(decode)
+	parts, pics := newParts(r, boundary, 1<<20), camera.NewPictures(decode)
 	var got []int
 	for {
-		p := pics.take()
+		p := pics.Take()
 		var err error
-		p.data, err = parts.next(p.data)
+		p.Data, err = parts.next(p.Data)
 		var f camera.Frame
 		if err == nil {
-			if f, err = pics.frame(p, time.Now()); err == nil {
+			if f, err = p.JPEG(time.Now(), 0); err == nil {
 				if err = f.Decode(); err != nil {
 					t.Fatal(err)
 				}
@@ -36,7 +36,7 @@ func numbers(t *testing.T, r io.Reader, boundary string) ([]int, error) {
 				continue
 			}
 		} else {
-			p.release()
+			p.Release()
 		}
 		if !errors.Is(err, camera.ErrJPEG) && err != errTooLong {
 			return got, err
@@ -151,26 +151,26 @@ func TestMutatedStreams(t *testing.T) {
 // checkStream reads a stream to its end and returns how many pictures it held.
 func checkStream(t *testing.T, b []byte) int {
 	t.Helper()
-	parts, pics := newParts(bytes.NewReader(b), "frame", 1<<16), newPictures(decode)
+	parts, pics := newParts(bytes.NewReader(b), "frame", 1<<16), camera.NewPictures(decode)
 	found := 0
 	for n := 0; ; n++ {
 		if n > len(b) {
 			t.Fatalf("more parts than bytes: %q", b)
 		}
-		p := pics.take()
+		p := pics.Take()
 		var err error
-		p.data, err = parts.next(p.data)
-		if len(p.data) > len(b) || cap(p.data) > 4*(1<<16+len(b)) {
-			t.Fatalf("a picture of %d bytes (%d) out of %d", len(p.data), cap(p.data), len(b))
+		p.Data, err = parts.next(p.Data)
+		if len(p.Data) > len(b) || cap(p.Data) > 4*(1<<16+len(b)) {
+			t.Fatalf("a picture of %d bytes (%d) out of %d", len(p.Data), cap(p.Data), len(b))
 		}
 		if err == nil {
-			if f, err := pics.frame(p, time.Time{}); err == nil {
+			if f, err := p.JPEG(time.Time{}, 0); err == nil {
 				found++
 				f.Release()
 			}
 			continue
 		}
-		p.release()
+		p.Release()
 		if err != errTooLong {
 			return found
 		}
@@ -198,22 +198,23 @@ func (e *endless) Read(b []byte) (int, error) {
 
 // TestMemoryOfAStream: what 100,000 pictures need is what the first needed.
 func TestMemoryOfAStream(t *testing.T) {
-	parts, pics := newParts(&endless{part: []byte(part(photo(1)))}, "frame", maxJPEG), newPictures(decode)
+	parts, pics := newParts(&endless{part: []byte(part(photo(1)))}, "frame", maxJPEG), camera.NewPictures(decode)
 	one := func() {
-		p := pics.take()
+		p := pics.Take()
 		var err error
-		if p.data, err = parts.next(p.data); err != nil {
+		if p.Data, err = parts.next(p.Data); err != nil {
 			t.Fatal(err)
 		}
-		f, err := pics.frame(p, time.Time{})
+		f, err := p.JPEG(time.Time{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.Release()
 	}
 	one()
-	buffer := cap((<-pics.free).data)
-	pics.take().release()
+	first := pics.Take()
+	buffer := cap(first.Data)
+	first.Release()
 	n := 100_000
 	if testing.Short() {
 		n = 1000
@@ -221,12 +222,14 @@ func TestMemoryOfAStream(t *testing.T) {
 	for range n {
 		one()
 	}
-	if len(pics.free) != 1 {
-		t.Errorf("%d buffers after %d pictures", len(pics.free), n)
+	last := pics.Take()
+	if last != first {
+		t.Errorf("another buffer after %d pictures", n)
 	}
-	if c := cap((<-pics.free).data); c > 2*buffer {
+	if c := cap(last.Data); c > 2*buffer {
 		t.Errorf("a buffer of %d bytes grew to %d", buffer, c)
 	}
+	last.Release()
 	// Strings of the header lines are all that is allocated.
 	if a := testing.AllocsPerRun(100, one); a > 6 {
 		t.Errorf("%v allocations for a picture", a)

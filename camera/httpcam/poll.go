@@ -32,7 +32,7 @@ func (p *poll) next(ctx context.Context) (camera.Frame, error) {
 	for {
 		if p.answer == nil {
 			p.watch.stop()
-			if err := sleepUntil(ctx, p.due); err != nil {
+			if err := camera.SleepUntil(ctx, p.due); err != nil {
 				return camera.Frame{}, err
 			}
 			p.watch.start()
@@ -83,13 +83,13 @@ func (p *poll) read(at time.Time) (camera.Frame, bool, error) {
 	if a.ContentLength > maxJPEG {
 		return camera.Frame{}, false, fmt.Errorf("a picture of %d bytes, at most %d MiB are taken", a.ContentLength, maxJPEG>>20)
 	}
-	pic := p.pics.take()
+	pic := p.pics.Take()
 	var err error
-	if pic.data, err = readAll(pic.data, a.Body, maxJPEG); err != nil {
-		pic.release()
+	if pic.Data, err = readAll(pic.Data, a.Body, maxJPEG); err != nil {
+		pic.Release()
 		return camera.Frame{}, false, err
 	}
-	f, err := p.pics.frame(pic, at)
+	f, err := p.frame(pic, at)
 	if err == nil {
 		p.tag, p.modified = a.Header.Get("ETag"), a.Header.Get("Last-Modified")
 	}
@@ -112,16 +112,5 @@ func readAll(dst []byte, r io.Reader, limit int) ([]byte, error) {
 		case err != nil:
 			return dst, err
 		}
-	}
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	t := time.NewTimer(time.Until(at))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

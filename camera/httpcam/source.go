@@ -28,7 +28,8 @@ type source struct {
 	watch *watch
 
 	body io.ReadCloser // of the answer in work
-	pics *pictures
+	pics *camera.Pictures
+	seq  uint64 // of the next picture
 
 	// Either a stream or single pictures.
 	parts *parts
@@ -40,7 +41,7 @@ var errClosed = errors.New("closed")
 
 // open asks once, to learn what the camera sends. Its answer is also the first picture.
 func open(ctx context.Context, u *url.URL, every, patience time.Duration, decode func([]byte) (image.Image, error)) (*source, error) {
-	s := &source{url: *u, user: u.User, client: newClient(), every: every, pics: newPictures(decode)}
+	s := &source{url: *u, user: u.User, client: newClient(), every: every, pics: camera.NewPictures(decode)}
 	s.url.User = nil
 	s.ctx, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.watch = newWatch(patience, s.end)
@@ -148,26 +149,35 @@ func (s *source) nextPart() (camera.Frame, error) {
 	s.watch.start()
 	defer s.watch.stop()
 	for bad := false; ; bad = true {
-		p := s.pics.take()
-		data, err := s.parts.next(p.data)
-		p.data = data
+		p := s.pics.Take()
+		data, err := s.parts.next(p.Data)
+		p.Data = data
 		at := time.Now()
 		if err == nil {
 			var f camera.Frame
-			if f, err = s.pics.frame(p, at); err == nil {
+			if f, err = s.frame(p, at); err == nil {
 				if bad {
 					s.watch.stage(noPicture)
 				}
 				return f, nil
 			}
 		} else {
-			p.release()
+			p.Release()
 			if !errors.Is(err, errTooLong) {
 				return camera.Frame{}, err
 			}
 		}
 		s.watch.stage(fmt.Sprintf("no whole picture came (%v)", err))
 	}
+}
+
+// frame makes a frame of p, or releases it.
+func (s *source) frame(p *camera.Picture, at time.Time) (camera.Frame, error) {
+	f, err := p.JPEG(at, s.seq)
+	if err == nil {
+		s.seq++
+	}
+	return f, err
 }
 
 // why is the reason behind the error of a request that was ended from here.

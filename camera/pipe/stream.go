@@ -36,7 +36,7 @@ type stream struct {
 	r      *bufio.Reader
 	size   image.Point // known after the head
 	seq    uint64
-	free   chan *picture
+	free   *camera.Pool[picture]
 	now    func() time.Time
 
 	first, next time.Duration // patience
@@ -49,15 +49,13 @@ type picture struct {
 	release func()
 }
 
-// spare is how many released buffers are kept: one is being filled, one lies in a mailbox,
-// one is in use, and one waits for the other views of its set.
-const spare = 4
-
 func newStream(p *process, f format) *stream {
-	return &stream{
-		p: p, format: f, r: bufio.NewReaderSize(p.out, 64<<10), free: make(chan *picture, spare), now: time.Now,
+	s := &stream{
+		p: p, format: f, r: bufio.NewReaderSize(p.out, 64<<10), now: time.Now,
 		first: firstPatience, next: patience,
 	}
+	s.free = camera.NewPool(s.picture)
+	return s
 }
 
 // Next implements [camera.Source]. The time of a frame is that at which its first byte
@@ -107,7 +105,7 @@ func (s *stream) read(ctx context.Context) (*picture, time.Time, error) {
 		return nil, time.Time{}, err
 	}
 	at := s.now()
-	pic := s.buffer()
+	pic := s.free.Take()
 	if _, err := io.ReadFull(s.r, pic.data); err != nil {
 		pic.release()
 		return nil, time.Time{}, err
@@ -115,25 +113,14 @@ func (s *stream) read(ctx context.Context) (*picture, time.Time, error) {
 	return pic, at, nil
 }
 
-// buffer returns a released picture, or a new one.
-func (s *stream) buffer() *picture {
-	select {
-	case p := <-s.free:
-		return p
-	default:
-	}
+// picture makes a buffer.
+func (s *stream) picture(release func()) *picture {
 	w, h := s.size.X, s.size.Y
 	y, c := w*h, (w/2)*(h/2)
-	p := &picture{data: make([]byte, y+2*c)}
+	p := &picture{data: make([]byte, y+2*c), release: release}
 	p.img = &image.YCbCr{
 		Y: p.data[:y:y], Cb: p.data[y : y+c : y+c], Cr: p.data[y+c:], YStride: w, CStride: w / 2,
 		SubsampleRatio: image.YCbCrSubsampleRatio420, Rect: image.Rect(0, 0, w, h),
-	}
-	p.release = func() {
-		select {
-		case s.free <- p:
-		default:
-		}
 	}
 	return p
 }

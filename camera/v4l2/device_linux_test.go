@@ -1,12 +1,8 @@
 package v4l2
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,8 +11,6 @@ import (
 
 	"github.com/blackjack/webcam"
 	"golang.org/x/sys/unix"
-
-	"github.com/visualrwkv/edged/camera"
 )
 
 // The sizes of the kernel's structures are part of its requests: another size is
@@ -151,70 +145,5 @@ func TestExposure(t *testing.T) {
 		if at, ok := exposure(now, flagTimeMonotonic, stamp); ok || at != now {
 			t.Errorf("stamp %v: %v", stamp, at)
 		}
-	}
-}
-
-// Ten thousand damaged pictures of each format: an error, or pixels.
-func TestDamagedPictures(t *testing.T) {
-	const w, h = 32, 16
-	var file bytes.Buffer
-	if err := jpeg.Encode(&file, image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420), nil); err != nil {
-		t.Fatal(err)
-	}
-	p := newPool(func(b []byte) (image.Image, error) { return jpeg.Decode(bytes.NewReader(b)) })
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, f := range []FourCC{fourCC("YUYV"), fourCC("UYVY"), fourCC("NV12"), fourCC("YU12"), fourCC("GREY"), fourCC("MJPG")} {
-		var raw camera.RawPicture
-		whole := file.Bytes()
-		size := 0
-		if format, ok := f.raw(); ok {
-			raw = camera.RawPicture{Format: format, Width: w, Height: h, Stride: 2*w + 6}
-			var err error
-			if size, err = raw.Size(); err != nil {
-				t.Fatal(err)
-			}
-			whole = make([]byte, size+100)
-		}
-		good := 0
-		for range 10000 {
-			data := bytes.Clone(whole[:rng.IntN(len(whole)+1)])
-			for range rng.IntN(4) {
-				if len(data) > 0 {
-					data[rng.IntN(len(data))] = byte(rng.Uint32())
-				}
-			}
-			frame, err := p.frame(raw, size, data, time.Time{}, 0)
-			if err != nil {
-				continue
-			}
-			if frame.Decode() == nil {
-				good++
-				if raw.Format != 0 && frame.Image.Bounds() != image.Rect(0, 0, w, h) {
-					t.Fatalf("%v: %v", f, frame.Image.Bounds())
-				}
-			}
-			frame.Release()
-		}
-		if good == 0 {
-			t.Errorf("%v: no picture was good", f)
-		}
-		if n := len(p.free); n != 1 {
-			t.Errorf("%v: %d pictures are in the pool, one was used", f, n)
-		}
-	}
-}
-
-// A camera that streams costs no memory per picture.
-func TestPoolDoesNotAllocate(t *testing.T) {
-	raw := camera.RawPicture{Format: camera.YUYV, Width: 64, Height: 48, Stride: 128}
-	p, data := newPool(nil), make([]byte, 128*48)
-	if n := testing.AllocsPerRun(100, func() {
-		f, err := p.frame(raw, len(data), data, time.Time{}, 0)
-		if err != nil || f.Decode() != nil {
-			t.Fatal(err)
-		}
-		f.Release()
-	}); n > 0 {
-		t.Errorf("%v allocations for a picture", n)
 	}
 }

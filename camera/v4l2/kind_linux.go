@@ -17,7 +17,7 @@ import (
 type opener struct {
 	spec string
 	opts *camera.Options
-	pool *pool
+	pics *camera.Pictures
 	rung atomic.Int64  // of the ladder, that had room on the bus last time
 	seq  atomic.Uint64 // of the next picture
 	bad  atomic.Uint64 // pictures that came damaged
@@ -29,7 +29,7 @@ type opener struct {
 const settle = 4 * time.Second
 
 func kind(spec string, o *camera.Options) (camera.Kind, error) {
-	p := &opener{spec: spec, opts: o, pool: newPool(o.Decode), settle: settle}
+	p := &opener{spec: spec, opts: o, pics: camera.NewPictures(o.Decode), settle: settle}
 	return p.kind(), nil
 }
 

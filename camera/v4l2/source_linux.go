@@ -141,7 +141,15 @@ func (s *source) picture(b *buffer, data []byte) (camera.Frame, error) {
 		}
 		s.stamp = stamp
 	}
-	return s.from.pool.frame(s.raw, s.size, data, at, s.base+uint64(b.sequence))
+	seq := s.base + uint64(b.sequence)
+	// A copy: what a driver maps is gone when the camera is.
+	p := s.from.pics.Take()
+	if s.raw.Format == 0 {
+		p.Data = append(p.Data, data...)
+		return p.JPEG(at, seq)
+	}
+	p.Data = append(p.Data, data[:min(len(data), s.size)]...)
+	return p.Raw(s.raw, at, seq)
 }
 
 // count follows the driver's numbers, which begin anew with each stream and wrap

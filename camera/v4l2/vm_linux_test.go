@@ -107,7 +107,7 @@ func vmCamera(t *testing.T, n int) (*camera.Camera, string) {
 	c, err := camera.Open("v4l2:"+path, &camera.Options{
 		Kinds: map[string]func(string, *camera.Options) (camera.Kind, error){
 			"v4l2": func(spec string, o *camera.Options) (camera.Kind, error) {
-				p := &opener{spec: spec, opts: o, pool: newPool(nil), settle: time.Second}
+				p := &opener{spec: spec, opts: o, pics: camera.NewPictures(nil), settle: time.Second}
 				k := p.kind()
 				k.MaxWait = 500 * time.Millisecond
 				return k, nil
@@ -282,7 +282,7 @@ func TestVMFailedStarts(t *testing.T) {
 			t.Fatalf("%d buffers are mapped after failed start %d", now, i)
 		}
 	}
-	p := &opener{spec: "video0", opts: &camera.Options{}, pool: newPool(nil), settle: time.Second}
+	p := &opener{spec: "video0", opts: &camera.Options{}, pics: camera.NewPictures(nil), settle: time.Second}
 	s, err := p.open(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,12 @@ import (
 	"github.com/visualrwkv/edged/kernels"
 )
 
+// rowsRGB is a picture of packed RGB: rows of 3*width bytes, stride bytes apart. Cameras with
+// raw pixels make such.
+type rowsRGB interface {
+	RowsRGB() (pix []uint8, stride int)
+}
+
 // RGB writes img to dst as packed 8-bit RGB, rows top to bottom, without
 // padding. dst holds 3*width*height bytes of img.Bounds(); another length
 // panics.
@@ -27,8 +33,11 @@ func RGB(dst []uint8, img image.Image) {
 		return
 	}
 	switch m := img.(type) {
-	case interface{ PackedRGB() []uint8 }: // of a camera with raw pixels
-		copy(dst, m.PackedRGB())
+	case rowsRGB:
+		pix, stride := m.RowsRGB()
+		for y := range h {
+			copy(dst[y*3*w:][:3*w], pix[y*stride:])
+		}
 	case *image.RGBA:
 		for y := range h {
 			rgba(dst[y*3*w:][:3*w], m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):][:4*w])

@@ -46,7 +46,9 @@ func TestRGBFastPaths(t *testing.T) {
 	for i := range pal.Pix {
 		pal.Pix[i] = uint8(rnd.IntN(3))
 	}
-	images := []image.Image{rgba, nrgba, gray, gray16, pal}
+	rows := &rgbRows{make([]uint8, 17*120), 120, full}
+	noise(rows.pix)
+	images := []image.Image{rgba, nrgba, gray, gray16, pal, rows}
 	for _, ratio := range []image.YCbCrSubsampleRatio{
 		image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420,
 		image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410,
@@ -68,6 +70,54 @@ func TestRGBFastPaths(t *testing.T) {
 			RGB(got, m)
 			if !bytes.Equal(got, viaAt(m)) {
 				t.Errorf("%T %v: fast path differs from At", img, r)
+			}
+		}
+	}
+}
+
+// rgbRows is a picture of packed RGB whose rows have something between them.
+type rgbRows struct {
+	pix    []uint8
+	stride int
+	r      image.Rectangle
+}
+
+func (m *rgbRows) ColorModel() color.Model { return color.RGBAModel }
+func (m *rgbRows) Bounds() image.Rectangle { return m.r }
+func (m *rgbRows) RowsRGB() ([]uint8, int) { return m.pix, m.stride }
+
+func (m *rgbRows) At(x, y int) color.Color {
+	p := m.pix[(y-m.r.Min.Y)*m.stride+(x-m.r.Min.X)*3:]
+	return color.RGBA{p[0], p[1], p[2], 255}
+}
+
+func (m *rgbRows) SubImage(r image.Rectangle) image.Image {
+	return &rgbRows{m.pix[(r.Min.Y-m.r.Min.Y)*m.stride+(r.Min.X-m.r.Min.X)*3:], m.stride, r}
+}
+
+// TestSquareOfRows: packed rows, which are resized where they lie, give what a copy gives.
+func TestSquareOfRows(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 5))
+	m := &rgbRows{make([]uint8, 31*100), 100, image.Rect(0, 0, 33, 31)}
+	for i := range m.pix {
+		m.pix[i] = uint8(rnd.Uint32())
+	}
+	for _, open := range []func(int) (*Square, error){NewSquare, NewCentre} {
+		for _, r := range []image.Rectangle{m.r, image.Rect(3, 2, 23, 20), image.Rect(1, 1, 17, 17)} {
+			s, err := open(16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part := m.SubImage(r)
+			got, want := make([]uint8, s.Bytes()), make([]uint8, s.Bytes())
+			if err := s.RGB(got, part); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.RGB(want, struct{ image.Image }{part}); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%v: rows are not resized to what their copy is", r)
 			}
 		}
 	}

@@ -52,6 +52,11 @@ func (s *Square) RGB(dst []uint8, img image.Image) error {
 	if err != nil {
 		return err
 	}
+	if m, ok := img.(rowsRGB); ok {
+		pix, stride := m.RowsRGB()
+		r.Resize(dst, pix, stride)
+		return nil
+	}
 	if n := 3 * w * h; cap(s.src) < n {
 		s.src = make([]uint8, n)
 	}
