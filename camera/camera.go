@@ -70,8 +70,24 @@ type Source interface {
 	Close() error
 }
 
-// View is a source with the name people know it by.
+// View is a source with the name people know it by. One without a source is switched off:
+// [Disabled].
 type View struct {
 	Name string
 	Source
+}
+
+// Camera returns the camera behind the view, nil when its source is something else.
+func (v View) Camera() *Camera {
+	src := v.Source
+	for {
+		switch s := src.(type) {
+		case *Camera:
+			return s
+		case *covered:
+			src = s.Source
+		default:
+			return nil
+		}
+	}
 }

@@ -27,12 +27,12 @@ type Options struct {
 	// for example. Kinds of sources that have none ignore them.
 	Controls map[string]int32
 
+	// Repeats is [Kind].Repeats instead of that of the kind of source; 0 keeps it,
+	// negative means for ever.
+	Repeats time.Duration
+
 	// Decode makes pixels of a whole JPEG or PNG; it decides what is too large.
 	Decode func(data []byte) (image.Image, error)
-
-	// Changed is told of each change of state or reason, in order, from the
-	// goroutine that calls Next.
-	Changed func(Status)
 
 	// Kinds are further kinds of sources by the word before the colon.
 	Kinds map[string]func(rest string, o *Options) (Kind, error)
@@ -53,6 +53,12 @@ type Kind struct {
 	// Bad counts the pictures that came damaged, in all attempts together; nil
 	// where none do.
 	Bad func() uint64
+
+	// Repeats is for how long a working camera of this kind may deliver the same
+	// picture, bit for bit; then it hangs, whatever it goes on to deliver. A sensor's
+	// noise makes every picture another; what lies between may repeat some. 0 means for
+	// ever, as is right for files.
+	Repeats time.Duration
 
 	// MaxWait is the longest pause between two attempts; 0 means 2 s.
 	MaxWait time.Duration
@@ -94,5 +100,8 @@ func Open(spec string, o *Options) (*Camera, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: %w", ErrSpec, shown, err)
 	}
-	return newCamera(shown, k, o), nil
+	if o.Repeats != 0 {
+		k.Repeats = max(o.Repeats, 0)
+	}
+	return newCamera(shown, k), nil
 }

@@ -14,11 +14,18 @@ import (
 // State is what can be said of a view in a word.
 type State string
 
-// The states of a [Camera].
+// The states of a view. A [Camera] knows whether pictures come; what is wrong with those
+// that do is found by whoever looks at them.
 const (
 	Live         State = "live"         // pictures come
 	Reconnecting State = "reconnecting" // they do not; it is tried again and again
 	Ended        State = "ended"        // a row of files is at its end
+
+	Dark        State = "dark"        // there is nothing to be seen but black
+	Overexposed State = "overexposed" // nothing but white
+	Blurred     State = "blurred"     // far less sharp than this view was before
+	Frozen      State = "frozen"      // always the same picture, where a sensor's noise would differ
+	Disabled    State = "disabled"    // switched off by the configuration
 )
 
 // Status is what is known about a camera.
@@ -27,6 +34,9 @@ type Status struct {
 	State  State
 	Reason string // why it is not live, for people; empty when it is
 	How    string // in which way pictures are taken, or were last: "YUYV 640x480 at 15/s"
+
+	// Repeats is for how long pictures may be the same and the camera alive: see [Kind].
+	Repeats time.Duration
 
 	Frames   uint64 // pictures delivered
 	Missed   uint64 // pictures in between that were not: lost, damaged, or overtaken by a newer one
@@ -72,7 +82,6 @@ const closePatience = 2 * time.Second
 // While too many hang no new ones are begun.
 type Camera struct {
 	kind Kind
-	opts *Options
 
 	// Of the goroutine that calls Next.
 	run   *attempt
@@ -82,10 +91,11 @@ type Camera struct {
 
 	mu      sync.Mutex
 	status  Status
+	notify  func(Status) // set before the first call of Next
 	hanging atomic.Int64
 }
 
-func newCamera(spec string, k Kind, o *Options) *Camera {
+func newCamera(spec string, k Kind) *Camera {
 	if k.MaxWait <= 0 {
 		k.MaxWait = defaultMaxWait
 	}
@@ -98,8 +108,12 @@ func newCamera(spec string, k Kind, o *Options) *Camera {
 			return false
 		}
 	}
-	return &Camera{kind: k, opts: o, status: Status{Source: spec, State: Reconnecting, Reason: "not opened yet"}}
+	return &Camera{kind: k, status: Status{Source: spec, State: Reconnecting, Reason: "not opened yet", Repeats: k.Repeats}}
 }
+
+// Notify has changed told of each change of state or reason, in order, from the goroutine
+// that calls Next. It is called before Next is.
+func (c *Camera) Notify(changed func(Status)) { c.notify = changed }
 
 // Status may be called at any time.
 func (c *Camera) Status() Status {
@@ -273,7 +287,7 @@ func (c *Camera) change(state State, reason string, update func(*Status)) {
 	}
 	s := c.status
 	c.mu.Unlock()
-	if tell && c.opts.Changed != nil {
-		c.opts.Changed(s)
+	if tell && c.notify != nil {
+		c.notify(s)
 	}
 }

@@ -43,7 +43,7 @@ func (f *flaky) Close() error {
 }
 
 // attempts makes one camera after the other, the last again and again.
-func attempts(o *Options, all ...flaky) (*Camera, *atomic.Int64) {
+func attempts(all ...flaky) (*Camera, *atomic.Int64) {
 	open := new(atomic.Int64)
 	var n atomic.Int64 // an attempt that hangs may still be there when the next one begins
 	return newCamera("test:", Kind{Open: func(ctx context.Context) (Source, error) {
@@ -57,7 +57,7 @@ func attempts(o *Options, all ...flaky) (*Camera, *atomic.Int64) {
 		}
 		open.Add(1)
 		return &f, nil
-	}}, o), open
+	}}), open
 }
 
 func take(t *testing.T, c *Camera, n int) {
@@ -75,8 +75,8 @@ func TestCameraComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log []string
 		gone, full := errors.New("unplugged"), errors.New("no bandwidth")
-		c, open := attempts(&Options{Changed: func(s Status) { log = append(log, s.String()) }},
-			flaky{err: gone}, flaky{err: gone}, flaky{left: 2, err: gone}, flaky{left: 3, err: full}, flaky{left: 1e6})
+		c, open := attempts(flaky{err: gone}, flaky{err: gone}, flaky{left: 2, err: gone}, flaky{left: 3, err: full}, flaky{left: 1e6})
+		c.Notify(func(s Status) { log = append(log, s.String()) })
 		take(t, c, 6)
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -100,7 +100,8 @@ func TestCameraComesBack(t *testing.T) {
 func TestCameraAbsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := 0
-		c, _ := attempts(&Options{Changed: func(Status) { lines++ }}, flaky{err: errors.New("no such device")})
+		c, _ := attempts(flaky{err: errors.New("no such device")})
+		c.Notify(func(Status) { lines++ })
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
 		if _, err := c.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -121,7 +122,7 @@ func TestCameraHangs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			release := make(chan struct{})
 			hangs := flaky{hang: call, err: errors.New("unplugged"), release: release}
-			c, open := attempts(&Options{}, flaky{left: 1, err: errors.New("unplugged")}, hangs, flaky{left: 1e6})
+			c, open := attempts(flaky{left: 1, err: errors.New("unplugged")}, hangs, flaky{left: 1e6})
 			take(t, c, 2)
 			if s := c.Status(); s.Hung != 1 || s.Hanging != 1 || s.Attempts != 3 {
 				t.Errorf("%s: %+v", call, s)
@@ -142,7 +143,7 @@ func TestCameraHangs(t *testing.T) {
 func TestCameraHangsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		c, open := attempts(&Options{}, flaky{hang: "open", release: release, left: 1, err: io.ErrUnexpectedEOF})
+		c, open := attempts(flaky{hang: "open", release: release, left: 1, err: io.ErrUnexpectedEOF})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if _, err := c.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -167,7 +168,7 @@ func TestCameraHangsForEver(t *testing.T) {
 func TestCameraCloseHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		c, open := attempts(&Options{}, flaky{left: 1e6, hang: "close", release: release})
+		c, open := attempts(flaky{left: 1e6, hang: "close", release: release})
 		take(t, c, 1)
 		start := time.Now()
 		if err := c.Close(); err == nil || time.Since(start) > closePatience {
@@ -186,7 +187,7 @@ func TestCameraCloseHangs(t *testing.T) {
 
 func TestCameraEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := attempts(&Options{}, flaky{left: 2, err: io.EOF})
+		c, _ := attempts(flaky{left: 2, err: io.EOF})
 		take(t, c, 2)
 		for range 2 {
 			if _, err := c.Next(t.Context()); err != io.EOF {
@@ -205,7 +206,7 @@ func TestCameraEnds(t *testing.T) {
 // What waits for a camera to be plugged in cuts the pause short.
 func TestCameraWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := attempts(&Options{}, flaky{err: errors.New("absent")}, flaky{err: errors.New("absent")}, flaky{left: 1e6})
+		c, _ := attempts(flaky{err: errors.New("absent")}, flaky{err: errors.New("absent")}, flaky{left: 1e6})
 		waits := 0
 		c.kind.MaxWait = time.Hour
 		c.kind.Wait = func(ctx context.Context, d time.Duration) bool {
@@ -241,6 +242,31 @@ func TestOpenSpec(t *testing.T) {
 	}
 	if _, err := Open("sim:back", &Options{Kinds: own}); !errors.Is(err, ErrSpec) {
 		t.Error(err)
+	}
+}
+
+// TestRepeats: how long pictures may be the same is the kind's, unless the options say it.
+func TestRepeats(t *testing.T) {
+	kinds := map[string]func(string, *Options) (Kind, error){"x": func(string, *Options) (Kind, error) {
+		return Kind{Repeats: time.Minute}, nil
+	}}
+	for given, want := range map[time.Duration]time.Duration{0: time.Minute, time.Second: time.Second, -1: 0} {
+		c, err := Open("x:", &Options{Kinds: kinds, Repeats: given})
+		if err != nil || c.Status().Repeats != want {
+			t.Errorf("%v given: %+v, %v, want %v", given, c.Status(), err, want)
+		}
+	}
+}
+
+// TestViewCamera: the camera behind a view is found through what covers it.
+func TestViewCamera(t *testing.T) {
+	c, _ := attempts(flaky{left: 1})
+	src, err := Cover(c, nil, Area{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (View{Source: src}).Camera() != c || (View{Source: c}).Camera() != c || (View{Source: &stills{}}).Camera() != nil || (View{}).Camera() != nil {
+		t.Error("not the camera behind the view")
 	}
 }
 

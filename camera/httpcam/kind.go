@@ -31,6 +31,7 @@ func Kind(scheme, rest string, o *camera.Options) (camera.Kind, error) {
 		every = max(time.Duration(float64(time.Second)/o.Rate), minEvery)
 	}
 	return camera.Kind{
+		Repeats:  time.Minute + 2*every,             // servers of single pictures may keep one for a while
 		Patience: every + patience + 10*time.Second, // those of source are shorter and know more
 		Open: func(ctx context.Context) (camera.Source, error) {
 			return open(ctx, u, every, patience, o.Decode)

@@ -328,8 +328,7 @@ func TestSupervised(t *testing.T) {
 	var reasons []string
 	_, rest, _ := strings.Cut(strings.Replace(u, "//", "//a:"+canary+"@", 1), ":")
 	c, err := camera.Open("http:"+rest, &camera.Options{
-		Decode:  decode,
-		Changed: func(s camera.Status) { reasons = append(reasons, s.String()) },
+		Decode: decode,
 		Kinds: map[string]func(string, *camera.Options) (camera.Kind, error){
 			"http": func(rest string, o *camera.Options) (camera.Kind, error) { return Kind("http", rest, o) },
 		},
@@ -338,6 +337,7 @@ func TestSupervised(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	c.Notify(func(s camera.Status) { reasons = append(reasons, s.String()) })
 	for range 20 {
 		f, err := c.Next(t.Context())
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"image"
 	"os/exec"
 	"strconv"
+	"time"
 
 	"github.com/visualrwkv/edged/camera"
 )
@@ -46,6 +47,7 @@ func CSI(rest string, o *camera.Options) (camera.Kind, error) {
 	}
 	return camera.Kind{
 		Patience: firstPatience + patience,
+		Repeats:  10 * time.Second, // a sensor's pictures, not compressed
 		Open: func(context.Context) (camera.Source, error) {
 			path, err := rpicam()
 			if err != nil {

@@ -37,6 +37,7 @@ func RTSP(scheme, rest string, o *camera.Options) (camera.Kind, error) {
 		w, h = defaultWidth, defaultHeight
 	}
 	return camera.Kind{
+		Repeats:  time.Minute,                    // between key frames, video of what stands still repeats
 		Patience: firstPatience + 10*time.Second, // those of stream are shorter and know more
 		Open: func(ctx context.Context) (camera.Source, error) {
 			path, err := exec.LookPath(ffmpeg)

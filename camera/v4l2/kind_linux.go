@@ -28,13 +28,16 @@ type opener struct {
 // settle suits webcams, which need up to two seconds for their first picture.
 const settle = 4 * time.Second
 
+// repeats is far longer than what two equal pictures of a sensor are apart.
+const repeats = 10 * time.Second
+
 func kind(spec string, o *camera.Options) (camera.Kind, error) {
 	p := &opener{spec: spec, opts: o, pics: camera.NewPictures(o.Decode), settle: settle}
 	return p.kind(), nil
 }
 
 func (p *opener) kind() camera.Kind {
-	return camera.Kind{Open: p.open, Wait: waitPlugged, Bad: p.bad.Load}
+	return camera.Kind{Open: p.open, Wait: waitPlugged, Bad: p.bad.Load, Repeats: repeats}
 }
 
 // open goes down the ladder from where there was room last time.

@@ -112,14 +112,12 @@ func vmCamera(t *testing.T, n int) (*camera.Camera, string) {
 				k.MaxWait = 500 * time.Millisecond
 				return k, nil
 			}},
-		Changed: func(s camera.Status) {
-			if testing.Verbose() {
-				fmt.Println(s)
-			}
-		},
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if testing.Verbose() {
+		c.Notify(func(s camera.Status) { fmt.Println(s) })
 	}
 	return c, path
 }
