@@ -25,7 +25,7 @@ var imports = map[string]string{
 	"kernels":                 "kernels/portable kernels/avx kernels/neon golang.org/x/sys/cpu",
 	"quant":                   "kernels",
 	"weights/internal/pickle": "",
-	"weights":                 "weights/internal/pickle golang.org/x/sys/unix",
+	"weights":                 "weights/internal/pickle internal/disk golang.org/x/sys/unix",
 	"tokenizer":               "",
 	"vlm/preprocess":          "kernels",
 	"vlm/internal/rwkv":       "quant kernels",
@@ -46,6 +46,7 @@ var imports = map[string]string{
 	"camera/pipe":             "camera",
 	"camera/httpcam":          "camera",
 	"camera/v4l2":             "camera github.com/blackjack/webcam golang.org/x/sys/unix",
+	"edge/memory":             "internal/clock internal/disk",
 	"edge":                    "camera internal/procmem vlm wire client",
 	"cmd/edged":               "camera camera/sim camera/v4l2 client edge internal/affinity internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"train/simgen":            "camera/sim vlm/preprocess",
@@ -54,12 +55,14 @@ var imports = map[string]string{
 	"internal/affinity":       "golang.org/x/sys/unix",
 	"internal/procmem":        "",
 	"internal/clock":          "golang.org/x/sys/unix",
+	"internal/disk":           "",
+	"internal/faultdisk":      "internal/disk",
 	"internal/backendtest":    "kernels",
 	"internal/tinymodel":      "quant",
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/backendtest", "internal/guard", "internal/hostile", "internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{

@@ -8,7 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/visualrwkv/edged/internal/disk"
 )
 
 // WriteFile replaces the file at path by what write produces, or leaves it as
@@ -57,7 +58,7 @@ func writeFile(path string, unnamed func(dir string) (*os.File, error), write fu
 	if err := os.Rename(name, path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return disk.OS.SyncDir(dir)
 }
 
 // createTemp is os.CreateTemp with the permissions of a new ordinary file,
@@ -90,18 +91,4 @@ func freeName(dir, base string, take func(name string) error) (string, error) {
 			return "", err
 		}
 	}
-}
-
-// syncDir makes a rename durable. Some file systems cannot sync a folder and
-// say EINVAL; they have nothing better to offer.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
-	}
-	return nil
 }

@@ -1,0 +1,241 @@
+package memory
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/visualrwkv/edged/internal/disk"
+)
+
+// Names of files: the snapshot's number in 16 hexadecimal digits, so that names
+// are in the order of numbers.
+const (
+	suffix = ".snap"
+	aside  = ".bad" // after suffix: set aside, see maxAside
+)
+
+// maxAside is how many bad files are left for whoever wants to know what happened
+// to them.
+const maxAside = 2
+
+func fileName(seq uint64) string { return fmt.Sprintf("%016x%s", seq, suffix) }
+
+// fileSeq is the reverse of fileName.
+func fileSeq(name string) (seq uint64, ok bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(digits, 16, 64)
+	return seq, err == nil && name == fileName(seq)
+}
+
+// write is the goroutine that saves.
+func (s *Store) write() {
+	defer close(s.done)
+	for range s.wake {
+		s.writeNext()
+	}
+	s.writeNext()
+}
+
+func (s *Store) writeNext() {
+	s.mu.Lock()
+	idle, scanned := s.next == nil, s.scanned
+	s.mu.Unlock()
+	if idle {
+		return
+	}
+	var err error
+	if !scanned {
+		err = s.scan()
+	}
+	s.mu.Lock()
+	snap := s.next // with the number that scan gave it
+	s.next = nil
+	s.mu.Unlock()
+	if err == nil {
+		err = s.put(snap)
+	}
+	s.settle(err)
+}
+
+// settle keeps and reports how saving goes.
+func (s *Store) settle(err error) {
+	problem := ""
+	if err != nil {
+		problem = fmt.Sprintf("the memory of %s cannot be saved in %s: %s", s.cfg.Scene, s.cfg.Dir, disk.Reason(err))
+	}
+	s.mu.Lock()
+	before := s.problem
+	s.problem = problem
+	s.mu.Unlock()
+	switch {
+	case problem == before:
+	case problem == "":
+		s.cfg.Report("the memory of " + s.cfg.Scene + " is saved again")
+	default:
+		s.cfg.Report(problem + "; watching goes on, and saving is tried again")
+	}
+}
+
+// errBudget says that the bytes on disk do not suffice.
+var errBudget = errors.New("the budget is too small")
+
+// put saves snap and what its place in the budget asks for.
+func (s *Store) put(snap *Snapshot) error {
+	start := s.cfg.Clock()
+	if 2*snap.Bytes > s.cfg.Disk {
+		return fmt.Errorf("%w: a snapshot has %d bytes, and two need room in %d", errBudget, snap.Bytes, s.cfg.Disk)
+	}
+	s.mu.Lock()
+	drop := thin(s.disk, snap.Ran, s.cfg.Disk-snap.Bytes, s.cfg.Model)
+	s.mu.Unlock()
+	for _, d := range drop {
+		if err := s.cfg.FS.Remove(s.path(fileName(d.Seq))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.mu.Lock()
+		s.disk = slices.DeleteFunc(s.disk, func(i Info) bool { return i.Seq == d.Seq })
+		s.mu.Unlock()
+	}
+	if err := disk.Replace(s.cfg.FS, s.path(fileName(snap.Seq)), snap.encode(s.cfg.Scene)...); err != nil {
+		return err
+	}
+	took, _ := start.Age(s.cfg.Clock())
+	s.mu.Lock()
+	s.disk = append(s.disk, snap.Info)
+	s.took = took
+	s.mu.Unlock()
+	return nil
+}
+
+// scan reads what the folder holds: the beginnings of its files.
+func (s *Store) scan() error {
+	if err := s.cfg.FS.MkdirAll(s.cfg.Dir); err != nil {
+		return err
+	}
+	names, err := s.cfg.FS.Names(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	var found []Info
+	for _, name := range names {
+		switch seq, ok := fileSeq(name); {
+		case strings.HasSuffix(name, disk.Temp):
+			s.cfg.FS.Remove(s.path(name)) // left by a power cut; the next start removes it too
+		case strings.HasSuffix(name, suffix+aside):
+			s.keepAside(name)
+		case ok:
+			info, err := s.head(name)
+			if err == nil && info.Seq != seq {
+				err = fmt.Errorf("is snapshot %d: %w", info.Seq, ErrFormat)
+			}
+			switch {
+			case errors.Is(err, ErrFormat), errors.Is(err, ErrForeign):
+				s.setAside(name, err)
+			case err != nil:
+				return err
+			default:
+				found = append(found, info)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.disk, s.scanned = found, true
+	if n := len(found); n > 0 {
+		s.goOn(found[n-1])
+	}
+	return nil
+}
+
+// goOn counts from the newest file. What was kept in RAM while the folder could
+// not be read comes after it.
+func (s *Store) goOn(last Info) {
+	if len(s.ring) == 0 {
+		s.now = last
+		s.credit, s.creditAt = last.credit, last.Ran
+		s.tried, s.begun = last.Ran, true
+		return
+	}
+	mine := s.now
+	s.now = last
+	ran := s.ran(s.ring[0].Taken) - s.ring[0].Ran
+	for i, e := range s.ring {
+		later := *e
+		later.Seq, later.Ran = e.Seq+last.Seq, e.Ran+ran
+		s.ring[i] = &later
+		if s.next == e {
+			s.next = &later
+		}
+	}
+	mine.Seq, mine.Ran = mine.Seq+last.Seq, mine.Ran+ran
+	s.now = mine
+	s.tried += ran
+	s.creditAt += ran
+}
+
+func (s *Store) head(name string) (Info, error) {
+	b, size, err := disk.Read(s.cfg.FS, s.path(name), maxHeader)
+	if err != nil {
+		return Info{}, err
+	}
+	l, err := parseHeader(b, size)
+	if err != nil {
+		return Info{}, err
+	}
+	if l.scene != s.cfg.Scene {
+		return Info{}, fmt.Errorf("of scene %q: %w", l.scene, ErrForeign)
+	}
+	return l.Info, nil
+}
+
+// setAside renames a file that is no snapshot of this scene, so that it is
+// reported once and never used.
+func (s *Store) setAside(name string, why error) {
+	text := fmt.Sprintf("%s: %v; it is not used", s.path(name), why)
+	if err := s.cfg.FS.Rename(s.path(name), s.path(name+aside)); err != nil {
+		text += ", and could not be renamed: " + disk.Reason(err)
+	}
+	s.cfg.Report(text)
+	s.mu.Lock()
+	s.disk = slices.DeleteFunc(s.disk, func(i Info) bool { return fileName(i.Seq) == name })
+	s.mu.Unlock()
+	s.keepAside(name + aside)
+}
+
+// keepAside remembers a file that was set aside and removes the oldest when there
+// are too many.
+func (s *Store) keepAside(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.aside = append(s.aside, name); len(s.aside) > maxAside {
+		s.cfg.FS.Remove(s.path(s.aside[0])) // the next start removes it too
+		s.aside = s.aside[1:]
+	}
+}
+
+// load reads a snapshot of the list.
+func (s *Store) load(i Info) (*Snapshot, error) {
+	name := fileName(i.Seq)
+	b, size, err := disk.Read(s.cfg.FS, s.path(name), i.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	var snap *Snapshot
+	if size == i.Bytes {
+		snap, err = parse(b, s.cfg.Scene)
+	} else {
+		err = fmt.Errorf("%d bytes, not %d: %w", size, i.Bytes, ErrFormat)
+	}
+	if err != nil {
+		s.setAside(name, err)
+		return nil, err
+	}
+	return snap, nil
+}
