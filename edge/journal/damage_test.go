@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/visualrwkv/edged/internal/hostile"
+)
+
+// bombs mean much in a page: flags, page numbers, counts and sizes.
+var bombs = []string{
+	"\x01\x00", "\x02\x00", "\x10\x00", "\xff\xff", "\xff\xff\xff\xff", "\x03\x00\x00\x00\x00\x00\x00\x00",
+	"\x00\x00\x00\x00\x01\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\x7f",
+}
+
+// logFile is a log as it is on disk: trees of two levels, free pages, several boots.
+func logFile(t testing.TB) []byte {
+	t.Helper()
+	dir, d := t.TempDir(), newDevice()
+	j := open(t, dir, &Options{Clock: d.time, MaxBytes: 40 << 10})
+	for i := range 700 {
+		j.Append(caption(i))
+		if i%300 == 0 {
+			d.reboot()
+			save(t, j)
+		}
+	}
+	closed(t, j)
+	b, err := os.ReadFile(filepath.Join(dir, "log.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// tryFile opens a journal whose file is b. Whatever it is, the journal works.
+func tryFile(t testing.TB, dir string, b []byte) (kinds string, found int) {
+	path := filepath.Join(dir, "log.db")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said reports
+	j := open(t, dir, &Options{Report: said.add, MaxBytes: 40 << 10})
+	defer j.Close()
+	for _, err := range j.Search(context.Background(), Query{}) {
+		if err != nil {
+			break
+		}
+		found++
+	}
+	seq := j.Append(caption(1))
+	for try := 0; ; try++ {
+		err := j.Sync(context.Background())
+		if err == nil {
+			break
+		}
+		if _, bad := errors.AsType[damage](err); !bad || try > 1000 {
+			t.Fatal(err)
+		}
+	}
+	if got := find(t, j, Query{From: seq}); len(got) != 1 || got[0] != seq {
+		t.Errorf("%v, want %d", got, seq)
+	}
+	return said.kinds(), found
+}
+
+func TestDamagedFile(t *testing.T) {
+	whole := logFile(t)
+	dir := t.TempDir()
+	if kinds, found := tryFile(t, dir, whole); kinds != "" || found < 300 {
+		t.Fatalf("whole: %q, %d found", kinds, found)
+	}
+	crashed := func() { // so that the file is checked
+		m, err := openMark(filepath.Join(dir, "log.mark"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.close()
+		if err := m.write(m.next, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rounds := 150
+	if testing.Short() {
+		rounds = 30
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	aside := 0
+	for i := range rounds {
+		crashed()
+		b := append([]byte(nil), whole...)
+		if i%2 == 0 { // noise of one page
+			at := rng.IntN(len(b)/pageSize) * pageSize
+			copy(b[at:], hostile.Damage(rng, b[at:at+pageSize], bombs...))
+		} else {
+			b = hostile.Damage(rng, b, bombs...)
+		}
+		if kinds, _ := tryFile(t, dir, b); kinds != "" {
+			aside++
+		}
+	}
+	if aside == 0 || aside == rounds {
+		t.Errorf("%d of %d moved aside", aside, rounds)
+	}
+	t.Logf("%d of %d moved aside", aside, rounds)
+	kept, err := filepath.Glob(filepath.Join(dir, "log.db.damaged-*"))
+	if err != nil || len(kept) != keepDamaged {
+		t.Errorf("%d damaged files are kept, %v", len(kept), err)
+	}
+}
+
+// FuzzFile: whatever a stretch of the file is, the check ends, and what it lets through
+// bbolt reads and writes.
+func FuzzFile(f *testing.F) {
+	whole := logFile(f)
+	for i, bomb := range bombs {
+		f.Add(uint32(i*pageSize+pageHead), []byte(bomb))
+	}
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
+		b := append([]byte(nil), whole...)
+		copy(b[at%uint32(len(b)):], patch)
+		tryFile(t, t.TempDir(), b)
+	})
+}
