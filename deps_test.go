@@ -51,6 +51,8 @@ var imports = map[string]string{
 	"edge":                    "camera internal/procmem vlm wire client",
 	"cmd/edged":               "camera camera/sim camera/v4l2 client edge internal/affinity internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"train/simgen":            "camera/sim vlm/preprocess",
+	"edge/watchdog":           "github.com/coreos/go-systemd/v22/daemon",
+	"internal/crash":          "golang.org/x/sys/unix",
 	"internal/guard":          "golang.org/x/sys/unix",
 	"internal/hostile":        "",
 	"internal/affinity":       "golang.org/x/sys/unix",

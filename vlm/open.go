@@ -309,6 +309,10 @@ func (m *Model) Close() error {
 // Config returns the model's configuration.
 func (m *Model) Config() Config { return m.config }
 
+// Fingerprint identifies the model in saved states; [Stream.SetState] refuses those
+// of others.
+func (m *Model) Fingerprint() [sha256.Size]byte { return m.hash }
+
 // Backend names the kernels in use on this machine.
 func Backend() string { return kernels.Backend() }
 

@@ -43,6 +43,7 @@ type Stream struct {
 	spare  []float32 // the next rows, while See makes them
 	images int       // pictures in rows; without an encoder, of the newest frame set
 	frames uint64    // frame sets seen
+	looked int       // pictures of the newest See whose tokens sight has; 0 before, and after a failure
 
 	talk talk
 
@@ -124,13 +125,44 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 	case len(views) > s.m.config.MaxViews():
 		return fmt.Errorf("frame set of %d pictures: model %s takes %d at most", len(views), s.m.config.Name, s.m.config.MaxViews())
 	}
+	s.visionTime, s.encodeTime = 0, 0
+	s.looked = 0
+	start := time.Now()
+	if err := s.sight.look(ctx, views); err != nil {
+		return err
+	}
+	s.looked = len(views)
+	s.visionTime = time.Since(start)
+	return s.takeIn(ctx, s)
+}
+
+// SeeWith takes in the frame set that o, a stream of the same model, has seen last,
+// without looking at its pictures again: two memories of one scene cost the towers
+// once. What is remembered is what See would have made of the same pictures.
+func (s *Stream) SeeWith(ctx context.Context, o *Stream) error {
+	switch {
+	case o.m != s.m:
+		return fmt.Errorf("a stream of model %s cannot see with one of model %s", s.m.config.Name, o.m.config.Name)
+	case o.looked == 0:
+		return errors.New("there is nothing to see with another stream: it has looked at no frame set")
+	}
+	s.visionTime, s.encodeTime = 0, 0
+	return s.takeIn(ctx, o)
+}
+
+// takeIn goes on with the newest frame set that o looked at.
+func (s *Stream) takeIn(ctx context.Context, o *Stream) error {
 	s.next.CopyFrom(s.mem)
 	s.spare = s.spare[:0]
 	if s.m.exact {
 		s.spare = append(s.spare, s.rows...)
 	}
-	if err := s.take(ctx, views); err != nil {
+	start := time.Now()
+	if err := s.encode(ctx, o.sight, o.looked); err != nil {
 		return err
+	}
+	if s.m.enc != nil || s.m.carries() {
+		s.encodeTime = time.Since(start)
 	}
 	if math.IsInf(float64(s.next.MaxAbs()), 1) {
 		return fmt.Errorf("frame set %d: %w", s.frames+1, ErrNotFinite)
@@ -139,36 +171,28 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 	s.rows, s.spare = s.spare, s.rows
 	s.frames++
 	if s.m.exact {
-		s.images += len(views)
+		s.images += o.looked
 	} else {
-		s.images = len(views)
+		s.images = o.looked
 	}
 	s.talk.stale()
 	return nil
 }
 
-// take computes the image tokens of views into s.spare and feeds s.next.
-func (s *Stream) take(ctx context.Context, views []image.Image) error {
+// encode copies the image tokens of n views into s.spare and feeds s.next.
+func (s *Stream) encode(ctx context.Context, from *sight, n int) error {
 	m := s.m
-	s.visionTime, s.encodeTime = 0, 0
-	start := time.Now()
-	if err := s.sight.look(ctx, views); err != nil {
-		return err
-	}
-	for _, v := range s.sight.views[:len(views)] {
+	for _, v := range from.views[:n] {
 		s.spare = append(s.spare, v.rows...)
 	}
-	looked := time.Now()
-	s.visionTime = looked.Sub(start)
 	if m.enc != nil {
 		// As many pictures at a time as fill the rows that blocks take at once.
-		n := max(1, rwkv.MaxRows/m.config.EncoderTokens)
-		for at := 0; at < len(views); at += n {
-			if err := m.enc.Feed(ctx, s.work, s.next, s.sight.encoderTokens(at, min(at+n, len(views)))); err != nil {
+		k := max(1, rwkv.MaxRows/m.config.EncoderTokens)
+		for at := 0; at < n; at += k {
+			if err := m.enc.Feed(ctx, s.work, s.next, from.encoderTokens(at, min(at+k, n))); err != nil {
 				return err
 			}
 		}
-		s.encodeTime = time.Since(looked)
 		return nil
 	}
 	if !m.carries() {
@@ -176,14 +200,13 @@ func (s *Stream) take(ctx context.Context, views []image.Image) error {
 	}
 	// Without an encoder the memory is the decoder's own state: the prompt so
 	// far goes on with the new pictures.
-	ids, err := s.pictures(len(views))
+	ids, err := s.pictures(n)
 	if err != nil {
 		return err
 	}
 	p := decoder.Prompt{IDs: ids, ImageID: m.config.ImageToken, Rows: s.spare}
 	err = m.dec.Prefill(ctx, s.work, s.next, nil, p, nil)
 	s.spare = s.spare[:0]
-	s.encodeTime = time.Since(looked)
 	return err
 }
 

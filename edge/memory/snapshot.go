@@ -35,8 +35,7 @@ type Info struct {
 // Memory is one memory of a scene: the bytes of a stream, which check
 // themselves further when they are restored.
 type Memory struct {
-	Began uint64        // the frame set before its first; 0 when it has seen all
-	Age   time.Duration // how long the device has run since it began
+	Began uint64 // the frame set before its first; 0 when it has seen all
 	State []byte
 }
 
@@ -59,7 +58,7 @@ type Memory struct {
 //	128  uint32    s, bytes of the scene's name, at most 255
 //	132  uint32    m, memories, 1 or 2
 //	136  [s]byte   the scene's name
-//	then m times: uint64 frame set before its first, int64 time run since, ns, uint64 its bytes
+//	then m times: uint64 frame set before its first, uint64 its bytes
 //	uint32         CRC-32C of everything before
 //	the memories, one after another
 //	uint32         CRC-32C of everything before
@@ -67,7 +66,7 @@ const (
 	magic       = "edgedsnp"
 	version     = 1
 	fixedHeader = 136
-	perMemory   = 24
+	perMemory   = 16
 	maxScene    = 255
 	maxMemories = 2
 	maxHeader   = fixedHeader + maxScene + maxMemories*perMemory + 4
@@ -114,7 +113,6 @@ func (s *Snapshot) header(scene string) []byte {
 	b = append(b, scene...)
 	for _, m := range s.Memories {
 		b = le.AppendUint64(b, m.Began)
-		b = le.AppendUint64(b, uint64(m.Age))
 		b = le.AppendUint64(b, uint64(len(m.State)))
 	}
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -197,15 +195,12 @@ func parseHeader(b []byte, size int64) (*layout, error) {
 	}
 	rest := size - l.body - 4
 	for at := fixedHeader + int(s); at < end; at += perMemory {
-		n := le.Uint64(b[at+16:])
+		n := le.Uint64(b[at+8:])
 		if rest < 0 || n > uint64(rest) {
 			return bad("a memory of %d bytes in a file of %d", n, size)
 		}
 		rest -= int64(n)
-		if age := int64(le.Uint64(b[at+8:])); age < 0 || age > maxTime {
-			return bad("a memory of %d ns", age)
-		}
-		l.memories = append(l.memories, Memory{Began: le.Uint64(b[at:]), Age: time.Duration(le.Uint64(b[at+8:]))})
+		l.memories = append(l.memories, Memory{Began: le.Uint64(b[at:])})
 		l.sizes = append(l.sizes, int64(n))
 	}
 	if rest != 0 {

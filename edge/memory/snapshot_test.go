@@ -21,7 +21,7 @@ func sample() *Snapshot {
 			Taken: clock.Time{Wall: time.Unix(0, 1764000000223456789), Trusted: true, Boot: clock.Boot{1, 2, 3, 15: 9}, Up: time.Hour},
 			Ran:   100 * time.Hour, Model: [32]byte{5, 31: 6}, Magnitude: 1.5, Usual: 0.25, credit: 1 << 40,
 		},
-		Memories: []Memory{{State: []byte("the older one")}, {Began: 300, Age: time.Minute, State: []byte("the younger")}},
+		Memories: []Memory{{State: []byte("the older one")}, {Began: 300, State: []byte("the younger")}},
 	}
 	s.Bytes = s.size("yard")
 	return s
@@ -101,7 +101,7 @@ func kept(t *testing.T, b []byte) int {
 
 func TestHostileSizesAllocateNothing(t *testing.T) {
 	file := bytes.Join(sample().encode("yard"), nil)
-	binary.LittleEndian.PutUint64(file[fixedHeader+4+16:], 1<<63)
+	binary.LittleEndian.PutUint64(file[fixedHeader+4+8:], 1<<63)
 	seal(file)
 	if n := hostile.Allocated(4<<10, func() {
 		if _, err := parse(file, "yard"); !errors.Is(err, ErrFormat) {
