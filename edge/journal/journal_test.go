@@ -102,6 +102,7 @@ func TestSearchEnds(t *testing.T) {
 	}
 	save(t, j)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	var last error
 	for _, err := range j.Search(ctx, Query{}) {
