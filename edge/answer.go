@@ -12,33 +12,31 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-// answerer answers one question at a time from snapshots, on a stream of its
-// own. Questions wait in the order of the lock, no more than a few.
+// answerer answers questions from memories, a few at a time and each on a stream
+// of its own. More wait in the order in which they came, up to a limit.
 type answerer struct {
-	model  Model
-	newest func() *snapshot
-	limit  int64
+	model Model
+	turns *turns
+	limit int64
 
-	waiting atomic.Int64  // questions taken in and not answered
-	turn    chan struct{} // holds one token: the right to use stream
-	stream  Stream        // made with the first question
+	waiting atomic.Int64 // questions taken in and not answered
+
+	mu      sync.Mutex // guards what follows, and busy.Add against stop
+	streams []Stream   // not in use; made when needed, one for each question answered at a time
+	closed  bool
+	busy    sync.WaitGroup
 
 	ctx    context.Context // ends with the daemon
 	cancel context.CancelFunc
-	busy   sync.WaitGroup
-	mu     sync.Mutex // guards busy.Add against stop
-	closed bool
 }
 
 const defaultQuestions = 8
 
-func newAnswerer(m Model, newest func() *snapshot, limit int) *answerer {
+func newAnswerer(m Model, t *turns, limit int) *answerer {
 	if limit <= 0 {
 		limit = defaultQuestions
 	}
-	a := &answerer{model: m, newest: newest, limit: int64(limit), turn: make(chan struct{}, 1)}
-	a.turn <- struct{}{}
-	return a
+	return &answerer{model: m, turns: t, limit: int64(limit)}
 }
 
 func (a *answerer) start(context.Context) error {
@@ -70,8 +68,8 @@ func (a *answerer) enter() error {
 	return nil
 }
 
-// ask answers from the snapshot that is newest when its turn comes.
-func (a *answerer) ask(ctx context.Context, question string, piece func(string) error) (*wire.Answer, error) {
+// ask answers from the memory that newest returns when the question's turn comes.
+func (a *answerer) ask(ctx context.Context, newest func() *Memory, question string, piece func(string) error) (*wire.Answer, error) {
 	arrived := time.Now()
 	if err := a.enter(); err != nil {
 		return nil, err
@@ -82,30 +80,26 @@ func (a *answerer) ask(ctx context.Context, question string, piece func(string) 
 	defer cancel()
 	defer context.AfterFunc(a.ctx, cancel)()
 
-	select {
-	case <-ctx.Done():
+	done, err := a.turns.answer(ctx)
+	if err != nil {
 		return nil, a.why(ctx)
-	case <-a.turn:
 	}
-	defer func() { a.turn <- struct{}{} }()
-
-	snap := a.newest()
-	if snap == nil {
+	defer done()
+	mem := newest()
+	if mem == nil {
 		return nil, wire.Errorf(wire.CodeNotReady, "nothing has been seen yet")
 	}
-	if a.stream == nil {
-		s, err := a.model.NewStream()
-		if err != nil {
-			return nil, err
-		}
-		a.stream = s
-	}
-	if err := a.stream.Restore(snap.memory); err != nil {
+	stream, err := a.stream()
+	if err != nil {
 		return nil, err
 	}
-	r := &wire.Answer{Time: snap.time.UnixMilli(), Frame: int64(snap.number)}
+	defer a.putBack(stream)
+	if err := stream.Restore(mem.State); err != nil {
+		return nil, err
+	}
+	r := &wire.Answer{Time: mem.Time.UnixMilli(), Frame: int64(mem.Frame)}
 	var text strings.Builder
-	for p, err := range a.stream.Answer(ctx, question) {
+	for p, err := range stream.Generate(ctx, question) {
 		if err != nil {
 			switch {
 			case ctx.Err() != nil:
@@ -127,6 +121,23 @@ func (a *answerer) ask(ctx context.Context, question string, piece func(string) 
 	r.Text = strings.TrimSpace(text.String())
 	r.MS.Total = ms(time.Since(arrived))
 	return r, nil
+}
+
+func (a *answerer) stream() (Stream, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.streams); n > 0 {
+		s := a.streams[n-1]
+		a.streams = a.streams[:n-1]
+		return s, nil
+	}
+	return a.model.NewStream()
+}
+
+func (a *answerer) putBack(s Stream) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.streams = append(a.streams, s)
 }
 
 // why tells the end of the daemon from the end of the request.

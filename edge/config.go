@@ -10,18 +10,46 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-// Config describes a daemon that watches one scene. Model and Views must be
-// set. Once New has succeeded, Close closes the sources of the views; the model
-// stays the caller's.
+// Config describes a daemon that watches places with one model. Model and
+// Scenes must be set. The model stays the caller's.
 type Config struct {
-	Scene string // name; empty means "room"
-	Model Model
-	Views []camera.View
+	Model  Model
+	Scenes []Scene // with names of their own; more can be added later
 
 	// Socket is the path of the socket to listen on; empty means none.
 	Socket     string
 	SocketMode fs.FileMode       // who may connect; 0 means 0600, the owner
 	Serve      wire.ServeOptions // limits on clients
+
+	// Questions is how many questions may be in flight, waiting ones included,
+	// before the next one is refused; 0 means 8. Up to four are answered
+	// together.
+	Questions int
+
+	// Log is told, in a line for people, what happens to a scene: that it began,
+	// that it ended and why. It may be called from several goroutines. Nil:
+	// nobody.
+	Log func(line string)
+
+	Version string // of the program, for clients
+}
+
+// Scene is a place that one or more cameras look at, with one memory. Once it
+// has been accepted by [New] or [Daemon.Add], the daemon closes the sources.
+type Scene struct {
+	Name  string // empty means "room"
+	Views []camera.View
+
+	// Prompt is the question for a caption; empty means the model's own.
+	Prompt string
+
+	// Interval is the least time between two frame sets that the model sees;
+	// zero lets it see as many as it can.
+	Interval time.Duration
+
+	// CaptionInterval is the least time between two captions. A change that
+	// comes earlier is described when it is over.
+	CaptionInterval time.Duration
 
 	// LockStep uses every frame: sources wait for the model. Otherwise the
 	// newest frame wins.
@@ -37,15 +65,21 @@ type Config struct {
 
 	Gate Gate
 
-	// Questions is how many questions may wait for an answer before the next
-	// one is refused; 0 means 8.
-	Questions int
+	// Memory is what the scene begins with, of a [Memory] of the same model and
+	// the same views; nil begins with none.
+	Memory *Memory
 
 	// Observe is told of each frame set after it was used, from the goroutine
 	// that owns the stream. It must not keep the step.
 	Observe func(*Step)
+}
 
-	Version string // of the program, for clients
+// Memory is what a scene has seen, as it was after a frame set. It is not
+// changed once made.
+type Memory struct {
+	State []byte    // of [Stream.Snapshot]
+	Frame uint64    // number of the frame set, from 1
+	Time  time.Time // of its newest frame
 }
 
 // Step is what became of one frame set.
@@ -61,11 +95,18 @@ func (c *Config) check() error {
 	if c.Model == nil {
 		return errors.New("edge: no model")
 	}
-	if len(c.Views) == 0 {
-		return errors.New("edge: no view")
+	if len(c.Scenes) == 0 {
+		return errors.New("edge: no scene")
 	}
-	if n := c.Model.MaxViews(); len(c.Views) > n {
-		return fmt.Errorf("edge: %d views: model %s takes %d at most", len(c.Views), c.Model.Name(), n)
+	return nil
+}
+
+func (s *Scene) check(m Model) error {
+	if len(s.Views) == 0 {
+		return fmt.Errorf("edge: scene %s: no view", s.Name)
+	}
+	if n := m.MaxViews(); len(s.Views) > n {
+		return fmt.Errorf("edge: scene %s: %d views: model %s takes %d at most", s.Name, len(s.Views), m.Name(), n)
 	}
 	return nil
 }

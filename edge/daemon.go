@@ -5,25 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/visualrwkv/edged/wire"
 )
 
-// Daemon watches one scene. Make one with [New], run it with Start, wait for
-// Done, end it with Close; or do all that with Run.
+// Daemon watches scenes with one model. Make one with [New], run it with Start,
+// wait for Done, end it with Close; or do all that with Run.
 type Daemon struct {
 	cfg     Config
 	hub     *hub
-	scene   *scene
+	turns   *turns
 	answers *answerer
 	memory  *wire.Memory // where Client dials
 	started time.Time
 
-	cancel context.CancelFunc // ends what Start began
-	parts  []part             // what runs, in the order it was started
+	ctx    context.Context    // of what Start began
+	cancel context.CancelFunc // ends it
+	parts  []part             // what runs besides the scenes, in the order it was started
 	close  sync.Once
+
+	mu     sync.Mutex
+	scenes []*scene // in the order they were added
+	over   bool     // Close has begun
+	done   chan struct{}
+	ended  bool // done is closed
+	err    error
 }
 
 // part is one component of the daemon. start must not block; stop waits until
@@ -39,20 +48,37 @@ func New(cfg Config) (*Daemon, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if cfg.Scene == "" {
-		cfg.Scene = "room"
+	d := &Daemon{cfg: cfg, hub: newHub(), turns: newTurns(), memory: wire.NewMemory(), done: make(chan struct{})}
+	for _, s := range cfg.Scenes {
+		if err := d.admit(s); err != nil {
+			return nil, err
+		}
 	}
-	d := &Daemon{cfg: cfg, hub: newHub(), memory: wire.NewMemory()}
-	var err error
-	if d.scene, err = newScene(&d.cfg, d.hub); err != nil {
-		return nil, err
-	}
-	d.answers = newAnswerer(d.cfg.Model, d.scene.newest.Load, d.cfg.Questions)
+	d.answers = newAnswerer(d.cfg.Model, d.turns, d.cfg.Questions)
 	return d, nil
 }
 
-// order lists the components; they are stopped in the reverse order. Questions
-// and clients come first so that they outlive what feeds them.
+// admit makes a scene that does not run yet.
+func (d *Daemon) admit(cfg Scene) error {
+	if cfg.Name == "" {
+		cfg.Name = "room"
+	}
+	if slices.ContainsFunc(d.scenes, func(s *scene) bool { return s.cfg.Name == cfg.Name }) {
+		return fmt.Errorf("edge: two scenes are called %q", cfg.Name)
+	}
+	if err := cfg.check(d.cfg.Model); err != nil {
+		return err
+	}
+	s, err := newScene(cfg, d)
+	if err != nil {
+		return fmt.Errorf("edge: scene %s: %w", cfg.Name, err)
+	}
+	d.scenes = append(d.scenes, s)
+	return nil
+}
+
+// order lists the components besides the scenes. They are stopped in the reverse
+// order, after the scenes: questions and clients outlive what feeds them.
 func (d *Daemon) order() []part {
 	parts := []part{
 		{"hub", func(context.Context) error { return nil }, func() error { d.hub.close(); return nil }},
@@ -64,10 +90,7 @@ func (d *Daemon) order() []part {
 		s := &server{handler: d, opts: d.cfg.Serve, listen: listenAt(d.cfg.Socket, d.cfg.SocketMode)}
 		parts = append(parts, part{"socket", s.start, s.stop})
 	}
-	for _, v := range d.scene.views {
-		parts = append(parts, part{"view " + v.Name, v.start, v.stop})
-	}
-	return append(parts, part{"scene", d.scene.start, d.scene.stop})
+	return parts
 }
 
 // Start begins to watch. When a component cannot start, those before it are
@@ -77,29 +100,91 @@ func (d *Daemon) Start(ctx context.Context) error {
 		return errors.New("edge: started twice")
 	}
 	d.started = time.Now()
-	ctx, d.cancel = context.WithCancel(ctx)
+	d.ctx, d.cancel = context.WithCancel(ctx)
 	for _, p := range d.order() {
-		if err := p.start(ctx); err != nil {
+		if err := p.start(d.ctx); err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", p.name, err), d.Close())
 		}
 		d.parts = append(d.parts, p)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.scenes {
+		s.start(d.ctx)
+	}
 	return nil
 }
 
-// Done is closed when the watching ended: the sources did, [Config].Frames was
-// reached, or it failed. Questions are answered until Close.
-func (d *Daemon) Done() <-chan struct{} { return d.scene.done }
+// Add begins to watch one more scene of a daemon that runs.
+func (d *Daemon) Add(s Scene) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cancel == nil || d.over {
+		return errors.New("edge: the daemon is not running")
+	}
+	if err := d.admit(s); err != nil {
+		return err
+	}
+	d.scenes[len(d.scenes)-1].start(d.ctx)
+	return nil
+}
 
-// Err says why the watching ended, once Done is closed: nil when it came to its
-// end or was told to stop.
+// Remove ends the watching of a scene, closes its sources and returns its newest
+// memory, nil when it has seen nothing. Questions that are being answered from
+// it are answered.
+func (d *Daemon) Remove(name string) (*Memory, error) {
+	d.mu.Lock()
+	at := slices.IndexFunc(d.scenes, func(s *scene) bool { return s.cfg.Name == name })
+	if at < 0 || d.over {
+		d.mu.Unlock()
+		return nil, fmt.Errorf("edge: no scene %q is being watched", name)
+	}
+	s := d.scenes[at]
+	d.scenes = slices.Delete(slices.Clone(d.scenes), at, at+1)
+	d.mu.Unlock()
+	err := s.stop()
+	return s.newest.Load(), err
+}
+
+// all returns the scenes of this moment.
+func (d *Daemon) all() []*scene {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.scenes
+}
+
+// sceneEnded is told by each scene that ended by itself or was stopped.
+func (d *Daemon) sceneEnded(s *scene) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains(d.scenes, s) {
+		return // removed
+	}
+	d.err = errors.Join(d.err, s.err)
+	for _, o := range d.scenes {
+		if !o.isDone() {
+			return
+		}
+	}
+	if !d.ended {
+		d.ended = true
+		close(d.done)
+	}
+}
+
+// Done is closed when the watching of every scene ended: the sources did,
+// [Scene].Frames was reached, or it failed. Questions are answered until Close.
+func (d *Daemon) Done() <-chan struct{} { return d.done }
+
+// Err says why the watching ended, once Done is closed: nil when all of it came
+// to its end or was told to stop.
 func (d *Daemon) Err() error {
-	select {
-	case <-d.scene.done:
-		return d.scene.err
-	default:
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.ended {
 		return nil
 	}
+	return d.err
 }
 
 // Close stops everything in the reverse order of its start and returns what
@@ -110,14 +195,16 @@ func (d *Daemon) Close() error {
 		if d.cancel != nil {
 			d.cancel()
 		}
-		for i := len(d.parts) - 1; i >= 0; i-- {
-			if err := d.parts[i].stop(); err != nil {
-				errs = append(errs, fmt.Errorf("stopping %s: %w", d.parts[i].name, err))
-			}
+		d.mu.Lock()
+		d.over = true
+		scenes := d.scenes
+		d.mu.Unlock()
+		for _, s := range slices.Backward(scenes) { // also those that were never started
+			errs = append(errs, s.stop())
 		}
-		for _, v := range d.scene.views { // also those that were never started
-			if err := v.Close(); err != nil {
-				errs = append(errs, fmt.Errorf("closing view %s: %w", v.Name, err))
+		for _, p := range slices.Backward(d.parts) {
+			if err := p.stop(); err != nil {
+				errs = append(errs, fmt.Errorf("stopping %s: %w", p.name, err))
 			}
 		}
 	})
@@ -137,7 +224,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(d.Err(), err)
 }
 
-// Stats is what a daemon has done so far.
+// Stats is what has been done so far.
 type Stats struct {
 	Frames   uint64 // frame sets encoded into the memory
 	Skipped  uint64 // frames overtaken by a newer one, left without a partner, or not newer than the one before
@@ -148,5 +235,19 @@ type Stats struct {
 	Memory   int64  // bytes of a snapshot
 }
 
-// Stats may be called at any time.
-func (d *Daemon) Stats() Stats { return d.scene.stats() }
+// Stats counts over all scenes; Memory is of the largest. It may be called at any
+// time.
+func (d *Daemon) Stats() Stats {
+	var all Stats
+	for _, s := range d.all() {
+		c := s.stats()
+		all.Frames += c.Frames
+		all.Skipped += c.Skipped
+		all.Damaged += c.Damaged
+		all.Captions += c.Captions
+		all.Gated += c.Gated
+		all.Repeated += c.Repeated
+		all.Memory = max(all.Memory, c.Memory)
+	}
+	return all
+}

@@ -52,7 +52,7 @@ func run(t *testing.T, m *fakeModel, n uint64, meanwhile func(d *Daemon)) []stri
 	t.Helper()
 	a, b := newFilm(n), newFilm(n)
 	a.gate = make(chan struct{})
-	d, err := New(Config{Model: m, Views: views(a, b), LockStep: true, Gate: Gate{Pixels: -1}})
+	d, err := New(Config{Model: m, Scenes: []Scene{{Views: views(a, b), LockStep: true, Gate: Gate{Pixels: -1}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestQuestionsDoNotDisturb(t *testing.T) {
 // TestSameAnswerFromSnapshot asks about one frame set while nothing moves.
 func TestSameAnswerFromSnapshot(t *testing.T) {
 	f := newFilm(3)
-	d, err := New(Config{Model: &fakeModel{}, Views: views(f), LockStep: true})
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), LockStep: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestSameAnswerFromSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-d.Done()
-	caption := d.scene.report().Caption
+	caption := d.scenes[0].report().Caption
 	a, err := d.Ask(t.Context(), &wire.Ask{Question: " q "}, func(string) error { return nil })
 	if err != nil || a.Text != "q "+caption || a.Frame != 3 || a.Scene != "room" {
 		t.Errorf("answer %+v, %v; caption %s", a, err, caption)
@@ -217,7 +217,7 @@ func TestNewestWins(t *testing.T) {
 		}
 		return nil
 	}}
-	d, err := New(Config{Model: m, Views: views(f)})
+	d, err := New(Config{Model: m, Scenes: []Scene{{Views: views(f)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestNewestWins(t *testing.T) {
 	f.gate <- struct{}{}
 	<-stuck
 	close(f.gate)
-	waitFor(t, func() bool { return d.scene.report().Views[0].Frames == 200 })
+	waitFor(t, func() bool { return d.scenes[0].report().Views[0].Frames == 200 })
 	close(resume)
 	<-d.Done()
 	d.Close()
@@ -248,7 +248,7 @@ func TestNotReadyBusyAndClosing(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}}
-	d, err := New(Config{Model: m, Views: views(f), Questions: 3})
+	d, err := New(Config{Model: m, Scenes: []Scene{{Views: views(f)}}, Questions: answersTogether + 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,25 +269,28 @@ func TestNotReadyBusyAndClosing(t *testing.T) {
 	waitFor(t, func() bool { return d.Stats().Frames == 1 })
 
 	ctx, cancel := context.WithCancel(t.Context())
-	errs := make(chan error, 3)
+	errs := make(chan error, answersTogether+2)
 	go func() { errs <- ask(ctx) }()
 	<-thinking
-	for range 2 {
+	for range answersTogether + 1 {
 		go func() { errs <- ask(t.Context()) }()
 	}
-	waitFor(t, func() bool { return d.answers.waiting.Load() == 3 })
+	for range answersTogether - 1 {
+		<-thinking
+	}
+	waitFor(t, func() bool { return d.answers.waiting.Load() == answersTogether+2 })
 	if err := ask(t.Context()); wire.Code(err) != wire.CodeBusy {
-		t.Errorf("fourth question: %v", err)
+		t.Errorf("a question too many: %v", err)
 	}
 	cancel()
 	if err := <-errs; !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled question: %v", err)
 	}
-	<-thinking
+	<-thinking // one that waited has its place
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
-	for range 2 {
+	for range answersTogether + 1 {
 		if err := <-errs; wire.Code(err) != wire.CodeClosing {
 			t.Errorf("question when the daemon stopped: %v", err)
 		}
@@ -298,7 +301,7 @@ func TestNotReadyBusyAndClosing(t *testing.T) {
 func TestSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	f := newFilm(2)
-	d, err := New(Config{Model: &fakeModel{}, Views: views(f), Socket: path, Version: "v1"})
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f)}}, Socket: path, Version: "v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +323,7 @@ func TestSocket(t *testing.T) {
 
 	// A second daemon at the same path is refused and leaves nothing running.
 	g := newFilm(2)
-	other, err := New(Config{Model: &fakeModel{}, Views: views(g), Socket: path})
+	other, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(g)}}, Socket: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,11 +347,11 @@ func TestSocket(t *testing.T) {
 func TestRunEndsWithContext(t *testing.T) {
 	f := newFilm(1 << 40)
 	ctx, cancel := context.WithCancel(t.Context())
-	d, err := New(Config{Model: &fakeModel{}, Views: views(f), Observe: func(s *Step) {
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Observe: func(s *Step) {
 		if s.Set.Number == 10 {
 			cancel()
 		}
-	}})
+	}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +369,7 @@ func TestFailures(t *testing.T) {
 	t.Run("source", func(t *testing.T) {
 		f := newFilm(2)
 		f.fail = broken
-		d, err := New(Config{Model: &fakeModel{}, Views: views(f), LockStep: true})
+		d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), LockStep: true}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +380,7 @@ func TestFailures(t *testing.T) {
 	})
 	t.Run("model", func(t *testing.T) {
 		f := newFilm(2)
-		d, err := New(Config{Model: &fakeModel{see: func(context.Context) error { return broken }}, Views: views(f), LockStep: true})
+		d, err := New(Config{Model: &fakeModel{see: func(context.Context) error { return broken }}, Scenes: []Scene{{Views: views(f), LockStep: true}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -387,14 +390,17 @@ func TestFailures(t *testing.T) {
 		f.check(t)
 	})
 	t.Run("config", func(t *testing.T) {
-		if _, err := New(Config{Views: views(newFilm(1))}); err == nil {
+		if _, err := New(Config{Scenes: []Scene{{Views: views(newFilm(1))}}}); err == nil {
 			t.Error("no model: accepted")
 		}
 		if _, err := New(Config{Model: &fakeModel{}}); err == nil {
+			t.Error("no scenes: accepted")
+		}
+		if _, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{}}}); err == nil {
 			t.Error("no views: accepted")
 		}
 		many := make([]camera.View, (&fakeModel{}).MaxViews()+1)
-		if _, err := New(Config{Model: &fakeModel{}, Views: many}); err == nil || !strings.Contains(err.Error(), "model fake takes 8 at most") {
+		if _, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: many}}}); err == nil || !strings.Contains(err.Error(), "model fake takes 8 at most") {
 			t.Errorf("more views than the model takes: %v", err)
 		}
 	})
@@ -405,7 +411,7 @@ func TestSlowWatcher(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	f := newFilm(3000)
 	f.gate = make(chan struct{})
-	d, err := New(Config{Model: &fakeModel{}, Views: views(f), Socket: path, LockStep: true, Gate: Gate{Pixels: -1}})
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), LockStep: true, Gate: Gate{Pixels: -1}}}, Socket: path})
 	if err != nil {
 		t.Fatal(err)
 	}

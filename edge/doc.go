@@ -8,14 +8,15 @@
 //	    -> caption -> hub -> watchers
 //
 // Each view has a goroutine that captures, and one goroutine owns the live
-// stream. A slow model never blocks a camera: the newest frame replaces the one
-// that waits, and the number of skipped frames is reported. The lock-step mode
-// ([Config].LockStep) makes sources wait instead, so that every frame is used;
-// it is for files and simulated rooms.
+// stream of a scene. Scenes take turns to look. A slow model never blocks a
+// camera: the newest frame replaces the one that waits, and the number of
+// skipped frames is reported. The lock-step mode ([Scene].LockStep) makes
+// sources wait instead, so that every frame is used; it is for files and
+// simulated rooms.
 //
 // # Questions
 //
-// A question is answered from the snapshot taken after the newest frame set, on
-// a stream of its own. The live stream never knows: its captions are the same
-// bytes with any number of questions as with none.
+// A question is answered from the memory taken after the newest frame set, on
+// a stream of its own, a few at a time. The live stream never knows: its
+// captions are the same bytes with any number of questions as with none.
 package edge

@@ -20,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeModel remembers a hash of everything it has seen, and says it.
+// fakeModel remembers a hash of everything it has seen, and says it. It thinks before
+// each piece of an answer, not of its own captions.
 type fakeModel struct {
 	see   func(ctx context.Context) error // called in See; may wait
 	think func(ctx context.Context) error // called before each piece of an answer
@@ -68,11 +69,10 @@ func (s *fakeStream) say(ctx context.Context, text string) iter.Seq2[string, err
 	}
 }
 
-func (s *fakeStream) Caption(ctx context.Context) iter.Seq2[string, error] {
-	return (&fakeStream{m: &fakeModel{}}).say(ctx, fmt.Sprintf("%x", s.memory[:8]))
-}
-
-func (s *fakeStream) Answer(ctx context.Context, question string) iter.Seq2[string, error] {
+func (s *fakeStream) Generate(ctx context.Context, question string) iter.Seq2[string, error] {
+	if question == "" {
+		return (&fakeStream{m: &fakeModel{}}).say(ctx, fmt.Sprintf("%x", s.memory[:8]))
+	}
 	return s.say(ctx, fmt.Sprintf("%s %x", question, s.memory[:8]))
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,28 +14,38 @@ var _ wire.Handler = (*Daemon)(nil)
 
 // Welcome implements [wire.Handler].
 func (d *Daemon) Welcome(context.Context, *wire.Hello) (*wire.Welcome, error) {
-	return &wire.Welcome{Server: "edged", Version: d.cfg.Version, Model: d.cfg.Model.Name(), Scenes: []string{d.cfg.Scene}}, nil
+	return &wire.Welcome{Server: "edged", Version: d.cfg.Version, Model: d.cfg.Model.Name(), Scenes: d.names()}, nil
 }
 
 // Status implements [wire.Handler].
 func (d *Daemon) Status(context.Context) (*wire.Status, error) {
-	return &wire.Status{
+	st := &wire.Status{
 		Version: d.cfg.Version, Model: d.cfg.Model.Name(), Backend: d.cfg.Model.Backend(),
 		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
 		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
-		Asking: d.answers.waiting.Load(), Scenes: []wire.SceneStatus{d.scene.report()},
-	}, nil
+		Asking: d.answers.waiting.Load(),
+	}
+	for _, s := range d.all() {
+		st.Scenes = append(st.Scenes, s.report())
+	}
+	return st, nil
 }
 
 // Scenes implements [wire.Handler].
 func (d *Daemon) Scenes(context.Context) (*wire.Scenes, error) {
-	return &wire.Scenes{Scenes: []wire.SceneInfo{{Name: d.cfg.Scene, Views: d.scene.names}}}, nil
+	r := new(wire.Scenes)
+	for _, s := range d.all() {
+		r.Scenes = append(r.Scenes, wire.SceneInfo{Name: s.cfg.Name, Views: s.names})
+	}
+	return r, nil
 }
 
 // Watch implements [wire.Handler].
 func (d *Daemon) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) error) error {
-	if err := d.known(w.Scene); err != nil {
-		return err
+	if w.Scene != "" {
+		if _, err := d.find(w.Scene); err != nil {
+			return err
+		}
 	}
 	sub := d.hub.watch(w.Scene, emit)
 	defer d.hub.leave(sub)
@@ -48,24 +59,50 @@ func (d *Daemon) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event
 
 // Ask implements [wire.Handler].
 func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error) (*wire.Answer, error) {
-	if err := d.known(a.Scene); err != nil {
+	s, err := d.find(a.Scene)
+	if err != nil {
 		return nil, err
 	}
 	question := strings.TrimSpace(a.Question)
 	if question == "" {
 		return nil, wire.Errorf(wire.CodeRequest, "the question is empty")
 	}
-	r, err := d.answers.ask(ctx, question, piece)
+	r, err := d.answers.ask(ctx, s.newest.Load, question, piece)
 	if err != nil {
 		return nil, err
 	}
-	r.Scene = d.cfg.Scene
+	r.Scene = s.cfg.Name
 	return r, nil
 }
 
-func (d *Daemon) known(scene string) error {
-	if scene != "" && scene != d.cfg.Scene {
-		return wire.Errorf(wire.CodeScene, "no scene %q; there is %q", scene, d.cfg.Scene)
+func (d *Daemon) names() []string {
+	names := []string{}
+	for _, s := range d.all() {
+		names = append(names, s.cfg.Name)
 	}
-	return nil
+	return names
+}
+
+// find returns the scene of this name; of no name, the only one.
+func (d *Daemon) find(name string) (*scene, error) {
+	all := d.all()
+	for _, s := range all {
+		if s.cfg.Name == name || name == "" && len(all) == 1 {
+			return s, nil
+		}
+	}
+	quoted := make([]string, len(all))
+	for i, s := range all {
+		quoted[i] = strconv.Quote(s.cfg.Name)
+	}
+	switch list := strings.Join(quoted, ", "); {
+	case len(all) == 0:
+		return nil, wire.Errorf(wire.CodeScene, "no scene is being watched")
+	case name == "":
+		return nil, wire.Errorf(wire.CodeScene, "which scene? There are %s", list)
+	case len(all) == 1:
+		return nil, wire.Errorf(wire.CodeScene, "no scene %q; there is %s", name, list)
+	default:
+		return nil, wire.Errorf(wire.CodeScene, "no scene %q; there are %s", name, list)
+	}
 }

@@ -21,9 +21,10 @@ type Stream interface {
 	// side (preprocessing, towers, projector) and the state encoder took.
 	See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error)
 
-	// Caption and Answer yield the text in pieces. They leave the memory alone.
-	Caption(ctx context.Context) iter.Seq2[string, error]
-	Answer(ctx context.Context, question string) iter.Seq2[string, error]
+	// Generate yields the answer to a question in pieces; the empty question is
+	// the model's own for a caption. It leaves the memory alone. Streams of one
+	// model that generate at the same time are decoded together.
+	Generate(ctx context.Context, question string) iter.Seq2[string, error]
 
 	// ImageState is what the decoder reads, nil in models without one; borrowed
 	// until the next call of See.

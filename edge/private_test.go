@@ -30,7 +30,7 @@ func watchMasked(t *testing.T, secret uint8, masked bool) []string {
 		v[0].Source = src
 	}
 	var texts []string
-	d, err := New(Config{Model: &fakeModel{}, Views: v, LockStep: true, Gate: Gate{Pixels: -1}, Observe: func(s *Step) { texts = append(texts, s.Text) }})
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: v, LockStep: true, Gate: Gate{Pixels: -1}, Observe: func(s *Step) { texts = append(texts, s.Text) }}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestStampsThatStepBack(t *testing.T) {
 	at := []int{1, 2, 2, 1, 3, 5, 4, 6}
 	f.at = func(n uint64) time.Time { return time.Unix(int64(at[n]), 0) }
 	var got []int64
-	d, err := New(Config{Model: &fakeModel{}, Views: views(f), LockStep: true, Observe: func(s *Step) { got = append(got, s.Set.Time.Unix()) }})
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), LockStep: true, Observe: func(s *Step) { got = append(got, s.Set.Time.Unix()) }}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,11 @@ import (
 // scene owns the live stream: one goroutine takes frame sets, sees them and
 // writes captions.
 type scene struct {
-	cfg    *Config
+	cfg    Scene
 	hub    *hub
+	turns  *turns
+	log    func(string)
+	ended  func(*scene) // told once the scene is done
 	views  []*view
 	names  []string
 	stream Stream
@@ -27,30 +30,29 @@ type scene struct {
 	gate   *gate
 	images []image.Image // of the set in work
 
-	done chan struct{}
-	err  error // valid when done is closed
+	looked time.Time     // when the newest set was taken
+	look   time.Duration // that it took to see it
+	spoken time.Time     // when the newest caption was written
+	owed   bool          // the gate opened, and there is no caption yet
 
-	newest atomic.Pointer[snapshot]
+	cancel context.CancelFunc // nil before start
+	done   chan struct{}
+	err    error // valid when done is closed
+
+	newest atomic.Pointer[Memory]
 
 	mu     sync.Mutex
 	counts Stats
 	status wire.SceneStatus
 }
 
-// snapshot is a memory as it was after a frame set.
-type snapshot struct {
-	memory []byte
-	number uint64
-	time   time.Time
-}
-
-func newScene(cfg *Config, h *hub) (*scene, error) {
-	stream, err := cfg.Model.NewStream()
+func newScene(cfg Scene, d *Daemon) (*scene, error) {
+	stream, err := d.cfg.Model.NewStream()
 	if err != nil {
 		return nil, err
 	}
 	s := &scene{
-		cfg: cfg, hub: h, done: make(chan struct{}),
+		cfg: cfg, hub: d.hub, turns: d.turns, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
 		stream: stream,
 		gate:   newGate(cfg.Gate, len(cfg.Views)),
 	}
@@ -62,11 +64,23 @@ func newScene(cfg *Config, h *hub) (*scene, error) {
 		boxes = append(boxes, w.box)
 	}
 	s.sets = newCollector(boxes, cfg.MaxSkew)
-	s.status.Name = cfg.Scene
+	s.status.Name = cfg.Name
+	if m := cfg.Memory; m != nil {
+		if err := stream.Restore(m.State); err != nil {
+			return nil, fmt.Errorf("its memory cannot be used: %w", err)
+		}
+		s.newest.Store(m)
+		s.sets.number = m.Frame
+	}
 	return s, nil
 }
 
-func (s *scene) start(ctx context.Context) error {
+// start captures and watches until ctx ends or the sources do.
+func (s *scene) start(ctx context.Context) {
+	ctx, s.cancel = context.WithCancel(ctx)
+	for _, v := range s.views {
+		v.start(ctx)
+	}
 	go func() {
 		s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Text: "watching " + strings.Join(s.names, ", "), Views: s.names})
 		err := s.run(ctx)
@@ -82,18 +96,43 @@ func (s *scene) start(ctx context.Context) error {
 		s.event(&wire.Event{Event: wire.EventState, State: wire.StateStopped, Text: text})
 		s.err = err
 		close(s.done)
+		s.ended(s)
 	}()
-	return nil
 }
 
-// stop waits for the frame set in work; the context of start makes it short.
+func (s *scene) isDone() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends the scene, if it runs, waits for the frame set in work, and closes
+// the sources.
 func (s *scene) stop() error {
-	<-s.done
-	return nil
+	if s.cancel != nil {
+		s.cancel()
+		<-s.done
+	}
+	var errs []error
+	for _, v := range s.views {
+		if s.cancel != nil {
+			v.stop()
+		}
+		if err := v.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("closing view %s of %s: %w", v.Name, s.cfg.Name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *scene) run(ctx context.Context) error {
-	for s.cfg.Frames == 0 || s.sets.number < s.cfg.Frames {
+	for n := uint64(0); s.cfg.Frames == 0 || n < s.cfg.Frames; n++ {
+		if err := s.pause(ctx); err != nil {
+			return err
+		}
 		set, err := s.sets.next(ctx)
 		if err != nil {
 			return err
@@ -107,24 +146,41 @@ func (s *scene) run(ctx context.Context) error {
 	return nil
 }
 
+// pause waits until the next frame set is wanted.
+func (s *scene) pause(ctx context.Context) error {
+	d := s.cfg.Interval - time.Since(s.looked)
+	if s.looked.IsZero() || d <= 0 {
+		s.looked = time.Now()
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	// What is lost to the timer is not made up for: the next pause counts from now.
+	s.looked = time.Now()
+	return nil
+}
+
 // step sees one frame set and writes a caption if there is something to say.
 func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	s.images = set.Images(s.images[:0])
-	vision, encode, err := s.stream.See(ctx, s.images)
+	vision, encode, err := s.see(ctx)
 	if err != nil {
 		return err
 	}
-	snap := &snapshot{memory: s.stream.Snapshot(), number: set.Number, time: set.Time}
-	s.newest.Store(snap)
-	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: int64(len(snap.memory))}
-	open := s.gate.open(s.images, s.stream.ImageState)
+	mem := &Memory{State: s.stream.Snapshot(), Frame: set.Number, Time: set.Time}
+	s.newest.Store(mem)
+	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: int64(len(mem.State))}
+	open := s.opens()
 	clear(s.images)
 	if open {
-		start := time.Now()
-		if step.Text, err = gather(s.stream.Caption(ctx)); err != nil {
+		if err := s.caption(ctx, &step); err != nil {
 			return fmt.Errorf("caption: %w", err)
 		}
-		step.MS.Decode = ms(time.Since(start))
 	}
 	s.account(&step, open)
 	if step.New {
@@ -135,6 +191,42 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 		s.cfg.Observe(&step)
 	}
 	return nil
+}
+
+// see lets the model see the images when it is the scene's turn.
+func (s *scene) see(ctx context.Context) (vision, encode time.Duration, err error) {
+	done, err := s.turns.look(ctx, s.look)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer done()
+	start := time.Now()
+	vision, encode, err = s.stream.See(ctx, s.images)
+	s.look = time.Since(start)
+	return vision, encode, err
+}
+
+// opens asks the gate, and holds what it lets through until the next caption may
+// be written.
+func (s *scene) opens() bool {
+	s.owed = s.gate.open(s.images, s.stream.ImageState) || s.owed
+	if !s.owed || !s.spoken.IsZero() && time.Since(s.spoken) < s.cfg.CaptionInterval {
+		return false
+	}
+	s.owed = false
+	return true
+}
+
+func (s *scene) caption(ctx context.Context, step *Step) error {
+	if err := take(ctx, s.turns.captions); err != nil {
+		return err
+	}
+	defer func() { <-s.turns.captions }()
+	start := time.Now()
+	text, err := gather(s.stream.Generate(ctx, s.cfg.Prompt))
+	s.spoken = time.Now()
+	step.Text, step.MS.Decode = text, ms(s.spoken.Sub(start))
+	return err
 }
 
 // account counts the step and decides whether its text is news.
@@ -157,11 +249,14 @@ func (s *scene) account(step *Step, open bool) {
 }
 
 func (s *scene) event(e *wire.Event) {
-	e.Scene = s.cfg.Scene
+	e.Scene = s.cfg.Name
 	if e.Time == 0 {
 		e.Time = time.Now().UnixMilli()
 	}
 	s.hub.publish(e)
+	if s.log != nil && e.Event == wire.EventState {
+		s.log(e.Scene + ": " + e.Text)
+	}
 }
 
 func (s *scene) stats() Stats {

@@ -32,13 +32,12 @@ func newView(v camera.View, lockStep bool) *view {
 	}
 }
 
-func (v *view) start(ctx context.Context) error {
+func (v *view) start(ctx context.Context) {
 	v.done = make(chan struct{})
 	go func() {
 		defer close(v.done)
 		v.box.Close(v.capture(ctx))
 	}()
-	return nil
 }
 
 // capture returns why there are no more frames; io.EOF at the source's end. Frames that
@@ -97,10 +96,9 @@ func (v *view) report() wire.ViewStatus {
 }
 
 // stop waits for the capture to end, which the context of start brings about.
-func (v *view) stop() error {
+func (v *view) stop() {
 	<-v.done
 	if f, ok := v.box.Take(); ok {
 		f.Release()
 	}
-	return nil
 }

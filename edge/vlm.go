@@ -39,11 +39,10 @@ func (s *vlmStream) See(ctx context.Context, views []image.Image) (vision, encod
 
 func (s *vlmStream) ImageState() []float32 { return s.s.ImageState() }
 
-func (s *vlmStream) Caption(ctx context.Context) iter.Seq2[string, error] {
-	return s.s.Generate(ctx, s.caption, nil)
-}
-
-func (s *vlmStream) Answer(ctx context.Context, question string) iter.Seq2[string, error] {
+func (s *vlmStream) Generate(ctx context.Context, question string) iter.Seq2[string, error] {
+	if question == "" {
+		question = s.caption
+	}
 	return s.s.Generate(ctx, question, nil)
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/camera/kinds"
 	"github.com/visualrwkv/edged/camera/v4l2"
 )
 
@@ -105,10 +106,8 @@ func reportCamera(n v4l2.Node) cameraReport {
 
 // snapCamera saves a picture as dir/name.png.
 func snapCamera(spec, dir, name string) (string, error) {
-	c, err := camera.Open(spec, &camera.Options{
-		Decode: decodePicture,
-		Kinds:  map[string]func(string, *camera.Options) (camera.Kind, error){"v4l2": v4l2.Kind},
-	})
+	var all kinds.Set
+	c, err := all.Open(spec, &camera.Options{Decode: decodePicture})
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/vlm"
@@ -97,7 +98,7 @@ func (o *demoFlags) check(fs *flag.FlagSet) string {
 type demo struct {
 	demoFlags
 	model   edge.Model
-	room    *room // nil with -source
+	room    *sim.Room // nil with -source
 	folders []*camera.Folder
 	views   []camera.View
 	out     display
@@ -203,8 +204,8 @@ func keepSmall() (undo func()) {
 // open makes the views.
 func (d *demo) open() error {
 	if d.source == "" {
-		d.room = newRoom(d.seed, d.demoFlags.views, d.every, d.frames == 0)
-		d.views = d.room.views()
+		d.room = sim.NewRoom(d.seed, d.demoFlags.views, d.every, d.frames == 0)
+		d.views = d.room.Views()
 		return nil
 	}
 	var err error
@@ -221,22 +222,22 @@ func (d *demo) open() error {
 func decodePicture(data []byte) (image.Image, error) { return preprocess.Decode(data, nil) }
 
 func (d *demo) config(socket string) edge.Config {
-	c := edge.Config{
-		Scene: "room", Model: d.model, Views: d.views, Socket: socket, Version: version(),
+	s := edge.Scene{
+		Name: "room", Views: d.views,
 		LockStep: d.frames > 0 || d.source != "", Frames: d.frames,
 		Observe: d.observe,
 	}
 	if d.source != "" {
 		if abs, err := filepath.Abs(d.source); err == nil {
-			c.Scene = filepath.Base(abs)
+			s.Name = filepath.Base(abs)
 		}
 	}
 	// Frames of one instant have the same time; half a step tells them apart.
-	c.MaxSkew = d.every / 2
+	s.MaxSkew = d.every / 2
 	if d.every == 0 {
-		c.MaxSkew = time.Second / 2
+		s.MaxSkew = time.Second / 2
 	}
-	return c
+	return edge.Config{Model: d.model, Scenes: []edge.Scene{s}, Socket: socket, Version: version()}
 }
 
 // observe scores and shows one frame set.
@@ -246,7 +247,7 @@ func (d *demo) observe(s *edge.Step) {
 	if s.New {
 		c = &verdict{frame: s.Set.Number, text: s.Text, ms: s.MS}
 		if d.room != nil {
-			c.truth, c.known = d.room.truth(s.Set.Frames[0].Seq)
+			c.truth, c.known = d.room.Truth(s.Set.Frames[0].Seq)
 		}
 		d.tally.add(c)
 	}

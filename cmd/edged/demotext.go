@@ -41,7 +41,7 @@ type lines struct {
 }
 
 func (l *lines) begin(d *demo, socket string) error {
-	l.scene = d.config("").Scene
+	l.scene = d.config("").Scenes[0].Name
 	for _, v := range d.views {
 		l.views = append(l.views, v.Name)
 	}

@@ -55,7 +55,7 @@ type screenings struct {
 func newScreenings() *screenings {
 	s := &screenings{}
 	for range sim.Cameras() {
-		s.images = append(s.images, image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight)))
+		s.images = append(s.images, image.NewRGBA(image.Rect(0, 0, sim.Width, sim.Height)))
 	}
 	return s
 }
@@ -74,7 +74,7 @@ func (s *screenings) pictures(w *sim.World, r *sim.Renderer, views int) []image.
 // world at its end.
 func (s *screenings) play(c sim.Clip, first, views int, show func(w *sim.World, pictures []image.Image) error) (*sim.World, error) {
 	w := sim.NewWorld(c.Config)
-	r := sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight)
+	r := sim.NewRenderer(w.Look(), w.Cameras(), sim.Width, sim.Height)
 	for f := range c.Frames {
 		if f > 0 {
 			w.Step()

@@ -60,7 +60,7 @@ func (e *evaluation) streams(ctx context.Context) (*streamReport, error) {
 		rng := rand.New(rand.NewPCG(e.seed, uint64(i)))
 		v.stream.Reset()
 		w := sim.NewWorld(sim.BalancedClip(e.seed, i, e.views).Config)
-		render := sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight)
+		render := sim.NewRenderer(w.Look(), w.Cameras(), sim.Width, sim.Height)
 		at := 0
 		for position := 1; position <= e.stream; position++ {
 			if position > 1 {

@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"context"
@@ -7,33 +7,32 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
-	"github.com/visualrwkv/edged/camera/sim"
 )
 
-// The size at which simulated cameras deliver their pictures.
+// The size at which the cameras of a [Room] deliver their pictures.
 const (
-	roomWidth  = 320
-	roomHeight = 240
+	Width  = 320
+	Height = 240
 )
 
-// room plays a simulated world as cameras. The views run on their own, the world
+// Room plays a simulated world as cameras. The views run on their own, the world
 // goes on when the first of them asks for the next instant, and the truth of
 // the recent instants is kept beside the pictures, for the score only.
-type room struct {
+type Room struct {
 	every time.Duration // between two instants; 0: as fast as they are asked for
 	live  bool          // views that are late go on with the present, as cameras do
 
 	mu       sync.Mutex
 	start    time.Time // when instant 0 was, or would have been
-	world    *sim.World
-	renderer *sim.Renderer
+	world    *World
+	renderer *Renderer
 	past     []instant // the recent ones; the last is the world's present
 	first    uint64    // number of past[0]
 }
 
 // instant is one state of the room, and its truth.
 type instant struct {
-	objects []sim.Object
+	objects []Object
 	caption string
 }
 
@@ -42,27 +41,36 @@ type instant struct {
 // does not catch up: its time stood still meanwhile.
 const keepInstants = 64
 
-func newRoom(seed uint64, views int, every time.Duration, live bool) *room {
-	w := sim.NewWorld(sim.Config{Seed: seed, Views: views})
-	r := &room{
+// NewRoom returns a room that has just begun, with so many views, 1 to 4. every is
+// the time between two instants; zero plays as fast as pictures are asked for, and
+// their times are a second apart. In a live room a view that is late goes on with
+// the present.
+func NewRoom(seed uint64, views int, every time.Duration, live bool) *Room {
+	w := NewWorld(Config{Seed: seed, Views: views})
+	r := &Room{
 		every: every, live: live, start: time.Now(), world: w,
-		renderer: sim.NewRenderer(w.Look(), w.Cameras(), roomWidth, roomHeight),
+		renderer: NewRenderer(w.Look(), w.Cameras(), Width, Height),
 	}
 	r.remember()
 	return r
 }
 
-// views returns the cameras of the room.
-func (r *room) views() []camera.View {
+// Views returns the cameras of the room.
+func (r *Room) Views() []camera.View {
 	var all []camera.View
 	for i, c := range r.world.Cameras() {
-		all = append(all, camera.View{Name: c.Name, Source: &roomView{room: r, cam: i, free: make(chan *image.RGBA, 4)}})
+		all = append(all, camera.View{Name: c.Name, Source: r.view(i)})
 	}
 	return all
 }
 
-// truth is the canonical caption of instant n; false when it is long past.
-func (r *room) truth(n uint64) (string, bool) {
+func (r *Room) view(cam int) camera.Source {
+	return &roomView{room: r, cam: cam, free: make(chan *image.RGBA, 4)}
+}
+
+// Truth returns the canonical caption of instant n, which is the Seq of its
+// frames; false when it is long past.
+func (r *Room) Truth(n uint64) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n < r.first || n >= r.first+uint64(len(r.past)) {
@@ -71,7 +79,7 @@ func (r *room) truth(n uint64) (string, bool) {
 	return r.past[n-r.first].caption, true
 }
 
-func (r *room) remember() {
+func (r *Room) remember() {
 	r.past = append(r.past, instant{r.world.Objects(nil), r.world.Caption()})
 	if len(r.past) > keepInstants {
 		r.past = append(r.past[:0], r.past[1:]...)
@@ -80,7 +88,7 @@ func (r *room) remember() {
 }
 
 // due returns the instant to show after those before next, and when it is.
-func (r *room) due(next uint64) (n uint64, at time.Time) {
+func (r *Room) due(next uint64) (n uint64, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Since(r.start); r.live && now > 0 {
@@ -95,7 +103,7 @@ func (r *room) due(next uint64) (n uint64, at time.Time) {
 
 // draw renders instant n, or the oldest one kept when n is older, and returns
 // which it was, and when: every apart from the one before.
-func (r *room) draw(dst *image.RGBA, cam int, n uint64, every time.Duration) (uint64, time.Time) {
+func (r *Room) draw(dst *image.RGBA, cam int, n uint64, every time.Duration) (uint64, time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n >= r.first+uint64(len(r.past)) {
@@ -109,7 +117,7 @@ func (r *room) draw(dst *image.RGBA, cam int, n uint64, every time.Duration) (ui
 
 // roomView is one camera of a room.
 type roomView struct {
-	room *room
+	room *Room
 	cam  int
 	next uint64
 	free chan *image.RGBA // released pictures
@@ -137,7 +145,7 @@ func (v *roomView) Next(ctx context.Context) (camera.Frame, error) {
 	select {
 	case img = <-v.free:
 	default:
-		img = image.NewRGBA(image.Rect(0, 0, roomWidth, roomHeight))
+		img = image.NewRGBA(image.Rect(0, 0, Width, Height))
 	}
 	n, at := v.room.draw(img, v.cam, v.next, every)
 	v.next = n + 1
