@@ -36,6 +36,8 @@ func simple(f func(args []string, stdout, stderr io.Writer) int) func([]string, 
 
 var commands = []command{
 	{"demo", "watch a simulated room, or a folder of pictures, with the embedded model", simple(demoMain)},
+	{"run", "watch the scenes of a configuration", simple(runMain)},
+	{"check", "say what is wrong with a configuration", simple(checkMain)},
 	{"ask", "ask a running daemon a question", askMain},
 	{"watch", "follow the captions of a running daemon", simple(watchMain)},
 	{"cams", "list cameras, and say why one cannot be used", simple(camsMain)},

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/edge/config"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// startOutput writes the events of a daemon as lines of JSON, as "edged watch -json"
+// prints them. end waits for the last ones, which come when the daemon is closed.
+func startOutput(d *edge.Daemon, o config.Output, stdout io.Writer, log *runLog) (end func(), err error) {
+	out, name, shut := stdout, "standard output", func() error { return nil }
+	if o.JSONL != "-" {
+		f, err := os.OpenFile(o.JSONL, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("output: %w", err)
+		}
+		out, name, shut = f, o.JSONL, f.Close
+	}
+	ctx := context.Background()
+	c, err := d.Client(ctx)
+	if err != nil {
+		shut()
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		failing := false
+		for e, err := range c.Watch(ctx, new(wire.Watch)) {
+			if err != nil {
+				return // the daemon stops
+			}
+			err = printEventJSON(out, e, false)
+			if err != nil && !failing {
+				log.printf("output: events are lost: %v", err)
+			}
+			if err == nil && failing {
+				log.printf("output: %s can be written again", name)
+			}
+			failing = err != nil
+		}
+	}()
+	return func() {
+		<-done
+		c.Close()
+		if err := shut(); err != nil {
+			log.printf("output: %v", err)
+		}
+	}, nil
+}

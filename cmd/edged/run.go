@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/visualrwkv/edged/camera/kinds"
+	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/edge/config"
+	"github.com/visualrwkv/edged/vlm"
+)
+
+const runAbout = `Watches the scenes of a configuration until it is told to stop by SIGTERM or
+Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
+line per change.`
+
+// runMain is "edged run".
+func runMain(args []string, stdout, stderr io.Writer) int {
+	fs := newFlags("run", "-config FILE [flags]", runAbout)
+	var o runOptions
+	fs.StringVar(&o.config, "config", "", configHelp)
+	fs.StringVar(&o.socket, "socket", "", socketHelp)
+	fs.StringVar(&o.state, "state", "", stateHelp)
+	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
+		return code
+	}
+	switch {
+	case fs.NArg() > 0:
+		return wrongUse(fs, stderr, fmt.Sprintf("unexpected argument %q", fs.Arg(0)))
+	case o.config == "":
+		return wrongUse(fs, stderr, "no -config")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends a daemon that does not stop.
+	defer context.AfterFunc(ctx, stop)()
+	return runDaemon(ctx, o, stdout, stderr)
+}
+
+type runOptions struct{ config, socket, state string }
+
+// badInput is an error about a file that was given.
+type badInput struct{ error }
+
+func (b badInput) Unwrap() error { return b.error }
+
+func runDaemon(ctx context.Context, o runOptions, stdout, stderr io.Writer) int {
+	f, err := config.Load(o.config)
+	if err != nil {
+		printConfigError(stderr, "run", err)
+		return exitInput
+	}
+	if err := watchScenes(ctx, o, f, stdout, newRunLog(stderr)); err != nil {
+		fmt.Fprintf(stderr, "edged run: %v\n", err)
+		if _, ok := errors.AsType[badInput](err); ok {
+			return exitInput
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+// watchScenes runs the daemon until ctx ends.
+func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Writer, log *runLog) (err error) {
+	switch {
+	case f.Memory.Mode != config.Continuous:
+		return badInput{fmt.Errorf("memory: this version has no mode %s", f.Memory.Mode)}
+	case len(f.Socket.Roles) > 0:
+		return badInput{errors.New("socket: this version knows no roles: everybody who may open the socket may do everything")}
+	}
+	defer keepSmall()()
+	var cpus cpuList
+	if f.CPUs != "" {
+		if err := cpus.Set(f.CPUs); err != nil {
+			return badInput{fmt.Errorf("cpus: %w", err)}
+		}
+	}
+	if err := cpus.bind(); err != nil {
+		return fmt.Errorf("cpus: %w", err)
+	}
+	state, err := statePath(o.state, f.StateDir)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockState(state)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	m, err := openModel(f.Model, &vlm.Options{Threads: f.Threads})
+	if err != nil {
+		return badInput{err}
+	}
+	defer m.Close()
+
+	socket := o.socket
+	if socket == "" {
+		socket = f.Socket.Path
+	}
+	socket = socketPath(socket)
+	undo, err := makeFolder(socket)
+	defer undo()
+	if err != nil {
+		return err
+	}
+	w := &wiring{log: log}
+	c := edge.Config{
+		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
+	}
+	for _, s := range f.Scenes {
+		if err := checkScene(m, &s); err != nil {
+			return badInput{err}
+		}
+		scene, err := w.scene(s)
+		if err != nil {
+			return badInput{err}
+		}
+		c.Scenes = append(c.Scenes, scene)
+	}
+	d, err := edge.New(c)
+	if err != nil {
+		return badInput{err}
+	}
+	if err := d.Start(ctx); err != nil {
+		return err
+	}
+	var ends []func()
+	defer func() {
+		err = errors.Join(err, d.Close())
+		for _, end := range ends {
+			end()
+		}
+	}()
+	for _, o := range f.Outputs {
+		end, err := startOutput(d, o, stdout, log)
+		if err != nil {
+			return err
+		}
+		ends = append(ends, end)
+	}
+	info := m.Info()
+	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
+	<-ctx.Done()
+	log.print("stopping")
+	return nil
+}
+
+// checkScene says what keeps a model from watching a scene.
+func checkScene(m *vlm.Model, s *config.Scene) error {
+	if err := watches(m.Config(), len(s.Views)); err != nil {
+		return fmt.Errorf("scene %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// wiring makes scenes of their configuration. Its cameras share what cameras of a
+// process can.
+type wiring struct {
+	kinds kinds.Set
+	log   *runLog
+}

@@ -1,0 +1,126 @@
+// Package config reads the file that tells edged what to watch and how.
+//
+// The file is YAML of the plainest sort: no anchors, aliases or tags, and no key
+// that is not known. What is wrong is told all at once, each with file, line,
+// column and the line with a caret. Nothing is opened or asked: a source that is
+// written well may still not be there.
+//
+// docs/example.yaml explains every key.
+package config
+
+import (
+	"io/fs"
+	"time"
+
+	"github.com/visualrwkv/edged/camera"
+)
+
+// File is what a configuration says. Relative paths in it count from the folder
+// of the file and are absolute here.
+type File struct {
+	Path string // of the file, absolute
+
+	Model    string // path of a model file; empty: the one in the binary
+	StateDir string // empty: the usual place
+	Socket   Socket
+
+	Threads int    // goroutines that compute; 0: one per CPU
+	CPUs    string // list of CPUs to keep to; empty: all that may be used
+
+	Budgets Budgets
+	Memory  Memory
+	Outputs []Output
+
+	Prompts map[string]string // by language
+	Scenes  []Scene           // one at least, with names of their own
+}
+
+// Socket is where clients connect, and what they may do.
+type Socket struct {
+	Path  string      // empty: the usual place
+	Mode  fs.FileMode // of the file; 0: the owner alone
+	Roles []Role
+}
+
+// Role gives users, or members of a group, the right to view, ask or admin.
+type Role struct {
+	UID, GID int64 // -1: any
+	Role     string
+}
+
+// Budgets are limits in bytes; 0 is none.
+type Budgets struct {
+	RAM          int64 // resident; a start that would need more is refused
+	Disk         int64 // of the state directory
+	WritesPerDay int64
+}
+
+// Memory says what scenes carry, and what is kept of it.
+type Memory struct {
+	Mode     string        // Continuous or Window
+	Window   int           // frame sets; of Window alone
+	Snapshot time.Duration // between two snapshots on disk
+}
+
+// Values of [Memory].Mode.
+const (
+	Continuous = "continuous"
+	Window     = "window"
+)
+
+// Output is where captions and events go besides the socket.
+type Output struct {
+	JSONL string // path of a file of JSON lines; "-" is the standard output
+}
+
+// Scene is a place that several cameras look at.
+type Scene struct {
+	Name            string
+	Views           []View // those that are enabled, one at least
+	Language        string // of captions; one of [File].Prompts
+	Prompt          string // the question for a caption; empty: the model's own
+	Interval        time.Duration
+	CaptionInterval time.Duration
+	MaxSkew         time.Duration
+	Gate            Gate
+}
+
+// Gate says what counts as a change; see [github.com/visualrwkv/edged/edge.Gate].
+type Gate struct {
+	Pixels, State float64
+}
+
+// View is one camera.
+type View struct {
+	Name          string
+	Source        string // as [camera.Open] takes it
+	Width, Height int    // wished for; 0: 640x480
+	Rate          float64
+	Controls      map[string]int32
+	Masks         []camera.Area
+	Region        camera.Area // zero: all of the picture
+}
+
+// Defaults of what a scene does not say.
+const (
+	defaultInterval = time.Second
+	defaultMaxSkew  = 500 * time.Millisecond
+	defaultSnapshot = 5 * time.Minute
+	defaultWindow   = 1000
+)
+
+// Limits that only typing errors exceed.
+const (
+	maxScenes = 64
+	maxViews  = 64
+	maxMasks  = 64
+	maxSide   = 16384 // of a picture
+)
+
+// Views is the number of cameras in use.
+func (f *File) Views() (n int) {
+	for _, s := range f.Scenes {
+		n += len(s.Views)
+	}
+	return n
+}

@@ -1,0 +1,205 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/visualrwkv/edged/camera"
+)
+
+func TestExample(t *testing.T) {
+	f, err := Load("../../docs/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &File{
+		Path:     f.Path,
+		Model:    "/var/lib/edged/models/visualrwkv-hm-0b4-int8.gguf",
+		StateDir: "/var/lib/edged",
+		CPUs:     "0-3",
+		Socket:   Socket{"/run/edged/edged.sock", 0o660, []Role{{1000, -1, "admin"}, {-1, 44, "view"}}},
+		Budgets:  Budgets{RAM: 2 << 30, Disk: 1 << 30, WritesPerDay: 2e9},
+		Memory:   Memory{Mode: Continuous, Snapshot: 5 * time.Minute},
+		Outputs:  []Output{{JSONL: "/var/log/edged/captions.jsonl"}},
+		Prompts:  map[string]string{"en": "Describe the scene in one sentence.", "de": "Beschreibe die Szene in einem Satz."},
+		Scenes: []Scene{{
+			Name: "hall", Language: "en", Prompt: "Describe the scene in one sentence.",
+			Interval: time.Second, CaptionInterval: 10 * time.Second, MaxSkew: 500 * time.Millisecond, Gate: Gate{Pixels: 8},
+			Views: []View{{
+				Name: "door", Source: "v4l2:by-id/usb-Example_Camera_200901010001-video-index0", Width: 640, Height: 480, Rate: 5,
+				Controls: map[string]int32{"power_line_frequency": 1},
+				Masks:    []camera.Area{{0, 0, 0.3, 0.5}}, Region: camera.Area{0, 0, 1, 0.9},
+			}, {Name: "stairs", Source: "csi:0"}},
+		}, {
+			Name: "yard", Interval: time.Second, MaxSkew: 500 * time.Millisecond,
+			Views: []View{{Name: "gate", Source: "rtsp://user:password@192.168.1.20/stream1"}},
+		}},
+	}
+	if !filepath.IsAbs(f.Path) {
+		t.Errorf("path %s", f.Path)
+	}
+	if !reflect.DeepEqual(f, want) {
+		t.Errorf("got  %+v\nwant %+v", f, want)
+	}
+}
+
+const small = "scenes: [{name: a, views: [{name: v, source: 'sim:1/front'}]}]\n"
+
+func TestPathsCountFromTheFile(t *testing.T) {
+	f, err := Parse("/etc/edged/c.yaml", []byte("model: m.gguf\nstate_dir: ../state\nsocket: {path: s}\noutputs: [{jsonl: -}, {jsonl: l}]\n"+
+		"scenes: [{name: a, views: [{name: v, source: 'dir:pictures'}]}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Model != "/etc/edged/m.gguf" || f.StateDir != "/etc/state" || f.Socket.Path != "/etc/edged/s" ||
+		f.Outputs[0].JSONL != "-" || f.Outputs[1].JSONL != "/etc/edged/l" || f.Scenes[0].Views[0].Source != "dir:/etc/edged/pictures" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	for text, want := range map[string]Memory{
+		"memory: {mode: window}\n":                           {Window, 1000, 5 * time.Minute},
+		"memory: {mode: window, window: 60, snapshot: 1h}\n": {Window, 60, time.Hour},
+		"memory:\n": {Continuous, 0, 5 * time.Minute},
+		"memory: {mode: continuous, snapshot: 2d}\nmodel: \n": {Continuous, 0, 48 * time.Hour},
+	} {
+		f, err := Parse("c", []byte(text+small))
+		if err != nil || f.Memory != want {
+			t.Errorf("%q: %+v, %v", text, f, err)
+		}
+	}
+}
+
+// TestErrors: all that is wrong is told at once, in the order of the file, where it is.
+func TestErrors(t *testing.T) {
+	data, err := os.ReadFile("testdata/wrong.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/wrong.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse("wrong.yaml", data)
+	if _, ok := errors.AsType[Errors](err); !ok || err.Error()+"\n" != string(want) {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                         "c:1:1: the file says nothing",
+		"# only a comment\n":                       "c:1:1: the file says nothing",
+		"model: x\n":                               "c:1:1: no scenes",
+		"scenes: []\n":                             "c:1:9: no scene",
+		"- a\n":                                    "c:1:1: want keys with values",
+		"scenes: [\n":                              "c:1:9: sequence end token",
+		"a\n\tb: 1":                                "c:1:1: unexpected key name",
+		small + "model: &a x\n":                    "c:2:8: anchors and aliases are not used",
+		small + "model: *a\n":                      "c:2:8: anchors and aliases are not used",
+		small + "<<: {model: x}\n":                 "c:2:1: a key must be a plain word",
+		small + "model: !!str x\n":                 "c:2:8: tags are not used",
+		small + small:                              "already defined",
+		small + "---\n" + small:                    "c:3:1: a second document",
+		small + "threads: 1.5\n":                   `c:2:10: "1.5": want a whole number`,
+		small + "socket: {mode: 0460}\n":           `c:2:16: "0460": want permissions`,
+		small + "socket: {mode: 0888}\n":           `c:2:16: "0888": want permissions`,
+		small + "budgets: {ram: 1XB}\n":            `c:2:16: "1XB": want a size`,
+		small + "budgets: {ram: -1}\n":             `c:2:16: "-1": want a size`,
+		small + "budgets: {ram: .inf}\n":           `c:2:16: want a size`,
+		small + "memory: {window: 5}\n":            "window is for the mode window",
+		small + "socket: {roles: [{uid: 1}]}\n":    "want uid or gid, and role",
+		small + "socket: {roles: [{role: ask}]}\n": "want uid or gid, and role",
+		small + "socket: {roles: [{uid: 1, role: root}]}\n":                                                        `"root": want one of view, ask, admin`,
+		small + "outputs: [{mqtt: x}]\n":                                                                           `unknown key "mqtt"`,
+		strings.Replace(small, "name: a", "language: de", 1):                                                       "a scene needs a name",
+		strings.Replace(small, "name: a", "name: a, language: de", 1):                                              `no question in that language`,
+		strings.Replace(small, "name: a", "name: a b", 1):                                                          `name "a b": want up to 64 letters`,
+		strings.Replace(small, "name: v", "name: v, enabled: false", 1):                                            "all of its views are disabled",
+		strings.Replace(small, "name: v", "name: v, size: 5", 1):                                                   `"5": want a size, such as 640x480`,
+		strings.Replace(small, "name: v", "name: v, masks: [[0, 0, 0, 1]]", 1):                                     "an area of nothing",
+		strings.Replace(small, "name: v", "name: v, masks: [[0, 0, 2, 1]]", 1):                                     `"2": want a number from 0 to 1`,
+		strings.Replace(small, "sim:1/front", "sim:1/roof", 1):                                                     `this room has no camera "roof"; it has front, side`,
+		strings.Replace(small, "sim:1/front", "usb:0", 1):                                                          "want KIND:REST with one of the kinds",
+		"scenes: [{name: a, views: [{name: v, source: 'csi:0'}]}, {name: a, views: [{name: v, source: 'csi:0'}]}]": `a second scene is called "a"`,
+		"scenes: [{name: a, views: [{name: v, source: 'csi:0'}, {name: v, source: 'csi:1'}]}]":                     `a second view is called "v"`,
+		strings.Repeat("[", maxBrackets+1):                                                                         "more than 1024 brackets",
+		strings.Repeat("- ", maxLine):                                                                              "more than 4096 bytes",
+		strings.Repeat("#\n", maxFile):                                                                             "more than 64 KiB",
+		"model: \x00\n":                                                                                            "this is no text",
+	} {
+		_, err := Parse("c", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80q: %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// TestPasswordsStayHidden: an error about a line with a camera's password does not tell it.
+func TestPasswordsStayHidden(t *testing.T) {
+	for _, source := range []string{"rtp://me:secret@cam/x", "rtsp://me:sec ret@cam:x/x?secret", "http://me:secret%@cam/x"} {
+		_, err := Parse("c", []byte("scenes:\n- name: a\n  views:\n  - name: v\n    source: \""+source+"\"\n"))
+		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "sec ret") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}
+
+func TestManyErrors(t *testing.T) {
+	var b strings.Builder
+	for i := range 200 {
+		b.WriteString(strings.Repeat("x", i+1) + ": 1\n")
+	}
+	_, err := Parse("c", []byte(b.String()+small))
+	if e, ok := errors.AsType[Errors](err); !ok || len(e) != maxErrors {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Load(t.TempDir()); err == nil {
+		t.Error("a folder was read")
+	}
+	f, err := Load("../../docs/example-sim.yaml")
+	if err != nil || len(f.Scenes) != 2 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, path := range []string{"../../docs/example.yaml", "../../docs/example-sim.yaml", "testdata/wrong.yaml"} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"))
+	f.Add([]byte("? [a]\n: - {b: |\n   c\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("c", data)
+		if err != nil {
+			if e, ok := errors.AsType[Errors](err); !ok || len(e) == 0 {
+				t.Errorf("%T %v", err, err)
+			}
+			return
+		}
+		if len(c.Scenes) == 0 {
+			t.Error("accepted without a scene")
+		}
+		for _, s := range c.Scenes {
+			if s.Name == "" || len(s.Views) == 0 {
+				t.Errorf("scene %+v", s)
+			}
+		}
+	})
+}

@@ -1,0 +1,437 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/camera/kinds"
+)
+
+// Limits of a file. The parser's time grows with the square of the depth, so depth
+// is bounded through what can make it.
+const (
+	maxFile     = 64 << 10 // bytes
+	maxLine     = 4096     // bytes
+	maxBrackets = 1024     // openings of lists and mappings within lines
+)
+
+// Load reads the file at path. What is wrong with what it says is [Errors].
+func Load(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return Parse(path, data)
+}
+
+// Parse reads data as [Load] does the file at path, which need not exist.
+func Parse(path string, data []byte) (*File, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &parsing{reader: reader{name: path, lines: strings.Split(string(data), "\n")}, dir: filepath.Dir(abs)}
+	f := &File{Path: abs, Memory: Memory{Mode: Continuous, Snapshot: defaultSnapshot}}
+	if p.bounded(data) {
+		if body := p.body(data); body != nil {
+			p.file(body, f)
+		}
+	}
+	if err := p.result(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// parsing is one file being read.
+type parsing struct {
+	reader
+	dir string // that relative paths count from
+}
+
+// bounded refuses what is too large or too deep to be a configuration.
+func (p *parsing) bounded(data []byte) bool {
+	if len(data) > maxFile {
+		p.add(1, 1, fmt.Sprintf("the file has more than %d KiB", maxFile>>10))
+		return false
+	}
+	brackets := 0
+	for i, l := range p.lines {
+		brackets += strings.Count(l, "[") + strings.Count(l, "{")
+		switch {
+		case len(l) > maxLine:
+			p.add(i+1, 1, fmt.Sprintf("the line has more than %d bytes", maxLine))
+		case brackets > maxBrackets:
+			p.add(i+1, 1, fmt.Sprintf("more than %d brackets", maxBrackets))
+		case strings.ContainsRune(l, 0):
+			p.add(i+1, 1, "this is no text")
+		default:
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+// body returns the root of the only document; nil when the errors say why not.
+func (p *parsing) body(data []byte) ast.Node {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		e, ok := errors.AsType[*yaml.SyntaxError](err)
+		if !ok || e.Token == nil {
+			p.add(1, 1, err.Error())
+			return nil
+		}
+		at := e.Token.Position
+		p.add(at.Line, at.Column, e.Message)
+		return nil
+	}
+	var body ast.Node
+	for _, d := range file.Docs {
+		switch {
+		case d.Body == nil || d.Body.Type() == ast.NullType || d.Body.Type() == ast.CommentType:
+		case body != nil:
+			p.errorf(d.Body, "a second document: want one")
+			return nil
+		default:
+			body = d.Body
+		}
+	}
+	if body == nil {
+		p.add(1, 1, "the file says nothing: want scenes at least")
+	}
+	return body
+}
+
+func (p *parsing) file(n ast.Node, f *File) {
+	var threads int64
+	scenes := false
+	p.object(n, map[string]field{
+		"model":     p.path(&f.Model),
+		"state_dir": p.path(&f.StateDir),
+		"threads":   p.integer(&threads, 0, 1024),
+		"cpus":      p.text(&f.CPUs),
+		"socket":    func(n ast.Node) { p.socket(n, &f.Socket) },
+		"budgets": func(n ast.Node) {
+			p.object(n, map[string]field{
+				"ram":            p.bytes(&f.Budgets.RAM),
+				"disk":           p.bytes(&f.Budgets.Disk),
+				"writes_per_day": p.bytes(&f.Budgets.WritesPerDay),
+			})
+		},
+		"memory":  func(n ast.Node) { p.memory(n, &f.Memory) },
+		"prompts": p.names(&f.Prompts),
+		"outputs": func(n ast.Node) {
+			p.list(n, func(n ast.Node) {
+				var o Output
+				p.object(n, map[string]field{"jsonl": p.text(&o.JSONL)})
+				switch o.JSONL {
+				case "":
+					p.errorf(n, "an output of no kind: want jsonl with a path, or with -")
+				case "-":
+				default:
+					o.JSONL = p.absolute(o.JSONL)
+				}
+				f.Outputs = append(f.Outputs, o)
+			})
+		},
+		"scenes": func(n ast.Node) {
+			scenes = true
+			p.list(n, func(n ast.Node) {
+				switch s, ok := p.scene(n); {
+				case !ok:
+				case len(f.Scenes) == maxScenes:
+					p.errorf(n, "more than %d scenes", maxScenes)
+				case slices.ContainsFunc(f.Scenes, func(o Scene) bool { return o.Name == s.Name }):
+					p.errorf(n, "a second scene is called %q", s.Name)
+				default:
+					f.Scenes = append(f.Scenes, s)
+				}
+			})
+			if len(f.Scenes) == 0 && p.count == 0 {
+				p.errorf(n, "no scene")
+			}
+		},
+	})
+	f.Threads = int(threads)
+	if !scenes && p.count == 0 {
+		p.errorf(n, "no scenes: want one at least")
+	}
+	p.speak(n, f)
+}
+
+// speak gives each scene the prompt of its language.
+func (p *parsing) speak(n ast.Node, f *File) {
+	for i := range f.Scenes {
+		s := &f.Scenes[i]
+		if s.Language == "" {
+			continue
+		}
+		prompt, ok := f.Prompts[s.Language]
+		switch {
+		case s.Prompt != "":
+			p.errorf(n, "scene %s has both a language and a prompt: the language is what chooses the prompt", s.Name)
+		case !ok:
+			p.errorf(n, "scene %s is described in %q, and prompts has no question in that language", s.Name, s.Language)
+		}
+		s.Prompt = prompt
+	}
+}
+
+func (p *parsing) socket(n ast.Node, s *Socket) {
+	p.object(n, map[string]field{
+		"path": p.path(&s.Path),
+		"mode": p.mode(&s.Mode),
+		"roles": func(n ast.Node) {
+			p.list(n, func(n ast.Node) {
+				r := Role{UID: -1, GID: -1}
+				p.object(n, map[string]field{
+					"uid":  p.integer(&r.UID, 0, math.MaxUint32),
+					"gid":  p.integer(&r.GID, 0, math.MaxUint32),
+					"role": p.choice(&r.Role, "view", "ask", "admin"),
+				})
+				if (r.UID < 0) == (r.GID < 0) || r.Role == "" {
+					p.errorf(n, "want uid or gid, and role")
+				}
+				s.Roles = append(s.Roles, r)
+			})
+		},
+	})
+}
+
+// mode reads permissions as chmod takes them.
+func (p *parsing) mode(dst *fs.FileMode) field {
+	return func(n ast.Node) {
+		const want = "permissions, such as 0660"
+		s, ok := p.scalar(n, want)
+		if !ok {
+			return
+		}
+		m, err := strconv.ParseUint(strings.TrimPrefix(s, "0o"), 8, 32)
+		if err != nil || m > 0o777 || m&0o600 != 0o600 {
+			p.errorf(n, "%q: want %s, in which the owner can read and write", s, want)
+			return
+		}
+		*dst = fs.FileMode(m)
+	}
+}
+
+func (p *parsing) memory(n ast.Node, m *Memory) {
+	var window int64
+	p.object(n, map[string]field{
+		"mode":     p.choice(&m.Mode, Continuous, Window),
+		"window":   p.integer(&window, 2, 1<<30),
+		"snapshot": p.duration(&m.Snapshot, time.Second, 30*24*time.Hour),
+	})
+	switch {
+	case m.Mode != Window && window > 0:
+		p.errorf(n, "window is for the mode %s", Window)
+	case m.Mode == Window:
+		m.Window = int(window)
+		if window == 0 {
+			m.Window = defaultWindow
+		}
+	}
+}
+
+func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
+	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew}
+	before := p.count
+	off := 0
+	var names []string
+	p.object(n, map[string]field{
+		"name":             p.word(&s.Name),
+		"language":         p.text(&s.Language),
+		"prompt":           p.text(&s.Prompt),
+		"interval":         p.duration(&s.Interval, 0, 24*time.Hour),
+		"caption_interval": p.duration(&s.CaptionInterval, 0, 24*time.Hour),
+		"max_skew":         p.duration(&s.MaxSkew, 0, time.Hour),
+		"gate": func(n ast.Node) {
+			p.object(n, map[string]field{
+				"pixels": p.number(&s.Gate.Pixels, -1, 255),
+				"state":  p.number(&s.Gate.State, 0, 10),
+			})
+		},
+		"views": func(n ast.Node) {
+			p.list(n, func(n ast.Node) {
+				v, enabled, ok := p.view(n)
+				switch {
+				case !ok:
+					return
+				case len(names) == maxViews:
+					p.errorf(n, "more than %d views", maxViews)
+				case slices.Contains(names, v.Name):
+					p.errorf(n, "a second view is called %q", v.Name)
+				case !enabled:
+					off++
+				default:
+					s.Views = append(s.Views, v)
+				}
+				names = append(names, v.Name)
+			})
+		},
+	})
+	if p.count == before {
+		switch {
+		case s.Name == "":
+			p.errorf(n, "a scene needs a name")
+		case len(s.Views) == 0 && off > 0:
+			p.errorf(n, "scene %s: all of its views are disabled", s.Name)
+		case len(s.Views) == 0:
+			p.errorf(n, "scene %s has no views", s.Name)
+		}
+	}
+	return s, p.count == before
+}
+
+func (p *parsing) view(n ast.Node) (v View, enabled, ok bool) {
+	enabled = true
+	before := p.count
+	var source ast.Node
+	p.object(n, map[string]field{
+		"name":    p.word(&v.Name),
+		"source":  func(n ast.Node) { source = n; p.text(&v.Source)(n) },
+		"size":    p.size(&v.Width, &v.Height),
+		"rate":    p.number(&v.Rate, 0, 1000),
+		"enabled": p.boolean(&enabled),
+		"region":  p.area(&v.Region),
+		"masks": func(n ast.Node) {
+			p.list(n, func(n ast.Node) {
+				var a camera.Area
+				p.area(&a)(n)
+				v.Masks = append(v.Masks, a)
+			})
+			if len(v.Masks) > maxMasks {
+				p.errorf(n, "more than %d masks", maxMasks)
+			}
+		},
+		"controls": func(n ast.Node) { p.controls(n, &v) },
+	})
+	if p.count == before {
+		switch {
+		case v.Name == "":
+			p.errorf(n, "a view needs a name")
+		case v.Source == "":
+			p.errorf(n, "view %s needs a source", v.Name)
+		default:
+			p.source(source, &v)
+		}
+	}
+	return v, enabled, p.count == before
+}
+
+// source checks how a source is written, and makes its path absolute.
+func (p *parsing) source(n ast.Node, v *View) {
+	for _, kind := range []string{"dir:", "file:"} {
+		if path, ok := strings.CutPrefix(v.Source, kind); ok && path != "" {
+			v.Source = kind + p.absolute(path)
+		}
+	}
+	var all kinds.Set
+	_, err := all.Open(v.Source, v.Options(func([]byte) (image.Image, error) { return nil, nil }))
+	if err != nil {
+		p.errorf(n, "%v", err)
+	}
+}
+
+// Options returns what the view wishes of its camera.
+func (v *View) Options(decode func([]byte) (image.Image, error)) *camera.Options {
+	return &camera.Options{Width: v.Width, Height: v.Height, Rate: v.Rate, Controls: v.Controls, Decode: decode}
+}
+
+func (p *parsing) size(w, h *int) field {
+	return func(n ast.Node) {
+		const want = "a size, such as 640x480"
+		s, ok := p.scalar(n, want)
+		if !ok {
+			return
+		}
+		a, b, _ := strings.Cut(s, "x")
+		x, err1 := strconv.Atoi(a)
+		y, err2 := strconv.Atoi(b)
+		if err1 != nil || err2 != nil || x < 16 || y < 16 || x > maxSide || y > maxSide {
+			p.errorf(n, "%q: want %s, 16 to %d each", s, want, maxSide)
+			return
+		}
+		*w, *h = x, y
+	}
+}
+
+func (p *parsing) area(dst *camera.Area) field {
+	return func(n ast.Node) {
+		const want = "[left, top, right, bottom], each from 0 to 1"
+		s, ok := n.(*ast.SequenceNode)
+		if !ok || len(s.Values) != len(dst) {
+			p.wanted(n, want)
+			return
+		}
+		var a camera.Area
+		before := p.count
+		for i, v := range s.Values {
+			p.number(&a[i], 0, 1)(v)
+		}
+		if p.count > before {
+			return
+		}
+		if a[0] >= a[2] || a[1] >= a[3] {
+			p.errorf(n, "an area of nothing: want %s", want)
+			return
+		}
+		*dst = a
+	}
+}
+
+func (p *parsing) controls(n ast.Node, v *View) {
+	m, ok := n.(*ast.MappingNode)
+	if !ok {
+		p.wanted(n, "names of controls with numbers")
+		return
+	}
+	v.Controls = map[string]int32{}
+	for _, pair := range m.Values {
+		var value int64
+		p.integer(&value, math.MinInt32, math.MaxInt32)(pair.Value)
+		v.Controls[pair.Key.GetToken().Value] = int32(value)
+	}
+}
+
+// path reads a path.
+func (p *parsing) path(dst *string) field {
+	return func(n ast.Node) {
+		s, ok := p.scalar(n, "a path")
+		switch {
+		case !ok:
+		case strings.ContainsRune(s, 0):
+			p.errorf(n, "a path cannot hold a zero byte")
+		case s != "":
+			*dst = p.absolute(s)
+		}
+	}
+}
+
+func (p *parsing) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(p.dir, path)
+}
