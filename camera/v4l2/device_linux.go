@@ -38,6 +38,9 @@ func openDevice(path string) (*device, error) {
 		return nil, &nodeError{path, "open", err}
 	}
 	fd := libraryFD(cam)
+	// The library leaves it open to programs that are started: one of them would
+	// keep the camera busy, and its number when it is unplugged.
+	unix.CloseOnExec(int(fd))
 	return &device{cam: cam, fd: fd, poll: []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}}, nil
 }
 

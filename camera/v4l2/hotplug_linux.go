@@ -10,8 +10,9 @@ import (
 )
 
 // waitPlugged waits for d, or shorter when the kernel tells of a new video node.
-// Where the kernel cannot be heard (in some containers) it waits for d.
-func waitPlugged(ctx context.Context, d time.Duration) bool {
+// there reports whether one came before anybody listened. Where the kernel cannot
+// be heard (in some containers) it waits for d.
+func waitPlugged(ctx context.Context, d time.Duration, there func() bool) bool {
 	f, err := listenUevents()
 	if err != nil {
 		t := time.NewTimer(d)
@@ -23,6 +24,9 @@ func waitPlugged(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 	defer f.Close()
+	if there() {
+		return true
+	}
 	f.SetReadDeadline(time.Now().Add(d))
 	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

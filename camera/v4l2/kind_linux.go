@@ -21,28 +21,40 @@ type opener struct {
 	rung atomic.Int64  // of the ladder, that had room on the bus last time
 	seq  atomic.Uint64 // of the next picture
 	bad  atomic.Uint64 // pictures that came damaged
-
-	settle time.Duration // how long it may take to its next good picture
+	gone atomic.Bool   // the last attempt found no such camera
 }
 
-// settle suits webcams, which need up to two seconds for their first picture.
+// settle is how long a camera may take to its next good picture. Webcams need up
+// to two seconds for their first one.
 const settle = 4 * time.Second
 
 // repeats is far longer than what two equal pictures of a sensor are apart.
 const repeats = 10 * time.Second
 
-func kind(spec string, o *camera.Options) (camera.Kind, error) {
-	p := &opener{spec: spec, opts: o, pics: camera.NewPictures(o.Decode), settle: settle}
-	return p.kind(), nil
+func newOpener(spec string, o *camera.Options) *opener {
+	return &opener{spec: spec, opts: o, pics: camera.NewPictures(o.Decode)}
 }
 
-func (p *opener) kind() camera.Kind {
-	return camera.Kind{Open: p.open, Wait: waitPlugged, Bad: p.bad.Load, Repeats: repeats}
+func kind(spec string, o *camera.Options) (camera.Kind, error) {
+	p := newOpener(spec, o)
+	return camera.Kind{Open: p.open, Wait: p.wait, Bad: p.bad.Load, Repeats: repeats}, nil
+}
+
+// wait waits for d, or shorter when the camera may have been plugged in.
+func (p *opener) wait(ctx context.Context, d time.Duration) bool {
+	return waitPlugged(ctx, d, func() bool {
+		if !p.gone.Load() {
+			return false
+		}
+		_, err := locate(p.spec)
+		return err == nil
+	})
 }
 
 // open goes down the ladder from where there was room last time.
 func (p *opener) open(ctx context.Context) (camera.Source, error) {
 	path, err := locate(p.spec)
+	p.gone.Store(err != nil)
 	if err != nil {
 		p.rung.Store(0) // when it comes back it may be in another port
 		return nil, err
@@ -89,7 +101,7 @@ func (p *opener) try(path string, rung int) (_ camera.Source, left int, err erro
 	if w == 0 || h == 0 {
 		w, h = defaultWidth, defaultHeight
 	}
-	formats := d.formats()
+	formats := d.formats(FourCC.usable)
 	rungs := ladder(formats, w, h, p.opts.Rate)
 	if len(rungs) == 0 {
 		return nil, 0, fmt.Errorf("%s: %s", path, cannotRead(formats))

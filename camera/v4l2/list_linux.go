@@ -45,7 +45,7 @@ func describe(path string) Node {
 		return n
 	}
 	defer d.close()
-	n.Formats = d.formats()
+	n.Formats = d.formats(func(FourCC) bool { return true })
 	rungs := ladder(n.Formats, defaultWidth, defaultHeight, 0)
 	if len(rungs) == 0 {
 		n.Reason = cannotRead(n.Formats)
@@ -77,12 +77,16 @@ func cannotRead(formats []Format) string {
 // maxOffers bounds what a driver may enumerate of one kind.
 const maxOffers = 64
 
-// formats asks for all formats, sizes and rates, in a fixed order.
-func (d *device) formats() []Format {
+// formats asks for all formats in a fixed order, and for the sizes and rates of
+// those that want holds for: some drivers have thousands.
+func (d *device) formats(want func(FourCC) bool) []Format {
 	var all []Format
 	for code := range d.cam.GetSupportedFormats() {
 		f := Format{FourCC: FourCC(code)}
-		sizes := d.cam.GetSupportedFrameSizes(code)
+		var sizes []webcam.FrameSize
+		if want(f.FourCC) {
+			sizes = d.cam.GetSupportedFrameSizes(code)
+		}
 		for _, s := range sizes[:min(len(sizes), maxOffers)] {
 			if s.MaxWidth == 0 || s.MaxHeight == 0 {
 				continue // any size: it is asked for and seen

@@ -31,6 +31,9 @@ func fourCC(s string) FourCC {
 // ones lose nothing; 4:2:0 has less colour but fewer bytes.
 var usable = []FourCC{fourCC("YUYV"), fourCC("UYVY"), fourCC("NV12"), fourCC("YU12"), fourCC("GREY"), fourCC("MJPG"), fourCC("JPEG")}
 
+// usable reports whether the format is read.
+func (f FourCC) usable() bool { return slices.Contains(usable, f) }
+
 // raw is the layout of a raw format; false for compressed ones.
 func (f FourCC) raw() (camera.PixelFormat, bool) {
 	for _, p := range []camera.PixelFormat{camera.YUYV, camera.UYVY, camera.NV12, camera.I420, camera.Grey} {

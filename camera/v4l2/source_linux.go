@@ -63,7 +63,7 @@ func (s *source) String() string { return s.about }
 // Bad ones are left out; a camera that sends nothing else fails.
 func (s *source) Next(ctx context.Context) (camera.Frame, error) {
 	for {
-		left := s.from.settle - time.Since(s.good)
+		left := settle - time.Since(s.good)
 		if left <= 0 {
 			return camera.Frame{}, s.silent()
 		}
@@ -91,9 +91,9 @@ func (s *source) Next(ctx context.Context) (camera.Frame, error) {
 
 func (s *source) silent() error {
 	if s.lately != nil {
-		return fmt.Errorf("%s: no good picture for %v: %w", s.path, s.from.settle, s.lately)
+		return fmt.Errorf("%s: no good picture for %v: %w", s.path, settle, s.lately)
 	}
-	return fmt.Errorf("%s: no picture for %v", s.path, s.from.settle)
+	return fmt.Errorf("%s: no picture for %v", s.path, settle)
 }
 
 // newest empties the driver's queue and keeps the last good picture.
