@@ -29,6 +29,9 @@ type Plan struct {
 	Total int64 `json:"total"` // resident, with every scene at work
 }
 
+// Plan is [Config.Plan] of an open model.
+func (m *Model) Plan(scenes, views int) Plan { return m.config.Plan(m.file, scenes, views) }
+
 // Plan estimates what scenes scenes of views views need, for the model in f
 // that c describes. It works for models that this version cannot run too.
 func (c Config) Plan(f *weights.File, scenes, views int) Plan {

@@ -41,6 +41,7 @@ var commands = []command{
 	{"ask", "ask a running daemon a question", askMain},
 	{"watch", "follow the captions of a running daemon", simple(watchMain)},
 	{"cams", "list cameras, and say why one cannot be used", simple(camsMain)},
+	{"doctor", "collect what a bug report needs", simple(doctorMain)},
 	{"convert", "make a model file of a checkpoint", simple(convertMain)},
 	{"quantize", "make a smaller model file", simple(quantizeMain)},
 	{"inspect", "show what is in a model file", simple(inspectMain)},
