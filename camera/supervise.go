@@ -215,16 +215,41 @@ func (c *Camera) begin(ctx context.Context) {
 // listen waits for what the attempt has to say; an attempt that is silent for
 // too long is given up.
 func (c *Camera) listen(ctx context.Context) (event, error) {
-	c.patient()
-	select {
-	case e := <-c.run.events:
-		return e, nil
-	case <-ctx.Done():
-		return event{}, ctx.Err()
-	case <-c.timer.C:
+	e, err := await(ctx, c, c.run.events)
+	if errors.Is(err, errHangs) {
 		c.abandon()
 		return event{err: fmt.Errorf("a call to the camera hangs since %v", c.kind.Patience)}, nil
 	}
+	return e, err
+}
+
+// errHangs says that a call took longer than there is patience with it.
+var errHangs = errors.New("hangs")
+
+// lookUp is how often ctx is asked whether to go on while a call takes its time. Who
+// counts the questions knows that the camera is being watched over, however long it is
+// silent (package edge/watchdog does).
+const lookUp = 10 * time.Second
+
+// await waits, with patience, for what a call of the attempt gives.
+func await[T any](ctx context.Context, c *Camera, result <-chan T) (r T, err error) {
+	if c.timer == nil {
+		c.timer = time.NewTimer(lookUp)
+	}
+	for left := c.kind.Patience; left > 0; left -= lookUp {
+		c.timer.Reset(min(left, lookUp))
+		select {
+		case r = <-result:
+			return r, nil
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-c.timer.C:
+			if err := ctx.Err(); err != nil {
+				return r, err
+			}
+		}
+	}
+	return r, errHangs
 }
 
 // fault notes why the attempt failed.
@@ -244,24 +269,15 @@ func (c *Camera) leave(ctx context.Context) bool {
 	if c.run == nil {
 		return true
 	}
-	c.patient()
-	select {
-	case <-c.run.done:
+	switch _, err := await(ctx, c, c.run.done); err {
+	case nil:
 		c.run = nil
-	case <-ctx.Done():
-		return false
-	case <-c.timer.C:
+	case errHangs:
 		c.abandon()
+	default:
+		return false
 	}
 	return true
-}
-
-// patient sets the timer for one call.
-func (c *Camera) patient() {
-	if c.timer == nil {
-		c.timer = time.NewTimer(c.kind.Patience)
-	}
-	c.timer.Reset(c.kind.Patience)
 }
 
 // abandon leaves the attempt to itself.
