@@ -7,9 +7,11 @@
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
 # make test-vm  real binary and drivers in a virtual arm64 machine whose cameras fail when told to
 # make cross    the binary for arm64, amd64 and arm (v7)
+# make deb      Debian packages of those
 
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM         = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 QEMU        ?= qemu-aarch64-static
 QEMU_ARM    ?= qemu-arm-static
 CPUS        ?= cortex-a72:neon cortex-a76:neon-dotprod max:neon-i8mm
@@ -23,7 +25,7 @@ PYTHON      ?= /usr/bin/python3
 
 export CGO_ENABLED = 0
 
-.PHONY: test deps vet fmt native race purego arm64 arm training soak bench bench-arm test-vm cross clean
+.PHONY: test deps vet fmt native race purego arm64 arm training soak bench bench-arm test-vm cross deb clean
 
 test: deps vet native race purego arm64 arm training cross
 	@echo "make test: all legs passed"
@@ -108,6 +110,15 @@ cross:
 	GOOS=linux GOARCH=amd64 $(GO) build -trimpath -o build/edged-linux-amd64 ./cmd/edged
 	GOOS=linux GOARCH=arm64 $(GO) build -trimpath -o build/edged-linux-arm64 ./cmd/edged
 	GOOS=linux GOARCH=arm GOARM=7 $(GO) build -trimpath -o build/edged-linux-armv7 ./cmd/edged
+
+# In the order of versions of Debian, tags and what follows them. DEBS are pairs of what
+# Debian and what the file of "make cross" calls an architecture.
+VERSION     ?= $(shell git describe --tags --always 2>/dev/null | sed 's/^v//; /^[0-9]/!s/^/0.0.0+/')
+DEBS        ?= arm64:arm64 amd64:amd64 armhf:armv7
+deb: cross
+	@set -e; for pair in $(DEBS); do \
+	  DEB_ARCH=$${pair%:*} BIN_ARCH=$${pair#*:} VERSION=$(VERSION) $(GO) run $(NFPM) package -f dist/nfpm.yaml -p deb -t build; \
+	done
 
 clean:
 	rm -rf build

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -30,6 +31,14 @@ type Config struct {
 	// that it ended and why. It may be called from several goroutines. Nil:
 	// nobody.
 	Log func(line string)
+
+	// Watchdog looks at what has to move: the capture of each camera, each scene,
+	// and inference as a whole. Nil: nobody looks.
+	Watchdog *watchdog.Watchdog
+
+	// Problems lists what is wrong with the process around the daemon, for its
+	// status. It may be called at any time. Nil: nothing is.
+	Problems func() []string
 
 	Version string // of the program, for clients
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -19,6 +20,7 @@ type Daemon struct {
 	hub     *hub
 	turns   *turns
 	answers *answerer
+	work    *inference
 	memory  *wire.Memory // where Client dials
 	started time.Time
 
@@ -48,7 +50,10 @@ func New(cfg Config) (*Daemon, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{cfg: cfg, hub: newHub(), turns: newTurns(), memory: wire.NewMemory(), done: make(chan struct{})}
+	if cfg.Watchdog == nil {
+		cfg.Watchdog = new(watchdog.Watchdog)
+	}
+	d := &Daemon{cfg: cfg, work: &inference{pulse: cfg.Watchdog.Watch("inference")}, hub: newHub(), turns: newTurns(), memory: wire.NewMemory(), done: make(chan struct{})}
 	for _, s := range cfg.Scenes {
 		if err := d.admit(s); err != nil {
 			return nil, err

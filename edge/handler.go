@@ -25,6 +25,9 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
 		Asking: d.answers.waiting.Load(),
 	}
+	if d.cfg.Problems != nil {
+		st.Problems = d.cfg.Problems()
+	}
 	for _, s := range d.all() {
 		st.Scenes = append(st.Scenes, s.report())
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -21,6 +22,9 @@ type scene struct {
 	cfg    Scene
 	hub    *hub
 	turns  *turns
+	work   *inference
+	guard  *watchdog.Watchdog
+	pulse  *watchdog.Pulse // of the frame set in hand; guard watches it while the scene runs
 	log    func(string)
 	ended  func(*scene) // told once the scene is done
 	views  []*view
@@ -52,13 +56,14 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		return nil, err
 	}
 	s := &scene{
-		cfg: cfg, hub: d.hub, turns: d.turns, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
+		cfg: cfg, hub: d.hub, turns: d.turns, work: d.work, guard: d.cfg.Watchdog, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
 		stream: stream,
 		gate:   newGate(cfg.Gate, len(cfg.Views)),
 	}
 	var boxes []*Mailbox[camera.Frame]
 	for _, v := range cfg.Views {
 		w := newView(v, cfg.LockStep)
+		w.guard, w.guarded = s.guard, "capture of "+cfg.Name+"/"+v.Name
 		s.views = append(s.views, w)
 		s.names = append(s.names, v.Name)
 		boxes = append(boxes, w.box)
@@ -81,7 +86,9 @@ func (s *scene) start(ctx context.Context) {
 	for _, v := range s.views {
 		v.start(ctx)
 	}
+	s.pulse = s.guard.Watch("scene " + s.cfg.Name)
 	go func() {
+		defer s.guard.Forget(s.pulse)
 		s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Text: "watching " + strings.Join(s.names, ", "), Views: s.names})
 		err := s.run(ctx)
 		text := "stopped"
@@ -167,6 +174,8 @@ func (s *scene) pause(ctx context.Context) error {
 
 // step sees one frame set and writes a caption if there is something to say.
 func (s *scene) step(ctx context.Context, set *FrameSet) error {
+	ctx, end := s.work.begin(ctx, s.pulse)
+	defer end()
 	s.images = set.Images(s.images[:0])
 	vision, encode, err := s.see(ctx)
 	if err != nil {
@@ -195,7 +204,9 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 
 // see lets the model see the images when it is the scene's turn.
 func (s *scene) see(ctx context.Context) (vision, encode time.Duration, err error) {
+	s.pulse.Rest()
 	done, err := s.turns.look(ctx, s.look)
+	s.pulse.Beat()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -218,7 +229,10 @@ func (s *scene) opens() bool {
 }
 
 func (s *scene) caption(ctx context.Context, step *Step) error {
-	if err := take(ctx, s.turns.captions); err != nil {
+	s.pulse.Rest()
+	err := take(ctx, s.turns.captions)
+	s.pulse.Beat()
+	if err != nil {
 		return err
 	}
 	defer func() { <-s.turns.captions }()

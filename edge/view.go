@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -18,6 +19,10 @@ type view struct {
 	camera.View
 	box  *Mailbox[camera.Frame]
 	done chan struct{} // nil before start
+
+	guard   *watchdog.Watchdog
+	guarded string // name of the capture to guard
+
 	late atomic.Uint64 // frames that were not newer than the one before
 
 	mu     sync.Mutex
@@ -34,19 +39,25 @@ func newView(v camera.View, lockStep bool) *view {
 
 func (v *view) start(ctx context.Context) {
 	v.done = make(chan struct{})
+	pulse := v.guard.Watch(v.guarded)
 	go func() {
 		defer close(v.done)
-		v.box.Close(v.capture(ctx))
+		defer v.guard.Forget(pulse)
+		v.box.Close(v.capture(ctx, pulse))
 	}()
 }
 
 // capture returns why there are no more frames; io.EOF at the source's end. Frames that
 // are not newer than the one before are dropped: some drivers' clocks step back, and an
 // older picture after a newer one would be a motion that never was.
-func (v *view) capture(ctx context.Context) error {
+//
+// A camera that delivers nothing asks ctx whether to go on all the same (see
+// [camera.Camera]), which is its sign of life.
+func (v *view) capture(ctx context.Context, pulse *watchdog.Pulse) error {
 	var last time.Time
 	for {
-		f, err := v.Next(ctx)
+		pulse.Beat()
+		f, err := v.Next(pulse.Context(ctx))
 		if err != nil {
 			v.lost(err)
 			if !errors.Is(err, io.EOF) {
@@ -61,6 +72,7 @@ func (v *view) capture(ctx context.Context) error {
 		}
 		last = f.Time
 		v.live(f)
+		pulse.Rest() // in lock step until the model wants the next
 		if err := v.box.Put(ctx, f); err != nil {
 			return err
 		}

@@ -60,9 +60,10 @@ type Status struct {
 	Backend    string        `msgpack:"backend,omitempty"` // kernels in use
 	Time       int64         `msgpack:"time"`
 	UptimeMS   float64       `msgpack:"uptime_ms"`
-	RSSBytes   int64         `msgpack:"rss_bytes"`   // resident memory of the server
-	StateBytes int64         `msgpack:"state_bytes"` // one scene's memory
-	Asking     int64         `msgpack:"asking"`      // questions in flight
+	RSSBytes   int64         `msgpack:"rss_bytes"`          // resident memory of the server
+	StateBytes int64         `msgpack:"state_bytes"`        // one scene's memory
+	Asking     int64         `msgpack:"asking"`             // questions in flight
+	Problems   []string      `msgpack:"problems,omitempty"` // what is wrong with the server itself, for people
 	Scenes     []SceneStatus `msgpack:"scenes"`
 }
 

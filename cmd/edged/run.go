@@ -92,6 +92,8 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		return err
 	}
 	defer unlock()
+	service := newService(state, log)
+	defer service.close()
 	m, err := openModel(f.Model, &vlm.Options{Threads: f.Threads})
 	if err != nil {
 		return badInput{err}
@@ -111,6 +113,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	w := &wiring{log: log}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
+		Watchdog: &service.watchdog, Problems: service.problems.list,
 	}
 	for _, s := range f.Scenes {
 		if err := checkScene(m, &s); err != nil {
@@ -145,7 +148,9 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
+	service.run(d)
 	<-ctx.Done()
+	service.stopping()
 	log.print("stopping")
 	return nil
 }

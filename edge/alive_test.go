@@ -1,0 +1,155 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/watchdog"
+)
+
+// clocked is a film that takes a second for each picture, and asks whether to go on as
+// a [camera.Camera] does, until it freezes.
+type clocked struct {
+	*film
+	frozen  func() bool
+	release chan struct{}
+}
+
+func (c *clocked) Next(ctx context.Context) (camera.Frame, error) {
+	if c.frozen() {
+		<-c.release // whatever becomes of ctx
+	}
+	time.Sleep(time.Second)
+	return c.film.Next(ctx)
+}
+
+// TestFrozenParts freezes parts of a daemon of two scenes and looks which of them a
+// watchdog names.
+func TestFrozenParts(t *testing.T) {
+	for name, test := range map[string]struct {
+		capture, inference, turn bool
+		want                     string
+	}{
+		"nothing":                  {},
+		"a capture":                {capture: true, want: "capture of a/view0"},
+		"inference":                {inference: true, want: "inference, scene a"}, // the other waits for its turn
+		"both":                     {capture: true, inference: true, want: "capture of a/view0, inference, scene a"},
+		"a turn that nobody gives": {turn: true, want: "inference"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				var frozen, one atomic.Bool
+				m := &fakeModel{see: func(ctx context.Context) error {
+					if frozen.Load() && test.inference && one.CompareAndSwap(false, true) {
+						<-release
+					}
+					return ctx.Err()
+				}}
+				w := new(watchdog.Watchdog)
+				films := []*film{newFilm(1e9), newFilm(1e9)}
+				scene := func(name string, f *film, freezes bool) Scene {
+					return Scene{Name: name, Views: []camera.View{{Name: "view0", Source: &clocked{
+						film: f, release: release, frozen: func() bool { return freezes && test.capture && frozen.Load() },
+					}}}}
+				}
+				d, err := New(Config{Model: m, Watchdog: w, Scenes: []Scene{scene("a", films[0], true), scene("b", films[1], false)}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := d.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(500 * time.Millisecond)
+				var told []string
+				ctx, cancel := context.WithCancel(t.Context())
+				go w.Run(ctx, time.Minute, func(frozen []string) {
+					slices.Sort(frozen)
+					told = append(told, strings.Join(frozen, ", "))
+				})
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				if len(told) > 0 {
+					t.Fatalf("told %q though everything moves", told)
+				}
+				frozen.Store(true)
+				if test.turn {
+					d.turns.looks <- struct{}{}
+				}
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				got := ""
+				if len(told) > 0 {
+					got = told[len(told)-1]
+				}
+				if test.inference { // whichever scene came first
+					got = strings.ReplaceAll(got, "scene b", "scene a")
+				}
+				if got != test.want {
+					t.Errorf("told %q, want %q in the end", told, test.want)
+				}
+				cancel()
+				if test.turn {
+					<-d.turns.looks
+				}
+				close(release)
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestMissingCameraIsNoFreeze: cameras that are not there, never answer, or show a
+// picture an hour freeze nothing.
+func TestMissingCameraIsNoFreeze(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		kinds := map[string]func(string, *camera.Options) (camera.Kind, error){
+			"absent": func(string, *camera.Options) (camera.Kind, error) {
+				return camera.Kind{Open: func(context.Context) (camera.Source, error) { return nil, errors.New("no such device") }}, nil
+			},
+			"hangs": func(string, *camera.Options) (camera.Kind, error) {
+				return camera.Kind{Open: func(context.Context) (camera.Source, error) { <-release; return nil, errors.New("at last") }}, nil
+			},
+			"rare": func(string, *camera.Options) (camera.Kind, error) {
+				return camera.Kind{Patience: time.Hour, Open: func(ctx context.Context) (camera.Source, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}}, nil
+			},
+		}
+		var scenes []Scene
+		for kind := range kinds {
+			c, err := camera.Open(kind+":x", &camera.Options{Kinds: kinds})
+			if err != nil {
+				t.Fatal(err)
+			}
+			scenes = append(scenes, Scene{Name: kind, Views: []camera.View{{Name: "v", Source: c}}})
+		}
+		w := new(watchdog.Watchdog)
+		d, err := New(Config{Model: &fakeModel{}, Watchdog: w, Scenes: scenes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go w.Run(ctx, 3*time.Minute, func(frozen []string) { t.Errorf("frozen: %q", frozen) })
+		time.Sleep(3 * time.Hour)
+		cancel()
+		close(release)
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
