@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/thermal"
 	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -39,6 +40,10 @@ type Config struct {
 	// Problems lists what is wrong with the process around the daemon, for its
 	// status. It may be called at any time. Nil: nothing is.
 	Problems func() []string
+
+	// Thermal says which share of the time may be spent on work. The daemon runs
+	// it. Nil: all of the time.
+	Thermal *thermal.Governor
 
 	Version string // of the program, for clients
 }

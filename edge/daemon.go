@@ -53,7 +53,8 @@ func New(cfg Config) (*Daemon, error) {
 	if cfg.Watchdog == nil {
 		cfg.Watchdog = new(watchdog.Watchdog)
 	}
-	d := &Daemon{cfg: cfg, work: &inference{pulse: cfg.Watchdog.Watch("inference")}, hub: newHub(), turns: newTurns(), memory: wire.NewMemory(), done: make(chan struct{})}
+	d := &Daemon{cfg: cfg, work: &inference{pulse: cfg.Watchdog.Watch("inference")}, hub: newHub(), memory: wire.NewMemory(), done: make(chan struct{})}
+	d.turns = newTurns(d.duty)
 	for _, s := range cfg.Scenes {
 		if err := d.admit(s); err != nil {
 			return nil, err
@@ -89,6 +90,13 @@ func (d *Daemon) order() []part {
 		{"hub", func(context.Context) error { return nil }, func() error { d.hub.close(); return nil }},
 		{"answers", d.answers.start, d.answers.stop},
 	}
+	if g := d.cfg.Thermal; g != nil {
+		var running sync.WaitGroup
+		parts = append(parts, part{"governor", func(ctx context.Context) error {
+			running.Go(func() { g.Run(ctx) })
+			return nil
+		}, func() error { running.Wait(); return nil }})
+	}
 	inside := &server{handler: d, listen: func(context.Context) (net.Listener, error) { return d.memory, nil }}
 	parts = append(parts, part{"clients", inside.start, inside.stop})
 	if d.cfg.Socket != "" {
@@ -96,6 +104,14 @@ func (d *Daemon) order() []part {
 		parts = append(parts, part{"socket", s.start, s.stop})
 	}
 	return parts
+}
+
+// duty is the share of the time that may be spent on work.
+func (d *Daemon) duty() float64 {
+	if d.cfg.Thermal == nil {
+		return 1
+	}
+	return d.cfg.Thermal.State().Duty
 }
 
 // Start begins to watch. When a component cannot start, those before it are

@@ -28,6 +28,11 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 	if d.cfg.Problems != nil {
 		st.Problems = d.cfg.Problems()
 	}
+	st.Duty = 1
+	if d.cfg.Thermal != nil {
+		t := d.cfg.Thermal.State()
+		st.Zone, st.Celsius, st.Duty = t.Zone, t.Celsius, t.Duty
+	}
 	for _, s := range d.all() {
 		st.Scenes = append(st.Scenes, s.report())
 	}

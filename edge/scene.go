@@ -69,7 +69,7 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		boxes = append(boxes, w.box)
 	}
 	s.sets = newCollector(boxes, cfg.MaxSkew)
-	s.status.Name = cfg.Name
+	s.status.Name, s.status.State = cfg.Name, wire.StateWatching
 	if m := cfg.Memory; m != nil {
 		if err := stream.Restore(m.State); err != nil {
 			return nil, fmt.Errorf("its memory cannot be used: %w", err)
@@ -100,6 +100,9 @@ func (s *scene) start(ctx context.Context) {
 		case err != nil:
 			text = err.Error()
 		}
+		s.mu.Lock()
+		s.status.State, s.status.Reason = wire.StateStopped, text
+		s.mu.Unlock()
 		s.event(&wire.Event{Event: wire.EventState, State: wire.StateStopped, Text: text})
 		s.err = err
 		close(s.done)
@@ -155,21 +158,14 @@ func (s *scene) run(ctx context.Context) error {
 
 // pause waits until the next frame set is wanted.
 func (s *scene) pause(ctx context.Context) error {
-	d := s.cfg.Interval - time.Since(s.looked)
-	if s.looked.IsZero() || d <= 0 {
-		s.looked = time.Now()
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	if !s.looked.IsZero() {
+		if err := sleep(ctx, s.cfg.Interval-time.Since(s.looked)); err != nil {
+			return err
+		}
 	}
 	// What is lost to the timer is not made up for: the next pause counts from now.
 	s.looked = time.Now()
-	return nil
+	return ctx.Err()
 }
 
 // step sees one frame set and writes a caption if there is something to say.
@@ -239,6 +235,7 @@ func (s *scene) caption(ctx context.Context, step *Step) error {
 	start := time.Now()
 	text, err := gather(s.stream.Generate(ctx, s.cfg.Prompt))
 	s.spoken = time.Now()
+	s.turns.worked(s.spoken.Sub(start))
 	step.Text, step.MS.Decode = text, ms(s.spoken.Sub(start))
 	return err
 }
@@ -249,6 +246,7 @@ func (s *scene) account(step *Step, open bool) {
 	defer s.mu.Unlock()
 	s.counts.Frames++
 	s.counts.Memory = step.State
+	s.status.FrameTime = step.Set.Time.UnixMilli()
 	s.status.MS = step.MS
 	switch {
 	case !open:
@@ -292,6 +290,7 @@ func (s *scene) report() wire.SceneStatus {
 	st := s.status
 	s.mu.Unlock()
 	st.Frames, st.Skipped, st.Captions = int64(c.Frames), int64(c.Skipped), int64(c.Captions)
+	st.Gated, st.Repeated = int64(c.Gated), int64(c.Repeated)
 	for _, v := range s.views {
 		st.Views = append(st.Views, v.report())
 	}

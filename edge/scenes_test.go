@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -9,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/thermal"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -244,6 +247,40 @@ func TestIntervals(t *testing.T) {
 			if gap := spoke[i+1] - spoke[i]; gap < 5*time.Second || gap > 7*time.Second {
 				t.Errorf("two captions within %v of each other, want 5s to 7s: everything moves", gap)
 			}
+		}
+	})
+}
+
+// TestDuty: a device that is too warm looks in its share of the time.
+func TestDuty(t *testing.T) {
+	root := t.TempDir()
+	zone := filepath.Join(root, "thermal_zone0")
+	if err := os.Mkdir(zone, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"type": "cpu-thermal", "temp": "75000"} {
+		if err := os.WriteFile(filepath.Join(zone, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var seen []time.Time
+		d := start(t, Config{
+			Model:   &fakeModel{see: func(ctx context.Context) error { time.Sleep(time.Second); return ctx.Err() }},
+			Thermal: thermal.New(thermal.Config{Limit: 80, Root: root}),
+			Scenes: []Scene{{
+				Views: views(newFilm(1 << 40)), LockStep: true, Frames: 100,
+				Observe: func(*Step) { seen = append(seen, time.Now()) },
+			}},
+		})
+		<-d.Done()
+		st, err := d.Status(t.Context())
+		if err != nil || st.Zone != "cpu-thermal" || st.Celsius != 75 || st.Duty >= 1 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		between := seen[99].Sub(seen[50]).Seconds() / 49
+		if want := 1 / st.Duty; between < 0.99*want || between > 1.01*want {
+			t.Errorf("with a duty of %v it looked every %v s", st.Duty, between)
 		}
 	})
 }

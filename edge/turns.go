@@ -26,12 +26,19 @@ type turns struct {
 	captions chan struct{}
 	answers  chan struct{}
 
+	duty func() float64 // share of the time for work, in (0, 1]
+
 	mu    sync.Mutex
 	asked map[chan struct{}]struct{} // one for each question being answered, closed at its end
+	rest  time.Time                  // until then nobody looks
 }
 
-func newTurns() *turns {
+// longestRest bounds how long a device that is too hot sees nothing.
+const longestRest = time.Minute
+
+func newTurns(duty func() float64) *turns {
 	return &turns{
+		duty:     duty,
 		looks:    make(chan struct{}, 1),
 		captions: make(chan struct{}, captionsTogether),
 		answers:  make(chan struct{}, answersTogether),
@@ -56,12 +63,51 @@ func (t *turns) look(ctx context.Context, before time.Duration) (done func(), er
 	if err := take(ctx, t.looks); err != nil {
 		return nil, err
 	}
-	done = func() { <-t.looks }
 	if err := t.yield(ctx, before); err != nil {
-		done()
+		<-t.looks
 		return nil, err
 	}
-	return done, nil
+	if err := t.cool(ctx); err != nil {
+		<-t.looks
+		return nil, err
+	}
+	begin := time.Now()
+	return func() {
+		t.worked(time.Since(begin))
+		<-t.looks
+	}, nil
+}
+
+// worked accounts for work that took so long: at a duty of a quarter, three times that
+// of rest.
+func (t *turns) worked(took time.Duration) {
+	duty := t.duty()
+	if duty >= 1 {
+		return
+	}
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rest.Before(now) {
+		t.rest = now
+	}
+	t.rest = t.rest.Add(time.Duration(float64(took) * (1/duty - 1)))
+	if latest := now.Add(longestRest); t.rest.After(latest) {
+		t.rest = latest
+	}
+}
+
+// cool waits until the device has rested. It asks ctx every second, which tells whoever
+// watches over it that it lives.
+func (t *turns) cool(ctx context.Context) error {
+	for {
+		t.mu.Lock()
+		d := time.Until(t.rest)
+		t.mu.Unlock()
+		if err := sleep(ctx, min(d, time.Second)); err != nil || d <= time.Second {
+			return err
+		}
+	}
 }
 
 func (t *turns) yield(ctx context.Context, patience time.Duration) error {
@@ -93,6 +139,7 @@ func (t *turns) answer(ctx context.Context) (done func(), err error) {
 	if err := take(ctx, t.answers); err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	a := make(chan struct{})
 	t.mu.Lock()
 	t.asked[a] = struct{}{}
@@ -102,6 +149,22 @@ func (t *turns) answer(ctx context.Context) (done func(), err error) {
 		delete(t.asked, a)
 		t.mu.Unlock()
 		close(a)
+		t.worked(time.Since(begin))
 		<-t.answers
 	}, nil
+}
+
+// sleep waits so long, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return ctx.Err()
+	}
 }

@@ -12,6 +12,7 @@ const (
 	MaxFrame    = 1 << 20 // bytes
 	MaxDepth    = 16      // maps and arrays inside each other
 	MaxElements = 4096    // values and keys together
+	MaxMembers  = 1024    // of one array or map: each may become a struct of many fields
 )
 
 // ErrFormat is wrapped by every error about bytes that are no frame of this
@@ -146,6 +147,7 @@ func (c *checker) member(k kind, n uint64) error {
 
 // open enters a container of n members or, if it is a map, n pairs.
 func (c *checker) open(k kind, n uint64) error {
+	members := n
 	if k == object {
 		n *= 2
 	}
@@ -154,6 +156,9 @@ func (c *checker) open(k kind, n uint64) error {
 	}
 	if c.elements += int(n); c.elements > MaxElements {
 		return fmt.Errorf("more than %d values", MaxElements)
+	}
+	if members > MaxMembers {
+		return fmt.Errorf("an array or map of %d, more than %d", members, MaxMembers)
 	}
 	if c.depth == MaxDepth {
 		return fmt.Errorf("nested deeper than %d", MaxDepth)

@@ -49,7 +49,8 @@ var payloads = []struct{ name, payload, want string }{
 	{"nested arrays", head + "\xa1x" + strings.Repeat("\x91", 1<<19) + "\xc0", "nested deeper than 16"},
 	{"nested maps", head + "\xa1x" + strings.Repeat("\x81\xa0", 1<<18) + "\xc0", "nested deeper than 16"},
 	{"many values", head + "\xa1x\xdd\x00\x0f\x00\x00" + strings.Repeat("\x80", 0xf0000), "more than 4096 values"},
-	{"many small arrays", head + "\xa1x\xdc\x07\xff" + strings.Repeat("\x9f"+strings.Repeat("\xc0", 15), 2047), "more than 4096 values"},
+	{"many small arrays", head + "\xa1x\xdc\x03\xff" + strings.Repeat("\x9f"+strings.Repeat("\xc0", 15), 1023), "more than 4096 values"},
+	{"large array", head + "\xa1x\xdc\x04\x01" + strings.Repeat("\xc0", 1025), "an array or map of 1025, more than 1024"},
 	{"large", strings.Repeat("\x00", MaxFrame+1), "more than 1048576"},
 }
 
@@ -94,9 +95,9 @@ func costliest() [][]byte {
 		nested.WriteString("\x81\xa5views" + list(120))
 	}
 	return [][]byte{
-		[]byte("\x83\xa4type\xa6status\xa2id\x05\xa6scenes" + list(4000)),
-		[]byte("\x83\xa4type\xa6scenes\xa2id\x05\xa6scenes" + list(4000)),
-		[]byte("\x83\xa4type\xa7welcome\xa2id\x05\xa6scenes" + strings.ReplaceAll(list(4000), "\x80", "\xa0")),
+		[]byte("\x83\xa4type\xa6status\xa2id\x05\xa6scenes" + list(MaxMembers)),
+		[]byte("\x83\xa4type\xa6scenes\xa2id\x05\xa6scenes" + list(MaxMembers)),
+		[]byte("\x83\xa4type\xa7welcome\xa2id\x05\xa6scenes" + strings.ReplaceAll(list(MaxMembers), "\x80", "\xa0")),
 		[]byte(nested.String()),
 	}
 }

@@ -23,9 +23,9 @@ func samples() (requests, replies []Message) {
 		&Welcome{Protocol: 1, Server: "edged", Version: "0.1", Model: "demo", Scenes: []string{"yard", "hall"}},
 		&Status{
 			Version: "0.1", Model: "demo", Backend: "avx2", Time: 1764000000000, UptimeMS: 1.5, RSSBytes: 1 << 40,
-			StateBytes: 1 << 20, Asking: 1,
+			StateBytes: 1 << 20, Asking: 1, Zone: "cpu-thermal", Celsius: 61.5, Duty: 0.85,
 			Scenes: []SceneStatus{{
-				Name: "yard", Frames: 70000, Skipped: 3, Captions: 12, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,
+				Name: "yard", State: StateStopped, Reason: "no more pictures", Frames: 70000, Skipped: 3, Captions: 12, Gated: 5, Repeated: 2, FrameTime: 1764000000000, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,
 				Views: []ViewStatus{
 					{Name: "left", State: ViewLive, Width: 640, Height: 480, Frames: 70003, Skipped: 1, FrameTime: 1764000000000},
 					{Name: "right", State: ViewLost, Error: "no such device"},

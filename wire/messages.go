@@ -60,9 +60,12 @@ type Status struct {
 	Backend    string        `msgpack:"backend,omitempty"` // kernels in use
 	Time       int64         `msgpack:"time"`
 	UptimeMS   float64       `msgpack:"uptime_ms"`
-	RSSBytes   int64         `msgpack:"rss_bytes"`          // resident memory of the server
-	StateBytes int64         `msgpack:"state_bytes"`        // one scene's memory
-	Asking     int64         `msgpack:"asking"`             // questions in flight
+	RSSBytes   int64         `msgpack:"rss_bytes"`      // resident memory of the server
+	StateBytes int64         `msgpack:"state_bytes"`    // one scene's memory
+	Asking     int64         `msgpack:"asking"`         // questions in flight
+	Zone       string        `msgpack:"zone,omitempty"` // what Celsius is of; empty: no temperature is known
+	Celsius    float64       `msgpack:"celsius"`
+	Duty       float64       `msgpack:"duty"`               // share of the time for work, 1 unless it is too warm
 	Problems   []string      `msgpack:"problems,omitempty"` // what is wrong with the server itself, for people
 	Scenes     []SceneStatus `msgpack:"scenes"`
 }
@@ -70,9 +73,14 @@ type Status struct {
 // SceneStatus is the part of [Status] about one scene.
 type SceneStatus struct {
 	Name        string       `msgpack:"name"`
-	Frames      int64        `msgpack:"frames"`   // frame sets encoded into the memory
-	Skipped     int64        `msgpack:"skipped"`  // frame sets overtaken by a newer one
-	Captions    int64        `msgpack:"captions"` // captions written
+	State       string       `msgpack:"state"`                // StateWatching or StateStopped
+	Reason      string       `msgpack:"reason,omitempty"`     // why it stopped
+	Frames      int64        `msgpack:"frames"`               // frame sets encoded into the memory
+	Skipped     int64        `msgpack:"skipped"`              // frame sets overtaken by a newer one
+	Captions    int64        `msgpack:"captions"`             // captions written
+	Gated       int64        `msgpack:"gated"`                // frame sets that had not changed enough for a caption
+	Repeated    int64        `msgpack:"repeated"`             // captions left out because they said the same again
+	FrameTime   int64        `msgpack:"frame_time,omitempty"` // of the newest frame set in the memory
 	Caption     string       `msgpack:"caption,omitempty"`
 	CaptionTime int64        `msgpack:"caption_time,omitempty"`
 	MS          StageMS      `msgpack:"ms"` // of the newest frame set

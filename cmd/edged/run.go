@@ -12,6 +12,7 @@ import (
 	"github.com/visualrwkv/edged/camera/kinds"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
+	"github.com/visualrwkv/edged/edge/thermal"
 	"github.com/visualrwkv/edged/vlm"
 )
 
@@ -114,6 +115,9 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
+		Thermal: thermal.New(thermal.Config{
+			Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
+		}),
 	}
 	for _, s := range f.Scenes {
 		if err := checkScene(m, &s); err != nil {

@@ -48,11 +48,12 @@ type Role struct {
 	Role     string
 }
 
-// Budgets are limits in bytes; 0 is none.
+// Budgets are limits, in bytes but for Celsius; 0 is none.
 type Budgets struct {
 	RAM          int64 // resident; a start that would need more is refused
 	Disk         int64 // of the state directory
 	WritesPerDay int64
+	Celsius      float64 // that the processor stays below, by working less
 }
 
 // Memory says what scenes carry, and what is kept of it.
@@ -107,12 +108,13 @@ const (
 	defaultMaxSkew  = 500 * time.Millisecond
 	defaultSnapshot = 5 * time.Minute
 	defaultWindow   = 1000
+	defaultCelsius  = 80
 )
 
 // Limits that only typing errors exceed.
 const (
-	maxScenes = 64
-	maxViews  = 64
+	maxScenes = 16
+	maxViews  = 16 // of a scene
 	maxMasks  = 64
 	maxSide   = 16384 // of a picture
 )

@@ -23,7 +23,7 @@ func TestExample(t *testing.T) {
 		StateDir: "/var/lib/edged",
 		CPUs:     "0-3",
 		Socket:   Socket{"/run/edged/edged.sock", 0o660, []Role{{1000, -1, "admin"}, {-1, 44, "view"}}},
-		Budgets:  Budgets{RAM: 2 << 30, Disk: 1 << 30, WritesPerDay: 2e9},
+		Budgets:  Budgets{RAM: 2 << 30, Disk: 1 << 30, WritesPerDay: 2e9, Celsius: 75},
 		Memory:   Memory{Mode: Continuous, Snapshot: 5 * time.Minute},
 		Outputs:  []Output{{JSONL: "/var/log/edged/captions.jsonl"}},
 		Prompts:  map[string]string{"en": "Describe the scene in one sentence.", "de": "Beschreibe die Szene in einem Satz."},

@@ -51,7 +51,7 @@ func Parse(path string, data []byte) (*File, error) {
 		return nil, err
 	}
 	p := &parsing{reader: reader{name: path, lines: strings.Split(string(data), "\n")}, dir: filepath.Dir(abs)}
-	f := &File{Path: abs, Memory: Memory{Mode: Continuous, Snapshot: defaultSnapshot}}
+	f := &File{Path: abs, Budgets: Budgets{Celsius: defaultCelsius}, Memory: Memory{Mode: Continuous, Snapshot: defaultSnapshot}}
 	if p.bounded(data) {
 		if body := p.body(data); body != nil {
 			p.file(body, f)
@@ -137,6 +137,7 @@ func (p *parsing) file(n ast.Node, f *File) {
 				"ram":            p.bytes(&f.Budgets.RAM),
 				"disk":           p.bytes(&f.Budgets.Disk),
 				"writes_per_day": p.bytes(&f.Budgets.WritesPerDay),
+				"celsius":        p.number(&f.Budgets.Celsius, 0, 120),
 			})
 		},
 		"memory":  func(n ast.Node) { p.memory(n, &f.Memory) },

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/wire"
+)
+
+const statusAbout = `Tells how a running edged (or edged demo) is: cameras, scenes, how old the newest
+picture in each memory is, memory, temperature.`
+
+// jsonStatus is what "edged status -json" prints.
+type jsonStatus struct {
+	Version    string      `json:"version"`
+	Model      string      `json:"model"`
+	Backend    string      `json:"backend"`
+	Time       time.Time   `json:"time"`
+	UptimeS    float64     `json:"uptime_s"`
+	RSSBytes   int64       `json:"rss_bytes"`
+	StateBytes int64       `json:"state_bytes"`
+	Asking     int64       `json:"asking"`
+	Zone       string      `json:"zone,omitempty"`
+	Celsius    *float64    `json:"celsius,omitempty"`
+	Duty       float64     `json:"duty"`
+	Problems   []string    `json:"problems,omitempty"` // what is wrong with the daemon itself
+	Scenes     []jsonScene `json:"scenes"`
+}
+
+type jsonScene struct {
+	Name        string       `json:"name"`
+	State       string       `json:"state"`
+	Reason      string       `json:"reason,omitempty"`
+	Frames      int64        `json:"frames"`
+	PerSecond   float64      `json:"per_second"` // frame sets, since the scene began
+	AgeS        *float64     `json:"age_s,omitempty"`
+	Skipped     int64        `json:"skipped"`
+	Captions    int64        `json:"captions"`
+	Gated       int64        `json:"gated"`
+	Repeated    int64        `json:"repeated"`
+	Caption     string       `json:"caption"`
+	CaptionTime *time.Time   `json:"caption_time,omitempty"`
+	MS          jsonDuration `json:"ms"`
+	Views       []jsonView   `json:"views"`
+}
+
+type jsonView struct {
+	Name    string   `json:"name"`
+	State   string   `json:"state"`
+	Error   string   `json:"error,omitempty"`
+	Width   int64    `json:"width"`
+	Height  int64    `json:"height"`
+	Frames  int64    `json:"frames"`
+	Skipped int64    `json:"skipped"`
+	AgeS    *float64 `json:"age_s,omitempty"`
+}
+
+// statusMain is "edged status".
+func statusMain(args []string, stdout, stderr io.Writer) int {
+	fs := newFlags("status", "[flags]", statusAbout)
+	socket := fs.String("socket", "", socketHelp)
+	asJSON := fs.Bool("json", false, "print one JSON object")
+	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
+		return code
+	}
+	if fs.NArg() > 0 {
+		return wrongUse(fs, stderr, fmt.Sprintf("unexpected argument %q", fs.Arg(0)))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := status(ctx, socketPath(*socket), *asJSON, stdout); err != nil {
+		fmt.Fprintln(stderr, "edged status:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func status(ctx context.Context, path string, asJSON bool, out io.Writer) error {
+	c, err := client.Dial(ctx, path, &client.Options{Name: "edged status"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	st, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	s := newStatus(st)
+	if asJSON {
+		return printJSON(out, s)
+	}
+	return s.print(out)
+}
+
+func newStatus(st *wire.Status) *jsonStatus {
+	now := time.UnixMilli(st.Time)
+	age := func(at int64) *float64 {
+		if at == 0 {
+			return nil
+		}
+		s := round(float64(st.Time-at)/1e3, 1e3)
+		return &s
+	}
+	s := &jsonStatus{
+		Version: st.Version, Model: st.Model, Backend: st.Backend, Time: now, UptimeS: round(st.UptimeMS/1e3, 10),
+		RSSBytes: st.RSSBytes, StateBytes: st.StateBytes, Asking: st.Asking, Duty: round(st.Duty, 100),
+		Problems: st.Problems,
+		Scenes:   []jsonScene{},
+	}
+	if st.Zone != "" {
+		c := round(st.Celsius, 10)
+		s.Zone, s.Celsius = st.Zone, &c
+	}
+	for _, sc := range st.Scenes {
+		j := jsonScene{
+			Name: sc.Name, State: sc.State, Reason: sc.Reason, Frames: sc.Frames, AgeS: age(sc.FrameTime), Skipped: sc.Skipped,
+			Captions: sc.Captions, Gated: sc.Gated, Repeated: sc.Repeated, Caption: sc.Caption, MS: milliseconds(sc.MS),
+			Views: []jsonView{},
+		}
+		if st.UptimeMS > 0 {
+			j.PerSecond = round(float64(sc.Frames)/st.UptimeMS*1e3, 100)
+		}
+		if sc.CaptionTime != 0 {
+			t := time.UnixMilli(sc.CaptionTime)
+			j.CaptionTime = &t
+		}
+		for _, v := range sc.Views {
+			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Error, v.Width, v.Height, v.Frames, v.Skipped, age(v.FrameTime)})
+		}
+		s.Scenes = append(s.Scenes, j)
+	}
+	return s
+}
+
+// print shows the status on one screen.
+func (s *jsonStatus) print(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "edged %s, model %s (%s), up %v\n", s.Version, s.Model, s.Backend, (time.Duration(s.UptimeS) * time.Second).String())
+	fmt.Fprintf(&b, "memory %s, of a scene %s; %s\n", megabytes(s.RSSBytes), megabytes(s.StateBytes), plural(int(s.Asking), "question")+" in flight")
+	if s.Celsius != nil {
+		fmt.Fprintf(&b, "%s %.0f °C, working %.0f %% of the time\n", s.Zone, *s.Celsius, 100*s.Duty)
+	}
+	for _, p := range s.Problems {
+		fmt.Fprintf(&b, "problem: %s\n", p)
+	}
+	for _, sc := range s.Scenes {
+		fmt.Fprintf(&b, "\n%s: %s", sc.Name, sc.State)
+		if sc.Reason != "" {
+			fmt.Fprintf(&b, " (%s)", sc.Reason)
+		}
+		fmt.Fprintf(&b, ", %d frame sets, %.2f a second; the newest is %s old; %d frames skipped\n", sc.Frames, sc.PerSecond, seconds(sc.AgeS), sc.Skipped)
+		fmt.Fprintf(&b, "  %d captions, %d frame sets unchanged, %d repeats left out; vision %.0f ms, encoder %.0f, text %.0f\n",
+			sc.Captions, sc.Gated, sc.Repeated, sc.MS.Vision, sc.MS.Encode, sc.MS.Decode)
+		if sc.CaptionTime != nil {
+			fmt.Fprintf(&b, "  %s  %s\n", sc.CaptionTime.Format(time.TimeOnly), sc.Caption)
+		}
+		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		for _, v := range sc.Views {
+			size := ""
+			if v.Width > 0 {
+				size = fmt.Sprintf("%dx%d", v.Width, v.Height)
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%d frames\t%s old\t%s\n", v.Name, v.State, size, v.Frames, seconds(v.AgeS), v.Error)
+		}
+		t.Flush()
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(out, strings.TrimRight(printable(line), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+func seconds(s *float64) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f s", *s)
+}

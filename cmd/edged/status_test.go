@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/visualrwkv/edged/wire"
+)
+
+// TestStatus asks a daemon that watches how it is.
+func TestStatus(t *testing.T) {
+	r, c := startRun(t, "../../docs/example-sim.yaml")
+	seen := map[string]bool{}
+	for e, err := range c.Watch(t.Context(), new(wire.Watch)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event == wire.EventCaption {
+			seen[e.Scene] = true
+		}
+		if len(seen) == 2 {
+			break
+		}
+	}
+	code, out, stderr := runCommand(t, "status", "-socket", r.socket, "-json")
+	var s jsonStatus
+	if err := json.Unmarshal([]byte(out), &s); err != nil || code != exitOK {
+		t.Fatalf("code %d, %v, %q, %q", code, err, out, stderr)
+	}
+	if s.Model == "" || s.RSSBytes == 0 || s.StateBytes == 0 || s.Duty <= 0 || len(s.Scenes) != 2 {
+		t.Errorf("%+v", s)
+	}
+	for _, sc := range s.Scenes {
+		if sc.State != wire.StateWatching || sc.Frames == 0 || sc.PerSecond <= 0 || sc.AgeS == nil || *sc.AgeS < 0 || sc.Captions == 0 ||
+			sc.Caption == "" || sc.CaptionTime == nil || len(sc.Views) != 2 || sc.Views[0].State != wire.ViewLive || sc.Views[0].Width != 320 {
+			t.Errorf("%+v", sc)
+		}
+	}
+	code, out, _ = runCommand(t, "status", "-socket", r.socket)
+	for _, want := range []string{"hall: watching, ", "lab: watching, ", "front  live  320x240", "captions, "} {
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("code %d, without %q:\n%s", code, want, out)
+		}
+	}
+	if n := strings.Count(out, "\n"); n > 24 {
+		t.Errorf("%d lines are more than a screen", n)
+	}
+	c.Close()
+	r.stop(t)
+	code, _, stderr = runCommand(t, "status", "-socket", r.socket)
+	if code != exitFailed || !strings.Contains(stderr, "is it running?") {
+		t.Errorf("after its end: %d, %q", code, stderr)
+	}
+}
+
+// TestStatusPrints what is missing on a machine of tests: temperatures, cameras that are gone.
+func TestStatusPrints(t *testing.T) {
+	s := newStatus(&wire.Status{
+		Version: "1", Model: "m", Backend: "neon", Time: 1764000000000, UptimeMS: 90_061_500, RSSBytes: 123_456_789, StateBytes: 1_600_000,
+		Asking: 1, Problems: []string{"the disk is full"}, Zone: "cpu-thermal", Celsius: 77.6, Duty: 0.55,
+		Scenes: []wire.SceneStatus{{
+			Name: "hall", State: wire.StateStopped, Reason: "no more pictures", Frames: 90_000, Skipped: 7, Gated: 80_000, Captions: 12, Repeated: 3,
+			FrameTime: 1764000000000 - 2500, MS: wire.StageMS{Vision: 400.4, Encode: 20, Decode: 300},
+			Views: []wire.ViewStatus{{Name: "door", State: "lost", Error: "no such device"}},
+		}},
+	})
+	var b strings.Builder
+	if err := s.print(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = `edged 1, model m (neon), up 25h1m1s
+memory 123.5 MB, of a scene 1.6 MB; 1 question in flight
+cpu-thermal 78 °C, working 55 % of the time
+problem: the disk is full
+
+hall: stopped (no more pictures), 90000 frame sets, 1.00 a second; the newest is 2.5 s old; 7 frames skipped
+  12 captions, 80000 frame sets unchanged, 3 repeats left out; vision 400 ms, encoder 20, text 300
+  door  lost    0 frames  - old  no such device
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
