@@ -100,6 +100,15 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		return badInput{err}
 	}
 	defer m.Close()
+	ram := planRAM(m, f)
+	limit, err := checkRAM(ram, f.Budgets.RAM)
+	if err != nil {
+		return err
+	}
+	defer keepWithin(limit, ram)()
+	if text := ram.scarce(); text != "" {
+		log.print(text)
+	}
 
 	socket := o.socket
 	if socket == "" {

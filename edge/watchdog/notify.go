@@ -2,6 +2,8 @@ package watchdog
 
 import (
 	"context"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -10,9 +12,22 @@ import (
 )
 
 // Notify tells the service manager of the state with the given assignments, READY=1
-// for example. Without a manager it does nothing.
+// for example. Without a manager it does nothing. A manager that does not listen, which
+// daemon.SdNotify would wait for, is an error after a second: nothing here may hang.
 func Notify(state ...string) error {
-	_, err := daemon.SdNotify(false, strings.Join(state, "\n"))
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Net: "unixgram", Name: path})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	_, err = c.Write([]byte(strings.Join(state, "\n")))
 	return err
 }
 

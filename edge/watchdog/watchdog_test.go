@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -189,6 +190,15 @@ func TestNotify(t *testing.T) {
 	h := m.heard(t)
 	if len(h) != 3 || h[0] != "READY=1\nSTATUS=two lines" || !strings.HasPrefix(h[1], "RELOADING=1\nMONOTONIC_USEC=") || h[2] != "STOPPING=1" {
 		t.Errorf("heard %q", h)
+	}
+	var err error
+	for range 1 << 12 { // more than any kernel keeps for a manager that does not listen
+		if err = watchdog.Notify(watchdog.Ready); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a manager that does not listen: %v", err)
 	}
 	t.Setenv("NOTIFY_SOCKET", "")
 	if err := watchdog.Notify(watchdog.Ready); err != nil {
