@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -68,8 +69,17 @@ func (a *answerer) enter() error {
 	return nil
 }
 
-// ask answers from the memory that newest returns when the question's turn comes.
-func (a *answerer) ask(ctx context.Context, newest func() *Memory, question string, piece func(string) error) (*wire.Answer, error) {
+// question is what an answer needs to know.
+type question struct {
+	text    string
+	prompt  string // for a caption
+	from    func() (*memory.Snapshot, error)
+	compare func() (*memory.Snapshot, error) // with an earlier memory; nil: with none
+	age     func(memory.Info) time.Duration
+}
+
+// ask answers q from what its functions return when its turn comes.
+func (a *answerer) ask(ctx context.Context, q *question, piece func(string) error) (*wire.Answer, error) {
 	arrived := time.Now()
 	if err := a.enter(); err != nil {
 		return nil, err
@@ -85,21 +95,54 @@ func (a *answerer) ask(ctx context.Context, newest func() *Memory, question stri
 		return nil, a.why(ctx)
 	}
 	defer done()
-	mem := newest()
-	if mem == nil {
-		return nil, wire.Errorf(wire.CodeNotReady, "nothing has been seen yet")
+	snap, err := q.from()
+	if err != nil {
+		return nil, err
+	}
+	var then *memory.Snapshot
+	if q.compare != nil {
+		if then, err = q.compare(); err != nil {
+			return nil, err
+		}
 	}
 	stream, err := a.stream()
 	if err != nil {
 		return nil, err
 	}
 	defer a.putBack(stream)
-	if err := stream.Restore(mem.State); err != nil {
+	r := &wire.Answer{Time: snap.Time.UnixMilli(), Frame: int64(snap.Frame), AgeMS: ms(q.age(snap.Info))}
+	if r.Text, err = a.say(ctx, stream, snap, q.text, func(p string) error {
+		if r.Tokens == 0 {
+			r.MS.First = ms(time.Since(arrived))
+		}
+		r.Tokens++
+		return piece(p)
+	}); err != nil {
 		return nil, err
 	}
-	r := &wire.Answer{Time: mem.Time.UnixMilli(), Frame: int64(mem.Frame)}
+	if then != nil {
+		c := &wire.Change{Time: then.Time.UnixMilli(), Frame: int64(then.Frame), AgeMS: ms(q.age(then.Info))}
+		quiet := func(string) error { return nil }
+		if c.Now, err = a.say(ctx, stream, snap, q.prompt, quiet); err != nil {
+			return nil, err
+		}
+		if c.Then, err = a.say(ctx, stream, then, q.prompt, quiet); err != nil {
+			return nil, err
+		}
+		c.Gone, c.New = compare(c.Then, c.Now)
+		r.Change = c
+	}
+	r.MS.Total = ms(time.Since(arrived))
+	return r, nil
+}
+
+// say restores a memory and returns what the model says to the question, stripped.
+func (a *answerer) say(ctx context.Context, s Stream, from *memory.Snapshot, question string, piece func(string) error) (string, error) {
+	if err := s.Restore(from.Memories[0].State); err != nil {
+		return "", err
+	}
 	var text strings.Builder
-	for p, err := range stream.Generate(ctx, question) {
+	for p, err := range s.Generate(ctx, question) {
 		if err != nil {
 			switch {
 			case ctx.Err() != nil:
@@ -107,20 +150,14 @@ func (a *answerer) ask(ctx context.Context, newest func() *Memory, question stri
 			case errors.Is(err, vlm.ErrQuestion):
 				err = wire.Errorf(wire.CodeRequest, "%v", err)
 			}
-			return nil, err
+			return "", err
 		}
-		if r.Tokens == 0 {
-			r.MS.First = ms(time.Since(arrived))
-		}
-		r.Tokens++
 		text.WriteString(p)
 		if err := piece(p); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	r.Text = strings.TrimSpace(text.String())
-	r.MS.Total = ms(time.Since(arrived))
-	return r, nil
+	return strings.TrimSpace(text.String()), nil
 }
 
 func (a *answerer) stream() (Stream, error) {

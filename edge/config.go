@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/edge/thermal"
 	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
@@ -79,21 +80,23 @@ type Scene struct {
 
 	Gate Gate
 
-	// Memory is what the scene begins with, of a [Memory] of the same model and
-	// the same views; nil begins with none.
-	Memory *Memory
+	// Window bounds what is remembered, in frame sets: two memories are carried
+	// that began half a window apart, and the older answers, which holds between
+	// Window/2 and Window. 0 carries one for ever.
+	Window int
+
+	// Snapshots says where and how long snapshots are kept. Its Scene, Model and
+	// Report are set by the daemon. Without a Dir they are in RAM only; else the
+	// scene begins with the newest good one there.
+	Snapshots memory.Config
+
+	// Memory is what the scene begins with instead: a snapshot of the same model
+	// and the same views.
+	Memory *memory.Snapshot
 
 	// Observe is told of each frame set after it was used, from the goroutine
 	// that owns the stream. It must not keep the step.
 	Observe func(*Step)
-}
-
-// Memory is what a scene has seen, as it was after a frame set. It is not
-// changed once made.
-type Memory struct {
-	State []byte    // of [Stream.Snapshot]
-	Frame uint64    // number of the frame set, from 1
-	Time  time.Time // of its newest frame
 }
 
 // Step is what became of one frame set.
@@ -118,6 +121,9 @@ func (c *Config) check() error {
 func (s *Scene) check(m Model) error {
 	if len(s.Views) == 0 {
 		return fmt.Errorf("edge: scene %s: no view", s.Name)
+	}
+	if s.Window < 0 || s.Window == 1 {
+		return fmt.Errorf("edge: scene %s: a window of %d frame sets: 2 at least, or 0 for none", s.Name, s.Window)
 	}
 	if n := m.MaxViews(); len(s.Views) > n {
 		return fmt.Errorf("edge: scene %s: %d views: model %s takes %d at most", s.Name, len(s.Views), m.Name(), n)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -153,7 +154,7 @@ func (d *Daemon) Add(s Scene) error {
 // Remove ends the watching of a scene, closes its sources and returns its newest
 // memory, nil when it has seen nothing. Questions that are being answered from
 // it are answered.
-func (d *Daemon) Remove(name string) (*Memory, error) {
+func (d *Daemon) Remove(name string) (*memory.Snapshot, error) {
 	d.mu.Lock()
 	at := slices.IndexFunc(d.scenes, func(s *scene) bool { return s.cfg.Name == name })
 	if at < 0 || d.over {

@@ -24,6 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // each piece of an answer, not of its own captions.
 type fakeModel struct {
 	see   func(ctx context.Context) error // called in See; may wait
+	size  func() float32                  // the magnitude; nil: 1
+	name  byte                            // of the fingerprint
 	think func(ctx context.Context) error // called before each piece of an answer
 }
 
@@ -31,11 +33,14 @@ func (m *fakeModel) Name() string    { return "fake" }
 func (m *fakeModel) Backend() string { return "none" }
 func (m *fakeModel) MaxViews() int   { return 8 }
 
+func (m *fakeModel) Fingerprint() [32]byte { return [32]byte{m.name} }
+
 func (m *fakeModel) NewStream() (Stream, error) { return &fakeStream{m: m}, nil }
 
 type fakeStream struct {
-	m      *fakeModel
-	memory [sha256.Size]byte
+	m        *fakeModel
+	memory   [sha256.Size]byte
+	pictures [sha256.Size]byte // a hash of those of the newest See
 }
 
 func (s *fakeStream) See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error) {
@@ -45,12 +50,28 @@ func (s *fakeStream) See(ctx context.Context, views []image.Image) (vision, enco
 		}
 	}
 	h := sha256.New()
-	h.Write(s.memory[:])
 	for _, v := range views {
 		h.Write(v.(*image.RGBA).Pix)
 	}
-	h.Sum(s.memory[:0])
+	h.Sum(s.pictures[:0])
+	s.add(s.pictures)
 	return time.Millisecond, time.Millisecond, nil
+}
+
+func (s *fakeStream) SeeWith(_ context.Context, o Stream) (encode time.Duration, err error) {
+	s.add(o.(*fakeStream).pictures)
+	return time.Millisecond, nil
+}
+
+func (s *fakeStream) add(pictures [sha256.Size]byte) {
+	s.memory = sha256.Sum256(append(s.memory[:], pictures[:]...))
+}
+
+func (s *fakeStream) Magnitude() float32 {
+	if s.m.size != nil {
+		return s.m.size()
+	}
+	return 1
 }
 
 func (s *fakeStream) say(ctx context.Context, text string) iter.Seq2[string, error] {

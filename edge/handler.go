@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -71,11 +72,17 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 	if err != nil {
 		return nil, err
 	}
-	question := strings.TrimSpace(a.Question)
-	if question == "" {
+	q := &question{
+		text: strings.TrimSpace(a.Question), prompt: s.cfg.Prompt, age: s.age,
+		from: func() (*memory.Snapshot, error) { return s.recall(a.At) },
+	}
+	if q.text == "" {
 		return nil, wire.Errorf(wire.CodeRequest, "the question is empty")
 	}
-	r, err := d.answers.ask(ctx, s.newest.Load, question, piece)
+	if a.Diff != 0 {
+		q.compare = func() (*memory.Snapshot, error) { return s.recall(a.Diff) }
+	}
+	r, err := d.answers.ask(ctx, q, piece)
 	if err != nil {
 		return nil, err
 	}

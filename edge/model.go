@@ -9,9 +9,10 @@ import (
 
 // Model is what the daemon needs of a model. [VLM] makes one of a *vlm.Model.
 type Model interface {
-	Name() string    // for people, from the model file
-	Backend() string // the kernels in use
-	MaxViews() int   // pictures in a frame set, at most
+	Name() string          // for people, from the model file
+	Backend() string       // the kernels in use
+	MaxViews() int         // pictures in a frame set, at most
+	Fingerprint() [32]byte // of what snapshots belong to
 	NewStream() (Stream, error)
 }
 
@@ -21,6 +22,10 @@ type Stream interface {
 	// side (preprocessing, towers, projector) and the state encoder took.
 	See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error)
 
+	// SeeWith takes in the frame set that o, a stream of the same model, has
+	// looked at last, without looking itself.
+	SeeWith(ctx context.Context, o Stream) (encode time.Duration, err error)
+
 	// Generate yields the answer to a question in pieces; the empty question is
 	// the model's own for a caption. It leaves the memory alone. Streams of one
 	// model that generate at the same time are decoded together.
@@ -29,6 +34,9 @@ type Stream interface {
 	// ImageState is what the decoder reads, nil in models without one; borrowed
 	// until the next call of See.
 	ImageState() []float32
+
+	// Magnitude is the largest absolute value in the memory.
+	Magnitude() float32
 
 	// Snapshot is all that Restore needs to answer the same questions with the
 	// same bytes and to see on. It is a copy, and its size does not grow.

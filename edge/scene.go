@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -29,7 +30,7 @@ type scene struct {
 	ended  func(*scene) // told once the scene is done
 	views  []*view
 	names  []string
-	stream Stream
+	mind   *memories
 	sets   *collector
 	gate   *gate
 	images []image.Image // of the set in work
@@ -43,7 +44,8 @@ type scene struct {
 	done   chan struct{}
 	err    error // valid when done is closed
 
-	newest atomic.Pointer[Memory]
+	newest atomic.Pointer[memory.Snapshot]
+	store  atomic.Pointer[memory.Store] // nil until the scene has begun
 
 	mu     sync.Mutex
 	counts Stats
@@ -51,14 +53,9 @@ type scene struct {
 }
 
 func newScene(cfg Scene, d *Daemon) (*scene, error) {
-	stream, err := d.cfg.Model.NewStream()
-	if err != nil {
-		return nil, err
-	}
 	s := &scene{
 		cfg: cfg, hub: d.hub, turns: d.turns, work: d.work, guard: d.cfg.Watchdog, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
-		stream: stream,
-		gate:   newGate(cfg.Gate, len(cfg.Views)),
+		gate: newGate(cfg.Gate, len(cfg.Views)),
 	}
 	var boxes []*Mailbox[camera.Frame]
 	for _, v := range cfg.Views {
@@ -70,12 +67,16 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	}
 	s.sets = newCollector(boxes, cfg.MaxSkew)
 	s.status.Name, s.status.State = cfg.Name, wire.StateWatching
+	s.cfg.Snapshots.Scene, s.cfg.Snapshots.Model, s.cfg.Snapshots.Report = cfg.Name, d.cfg.Model.Fingerprint(), s.remark
+	var err error
+	if s.mind, err = newMemories(d.cfg.Model, cfg.Window, s.remark); err != nil {
+		return nil, err
+	}
 	if m := cfg.Memory; m != nil {
-		if err := stream.Restore(m.State); err != nil {
+		if err := s.mind.restore(m); err != nil {
 			return nil, fmt.Errorf("its memory cannot be used: %w", err)
 		}
-		s.newest.Store(m)
-		s.sets.number = m.Frame
+		s.goOn(m)
 	}
 	return s, nil
 }
@@ -89,8 +90,12 @@ func (s *scene) start(ctx context.Context) {
 	s.pulse = s.guard.Watch("scene " + s.cfg.Name)
 	go func() {
 		defer s.guard.Forget(s.pulse)
-		s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Text: "watching " + strings.Join(s.names, ", "), Views: s.names})
-		err := s.run(ctx)
+		err := s.remember()
+		if err == nil {
+			s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Text: "watching " + strings.Join(s.names, ", "), Views: s.names})
+			err = s.run(ctx)
+		}
+		s.saveLast()
 		text := "stopped"
 		switch {
 		case errors.Is(err, io.EOF):
@@ -173,13 +178,19 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	ctx, end := s.work.begin(ctx, s.pulse)
 	defer end()
 	s.images = set.Images(s.images[:0])
-	vision, encode, err := s.see(ctx)
+	vision, encode, taken, err := s.see(ctx, set.Number)
 	if err != nil {
 		return err
 	}
-	mem := &Memory{State: s.stream.Snapshot(), Frame: set.Number, Time: set.Time}
-	s.newest.Store(mem)
-	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: int64(len(mem.State))}
+	if !taken {
+		s.mu.Lock()
+		s.counts.Skipped++
+		s.mu.Unlock()
+		return nil
+	}
+	snap := s.store.Load().Keep(s.mind.moment(set.Number, set.Time))
+	s.newest.Store(snap)
+	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: stateBytes(snap)}
 	open := s.opens()
 	clear(s.images)
 	if open {
@@ -199,24 +210,24 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 }
 
 // see lets the model see the images when it is the scene's turn.
-func (s *scene) see(ctx context.Context) (vision, encode time.Duration, err error) {
+func (s *scene) see(ctx context.Context, n uint64) (vision, encode time.Duration, taken bool, err error) {
 	s.pulse.Rest()
 	done, err := s.turns.look(ctx, s.look)
 	s.pulse.Beat()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	defer done()
 	start := time.Now()
-	vision, encode, err = s.stream.See(ctx, s.images)
+	vision, encode, taken, err = s.mind.see(ctx, s.images, n)
 	s.look = time.Since(start)
-	return vision, encode, err
+	return vision, encode, taken, err
 }
 
 // opens asks the gate, and holds what it lets through until the next caption may
 // be written.
 func (s *scene) opens() bool {
-	s.owed = s.gate.open(s.images, s.stream.ImageState) || s.owed
+	s.owed = s.gate.open(s.images, s.mind.old.ImageState) || s.owed
 	if !s.owed || !s.spoken.IsZero() && time.Since(s.spoken) < s.cfg.CaptionInterval {
 		return false
 	}
@@ -233,7 +244,7 @@ func (s *scene) caption(ctx context.Context, step *Step) error {
 	}
 	defer func() { <-s.turns.captions }()
 	start := time.Now()
-	text, err := gather(s.stream.Generate(ctx, s.cfg.Prompt))
+	text, err := gather(s.mind.old.Generate(ctx, s.cfg.Prompt))
 	s.spoken = time.Now()
 	s.turns.worked(s.spoken.Sub(start))
 	step.Text, step.MS.Decode = text, ms(s.spoken.Sub(start))
@@ -294,6 +305,7 @@ func (s *scene) report() wire.SceneStatus {
 	for _, v := range s.views {
 		st.Views = append(st.Views, v.report())
 	}
+	st.Memory = s.kept()
 	return st
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/edge/thermal"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -126,7 +127,7 @@ func TestSceneGoesOn(t *testing.T) {
 	if _, err := askOf(d, "room"); wire.Code(err) != wire.CodeScene {
 		t.Errorf("removed: %v", err)
 	}
-	if err := d.Add(Scene{Views: views(newFilm(1)), Memory: &Memory{State: []byte("x")}}); err == nil {
+	if err := d.Add(Scene{Views: views(newFilm(1)), Memory: &memory.Snapshot{Memories: []memory.Memory{{State: []byte("x")}}}}); err == nil {
 		t.Error("a bad memory was used")
 	}
 	rest := newFilm(5)

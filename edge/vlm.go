@@ -18,6 +18,8 @@ func (m vlmModel) Name() string    { return m.m.Info().Name }
 func (m vlmModel) Backend() string { return m.m.Info().Backend }
 func (m vlmModel) MaxViews() int   { return m.m.Config().MaxViews() }
 
+func (m vlmModel) Fingerprint() [32]byte { return m.m.Fingerprint() }
+
 func (m vlmModel) NewStream() (Stream, error) {
 	s, err := m.m.NewStream()
 	if err != nil {
@@ -37,7 +39,14 @@ func (s *vlmStream) See(ctx context.Context, views []image.Image) (vision, encod
 	return vision, encode, err
 }
 
+func (s *vlmStream) SeeWith(ctx context.Context, o Stream) (encode time.Duration, err error) {
+	err = s.s.SeeWith(ctx, o.(*vlmStream).s)
+	_, encode = s.s.Times()
+	return encode, err
+}
+
 func (s *vlmStream) ImageState() []float32 { return s.s.ImageState() }
+func (s *vlmStream) Magnitude() float32    { return s.s.Magnitude() }
 
 func (s *vlmStream) Generate(ctx context.Context, question string) iter.Seq2[string, error] {
 	if question == "" {

@@ -14,6 +14,7 @@ const (
 	CodeScene    = "no_scene"    // no scene of that name
 	CodeBusy     = "busy"        // too many clients or requests; try later
 	CodeNotReady = "not_ready"   // nothing has been seen yet
+	CodeNotKept  = "not_kept"    // nothing is kept from before the time asked about
 	CodeCanceled = "canceled"    // ended by the client's cancel
 	CodeClosing  = "closing"     // the server stops
 	CodeInternal = "internal"    // anything else

@@ -41,11 +41,17 @@ type Watch struct {
 	Scene string `msgpack:"scene,omitempty"` // empty: every scene
 }
 
-// Ask asks a question about what a scene's memory holds now. The reply is any
+// Ask asks a question about what a scene's memory holds, or held. The reply is any
 // number of [Piece]s and one [Answer].
+//
+// At and Diff are moments: 0 is now, a negative number so many milliseconds before
+// now, which no jump of a clock disturbs, a positive one a Unix time. The newest
+// memory kept from that moment or before it is taken.
 type Ask struct {
 	Scene    string `msgpack:"scene,omitempty"` // empty: the only scene
 	Question string `msgpack:"question"`
+	At       int64  `msgpack:"at,omitempty"`   // answer as it would have been answered then
+	Diff     int64  `msgpack:"diff,omitempty"` // compare with the memory of then, see [Change]; 0: with none
 }
 
 // Cancel ends the request whose id its frame carries. It has no reply of its
@@ -72,19 +78,32 @@ type Status struct {
 
 // SceneStatus is the part of [Status] about one scene.
 type SceneStatus struct {
-	Name        string       `msgpack:"name"`
-	State       string       `msgpack:"state"`                // StateWatching or StateStopped
-	Reason      string       `msgpack:"reason,omitempty"`     // why it stopped
-	Frames      int64        `msgpack:"frames"`               // frame sets encoded into the memory
-	Skipped     int64        `msgpack:"skipped"`              // frame sets overtaken by a newer one
-	Captions    int64        `msgpack:"captions"`             // captions written
-	Gated       int64        `msgpack:"gated"`                // frame sets that had not changed enough for a caption
-	Repeated    int64        `msgpack:"repeated"`             // captions left out because they said the same again
-	FrameTime   int64        `msgpack:"frame_time,omitempty"` // of the newest frame set in the memory
-	Caption     string       `msgpack:"caption,omitempty"`
-	CaptionTime int64        `msgpack:"caption_time,omitempty"`
-	MS          StageMS      `msgpack:"ms"` // of the newest frame set
-	Views       []ViewStatus `msgpack:"views"`
+	Name        string        `msgpack:"name"`
+	State       string        `msgpack:"state"`                // StateWatching or StateStopped
+	Reason      string        `msgpack:"reason,omitempty"`     // why it stopped
+	Frames      int64         `msgpack:"frames"`               // frame sets encoded into the memory
+	Skipped     int64         `msgpack:"skipped"`              // frame sets overtaken by a newer one
+	Captions    int64         `msgpack:"captions"`             // captions written
+	Gated       int64         `msgpack:"gated"`                // frame sets that had not changed enough for a caption
+	Repeated    int64         `msgpack:"repeated"`             // captions left out because they said the same again
+	FrameTime   int64         `msgpack:"frame_time,omitempty"` // of the newest frame set in the memory
+	Caption     string        `msgpack:"caption,omitempty"`
+	CaptionTime int64         `msgpack:"caption_time,omitempty"`
+	MS          StageMS       `msgpack:"ms"` // of the newest frame set
+	Views       []ViewStatus  `msgpack:"views"`
+	Memory      *MemoryStatus `msgpack:"memory,omitempty"`
+}
+
+// MemoryStatus is the part of [SceneStatus] about what is kept of its memory.
+type MemoryStatus struct {
+	RAM       int64   `msgpack:"ram"` // snapshots in RAM
+	RAMBytes  int64   `msgpack:"ram_bytes"`
+	Snapshots int64   `msgpack:"snapshots"` // on disk
+	Bytes     int64   `msgpack:"bytes"`
+	EveryMS   float64 `msgpack:"every_ms"`          // how old the newest on disk may become
+	Saved     int64   `msgpack:"saved,omitempty"`   // when that was taken
+	AgeMS     float64 `msgpack:"age_ms,omitempty"`  // how long ago
+	Problem   string  `msgpack:"problem,omitempty"` // why nothing can be saved
 }
 
 // ViewStatus is the part of [SceneStatus] about one camera.
@@ -168,10 +187,26 @@ type Piece struct {
 type Answer struct {
 	Text   string   `msgpack:"text"` // whole, stripped
 	Scene  string   `msgpack:"scene"`
-	Time   int64    `msgpack:"time"`  // of the newest frame set the memory held
-	Frame  int64    `msgpack:"frame"` // its number
+	Time   int64    `msgpack:"time"`             // of the newest frame set the memory held
+	Frame  int64    `msgpack:"frame"`            // its number
+	AgeMS  float64  `msgpack:"age_ms,omitempty"` // how long ago that was, as the device's uptime tells where clocks do not
 	Tokens int64    `msgpack:"tokens"`
 	MS     AnswerMS `msgpack:"ms"`
+	Change *Change  `msgpack:"change,omitempty"` // to a question with Diff
+}
+
+// Change compares two memories by what the model says of each when it is asked for
+// a caption: nothing else reads two memories. Gone and New are the parts of the
+// captions, between commas, semicolons and full stops, that only the one or only
+// the other has; words for the same thing are not recognised as such.
+type Change struct {
+	Then  string   `msgpack:"then"`
+	Now   string   `msgpack:"now"`
+	Gone  []string `msgpack:"gone,omitempty"`
+	New   []string `msgpack:"new,omitempty"`
+	Time  int64    `msgpack:"time"`  // of the newest frame set that the memory of then held
+	Frame int64    `msgpack:"frame"` // its number
+	AgeMS float64  `msgpack:"age_ms"`
 }
 
 // AnswerMS is how long an answer took from the arrival of the question, in

@@ -16,8 +16,10 @@ import (
 )
 
 const askAbout = `Asks a running edged (or edged demo) a question about what it sees and has seen,
-and prints the answer as it is written. Without QUESTION, or with "-", the
-question is read from the standard input. A question that begins with a dash, or
+and prints the answer as it is written. With -at it is answered from the newest
+memory kept from that moment or before it, exactly as it would have been answered
+then. With -diff what the memory held then is compared with what it holds now, or
+held at -at. Without QUESTION, or with "-", the question is read from the standard input. A question that begins with a dash, or
 has words that do, goes after "--".`
 
 type jsonAnswer struct {
@@ -27,8 +29,21 @@ type jsonAnswer struct {
 	Text     string         `json:"text"`
 	Frame    int64          `json:"frame"` // frame sets the memory held
 	Time     time.Time      `json:"time"`  // of the newest of them
+	AgeMS    float64        `json:"age_ms"`
 	Tokens   int64          `json:"tokens"`
 	MS       jsonAnswerTime `json:"ms"`
+	Change   *jsonChange    `json:"change,omitempty"`
+}
+
+// jsonChange is a [wire.Change].
+type jsonChange struct {
+	Then  string    `json:"then"`
+	Now   string    `json:"now"`
+	Gone  []string  `json:"gone"`
+	New   []string  `json:"new"`
+	Frame int64     `json:"frame"`
+	Time  time.Time `json:"time"`
+	AgeMS float64   `json:"age_ms"`
 }
 
 type jsonAnswerTime struct {
@@ -41,24 +56,33 @@ func askMain(args []string, std stdio) int {
 	fs := newFlags("ask", "[flags] [QUESTION] [flags]", askAbout)
 	socket := fs.String("socket", "", socketHelp)
 	scene := fs.String("scene", "", "`name` of the scene; not needed where there is one")
-	at := fs.String("at", "", "ask about an earlier `time` (not kept by this version)")
-	diff := fs.String("diff", "", "ask what changed since a `time` (not kept by this version)")
+	at := fs.String("at", "", "answer as at an earlier `time`: "+whenHelp)
+	diff := fs.String("diff", "", "compare with an earlier `time`, given as for -at")
 	asJSON := fs.Bool("json", false, "print the answer as one JSON object")
 	words, code, ok := parseMixed(fs, args, std.out, std.err)
 	if !ok {
 		return code
 	}
-	if *at != "" || *diff != "" {
-		fmt.Fprintln(std.err, "edged ask: -at and -diff need saved snapshots, and this version of edged keeps none; without them the newest memory answers")
-		return exitFailed
+	q := &wire.Ask{Scene: *scene}
+	for _, w := range []struct {
+		flag, value string
+		to          *int64
+	}{{"-at", *at, &q.At}, {"-diff", *diff, &q.Diff}} {
+		if w.value == "" {
+			continue
+		}
+		var err error
+		if *w.to, err = parseWhen(w.value, time.Now()); err != nil {
+			return wrongUse(fs, std.err, w.flag+": "+err.Error())
+		}
 	}
-	question, err := readQuestion(words, std.in)
-	if err != nil {
+	var err error
+	if q.Question, err = readQuestion(words, std.in); err != nil {
 		return wrongUse(fs, std.err, err.Error())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := ask(ctx, socketPath(*socket), *scene, question, *asJSON, std.out); err != nil {
+	if err := ask(ctx, socketPath(*socket), q, *asJSON, std.out); err != nil {
 		fmt.Fprintln(std.err, "edged ask:", err)
 		return exitFailed
 	}
@@ -86,13 +110,14 @@ func readQuestion(args []string, in io.Reader) (string, error) {
 	return q, nil
 }
 
-func ask(ctx context.Context, path, scene, question string, asJSON bool, out io.Writer) error {
+func ask(ctx context.Context, path string, q *wire.Ask, asJSON bool, out io.Writer) error {
 	c, err := client.Dial(ctx, path, &client.Options{Name: "edged ask"})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	for part, err := range c.Ask(ctx, &wire.Ask{Scene: scene, Question: question}) {
+	var answer *wire.Answer
+	for part, err := range c.Ask(ctx, q) {
 		if err != nil {
 			return err
 		}
@@ -101,14 +126,52 @@ func ask(ctx context.Context, path, scene, question string, asJSON bool, out io.
 				return err
 			}
 		}
-		if a := part.Answer; a != nil && asJSON {
-			return printJSON(out, jsonAnswer{
-				Type: "answer", Scene: a.Scene, Question: question, Text: a.Text, Frame: a.Frame,
-				Time: time.UnixMilli(a.Time), Tokens: a.Tokens,
-				MS: jsonAnswerTime{round(a.MS.First, 1e3), round(a.MS.Total, 1e3)},
-			})
+		answer = part.Answer
+	}
+	if asJSON {
+		return printJSON(out, toJSON(q, answer))
+	}
+	if _, err := fmt.Fprintln(out); err != nil || q.At == 0 && q.Diff == 0 {
+		return err
+	}
+	return printMoments(out, q, answer)
+}
+
+// printMoments tells which memories an answer is of, and how they differ.
+func printMoments(out io.Writer, q *wire.Ask, a *wire.Answer) error {
+	var b strings.Builder
+	if q.At != 0 {
+		fmt.Fprintf(&b, "(as of %s)\n", moment(a.Frame, a.Time, a.AgeMS))
+	}
+	if c := a.Change; c != nil {
+		fmt.Fprintf(&b, "then: %s (%s)\n now: %s (%s)\n", printable(c.Then), moment(c.Frame, c.Time, c.AgeMS), printable(c.Now), moment(a.Frame, a.Time, a.AgeMS))
+		for _, p := range c.Gone {
+			fmt.Fprintf(&b, "   - %s\n", printable(p))
+		}
+		for _, p := range c.New {
+			fmt.Fprintf(&b, "   + %s\n", printable(p))
 		}
 	}
-	_, err = fmt.Fprintln(out)
+	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func moment(frame, at int64, ageMS float64) string {
+	ago := time.Duration(ageMS * float64(time.Millisecond)).Round(time.Second)
+	return fmt.Sprintf("frame set %d, %s, %v ago", frame, time.UnixMilli(at).Format(time.DateTime), ago)
+}
+
+func toJSON(q *wire.Ask, a *wire.Answer) jsonAnswer {
+	j := jsonAnswer{
+		Type: "answer", Scene: a.Scene, Question: q.Question, Text: a.Text, Frame: a.Frame,
+		Time: time.UnixMilli(a.Time), AgeMS: round(a.AgeMS, 1e3), Tokens: a.Tokens,
+		MS: jsonAnswerTime{round(a.MS.First, 1e3), round(a.MS.Total, 1e3)},
+	}
+	if c := a.Change; c != nil {
+		j.Change = &jsonChange{
+			Then: c.Then, Now: c.Now, Gone: append([]string{}, c.Gone...), New: append([]string{}, c.New...),
+			Frame: c.Frame, Time: time.UnixMilli(c.Time), AgeMS: round(c.AgeMS, 1e3),
+		}
+	}
+	return j
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/preprocess"
@@ -221,11 +222,14 @@ func (d *demo) open() error {
 
 func decodePicture(data []byte) (image.Image, error) { return preprocess.Decode(data, nil) }
 
+// demoSnapshots is the RAM, in bytes, for what -at and -diff ask about.
+const demoSnapshots = 1 << 20
+
 func (d *demo) config(socket string) edge.Config {
 	s := edge.Scene{
 		Name: "room", Views: d.views,
 		LockStep: d.frames > 0 || d.source != "", Frames: d.frames,
-		Observe: d.observe,
+		Observe: d.observe, Snapshots: memory.Config{RAM: demoSnapshots},
 	}
 	if d.source != "" {
 		if abs, err := filepath.Abs(d.source); err == nil {

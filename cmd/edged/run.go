@@ -69,8 +69,6 @@ func runDaemon(ctx context.Context, o runOptions, stdout, stderr io.Writer) int 
 // watchScenes runs the daemon until ctx ends.
 func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Writer, log *runLog) (err error) {
 	switch {
-	case f.Memory.Mode != config.Continuous:
-		return badInput{fmt.Errorf("memory: this version has no mode %s", f.Memory.Mode)}
 	case len(f.Socket.Roles) > 0:
 		return badInput{errors.New("socket: this version knows no roles: everybody who may open the socket may do everything")}
 	}
@@ -120,7 +118,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if err != nil {
 		return err
 	}
-	w := &wiring{log: log}
+	w := &wiring{log: log, file: f, state: state}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
@@ -181,4 +179,6 @@ func checkScene(m *vlm.Model, s *config.Scene) error {
 type wiring struct {
 	kinds kinds.Set
 	log   *runLog
+	file  *config.File
+	state string // folder
 }

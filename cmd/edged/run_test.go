@@ -46,6 +46,12 @@ func startRun(t *testing.T, configFile string) (*running, *client.Client) {
 	t.Helper()
 	r := &running{code: make(chan int, 1)}
 	r.runOptions = runOptions{config: configFile, socket: testSocket(t), state: filepath.Join(t.TempDir(), "state")}
+	return r, r.start(t)
+}
+
+// start runs it and waits until its socket answers.
+func (r *running) start(t *testing.T) *client.Client {
+	t.Helper()
 	var ctx context.Context
 	ctx, r.end = context.WithCancel(t.Context())
 	go func() { r.code <- runDaemon(ctx, r.runOptions, &r.out, &r.err) }()
@@ -53,7 +59,7 @@ func startRun(t *testing.T, configFile string) (*running, *client.Client) {
 		c, err := client.Dial(t.Context(), r.socket, nil)
 		if err == nil {
 			t.Cleanup(func() { c.Close() })
-			return r, c
+			return c
 		}
 		select {
 		case code := <-r.code:
@@ -185,7 +191,6 @@ func TestRunAndCheckRefuse(t *testing.T) {
 		{"run -config " + bad, bad + ":1:1: ", exitInput},
 		{"run -config " + write("model", "model: none.gguf\n"+scenes), "none.gguf: no such file", exitInput},
 		{"run -config " + write("cpus", "cpus: x\n"+scenes), "cpus: ", exitInput},
-		{"run -config " + write("window", "memory: {mode: window}\n"+scenes), "no mode window", exitInput},
 	}
 	for _, c := range tests {
 		args := strings.Fields(c.args)

@@ -13,6 +13,14 @@ import (
 	"github.com/visualrwkv/edged/internal/disk"
 )
 
+// Budgets, in bytes, where [Config] does not say. 4 GiB a day are 15 TB in ten years, a
+// 32 GB card written over 490 times.
+const (
+	DefaultDisk  int64 = 1 << 30
+	DefaultDaily int64 = 4 << 30
+	DefaultRAM   int64 = 32 << 20
+)
+
 // Config says what to keep. Zero values are replaced by the defaults named here.
 type Config struct {
 	Scene string   // at most 255 bytes
@@ -23,9 +31,9 @@ type Config struct {
 	Dir string
 
 	Interval time.Duration // how old the newest snapshot on disk may become; a minute
-	Disk     int64         // bytes on disk; 1 GiB
-	Daily    int64         // bytes written in a day; 4 GiB
-	RAM      int64         // bytes of snapshots in RAM, beside the newest; 32 MiB
+	Disk     int64         // bytes on disk; DefaultDisk
+	Daily    int64         // bytes written in a day; DefaultDaily
+	RAM      int64         // bytes of snapshots in RAM, beside the newest; DefaultRAM
 
 	Clock clock.Clock // clock.System
 	FS    disk.FS     // disk.OS
@@ -52,7 +60,7 @@ type Status struct {
 	Ring, Disk           int           // snapshots in RAM and on disk
 	RingBytes, DiskBytes int64         // their sizes
 	Every                time.Duration // how old the newest on disk may become, as the daily budget allows
-	Saved                clock.Time    // when the newest on disk was taken; zero when there is none
+	Saved                Info          // the newest on disk; zero when there is none
 	Problem              string        // why nothing can be saved; empty when all is well
 }
 
@@ -89,9 +97,9 @@ func Open(c Config) (*Store, error) {
 		return nil, fmt.Errorf("memory: a scene's name has %d bytes, more than %d", len(c.Scene), maxScene)
 	}
 	c.Interval = cmp.Or(max(c.Interval, 0), time.Minute)
-	c.Disk = cmp.Or(max(c.Disk, 0), 1<<30)
-	c.Daily = cmp.Or(max(c.Daily, 0), 4<<30)
-	c.RAM = cmp.Or(max(c.RAM, 0), 32<<20)
+	c.Disk = cmp.Or(max(c.Disk, 0), DefaultDisk)
+	c.Daily = cmp.Or(max(c.Daily, 0), DefaultDaily)
+	c.RAM = cmp.Or(max(c.RAM, 0), DefaultRAM)
 	if c.Clock == nil {
 		c.Clock = clock.System
 	}
@@ -111,9 +119,9 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-// Keep takes in what is remembered after a frame set. It never waits for the
-// disk.
-func (s *Store) Keep(m Moment) {
+// Keep takes in what is remembered after a frame set and returns it as a
+// snapshot. It never waits for the disk.
+func (s *Store) Keep(m Moment) *Snapshot {
 	taken := s.cfg.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,6 +137,7 @@ func (s *Store) Keep(m Moment) {
 	if s.cfg.Dir != "" && !s.closed && s.due(snap) {
 		s.save(snap)
 	}
+	return snap
 }
 
 // Ran returns how long the device has run since the first snapshot.
@@ -235,7 +244,7 @@ func (s *Store) Status() Status {
 	for _, e := range s.disk {
 		st.DiskBytes += e.Bytes
 		if e.Model == s.cfg.Model {
-			st.Saved = e.Taken
+			st.Saved = e
 		}
 	}
 	return st

@@ -22,24 +22,22 @@ func level(age time.Duration) (every time.Duration) {
 
 // thin returns those of the snapshots, given in their order, that are not to be
 // kept when the device has run for now: by level, then until the rest has no
-// more than budget bytes. What another model wrote goes before what this one did, and
-// the newest of the model stays in any case.
+// more than budget bytes. The newest of each model is spared by the first, and what
+// another model wrote goes first by the second, which spares the newest of this.
 //
 // In each stretch the oldest is kept. Stretches of a level end where those of the
 // level before do and are counted from the first snapshot ever, so that what one
 // level keeps is what the next one chooses from, whenever it is asked.
 func thin(all []Info, now time.Duration, budget int64, model [32]byte) (drop []Info) {
 	var keep []Info
-	newest := -1
+	newest := map[[32]byte]int{}
 	for i := range all {
-		if all[i].Model == model {
-			newest = i
-		}
+		newest[all[i].Model] = i
 	}
 	var total int64
 	for i, s := range all {
 		every := level(now - s.Ran)
-		if k := len(keep) - 1; k >= 0 && i != newest && keep[k].Ran/every == s.Ran/every && keep[k].Model == s.Model {
+		if k := len(keep) - 1; k >= 0 && i != newest[s.Model] && keep[k].Ran/every == s.Ran/every && keep[k].Model == s.Model {
 			drop = append(drop, s)
 			continue
 		}

@@ -1,0 +1,141 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/visualrwkv/edged/edge/memory"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// lastSave is how long the end of a scene may wait for the disk.
+const lastSave = 1500 * time.Millisecond
+
+// remember opens what is kept of the scene and goes on from the newest good
+// snapshot, unless the scene was given one.
+func (s *scene) remember() error {
+	store, err := memory.Open(s.cfg.Snapshots)
+	if err != nil {
+		return err
+	}
+	s.mind.store = store
+	s.store.Store(store)
+	if s.cfg.Memory != nil || s.cfg.Snapshots.Dir == "" {
+		return nil
+	}
+	snap, err := store.Newest(func(memory.Info) bool { return true }, s.mind.restore)
+	if err != nil {
+		s.remark("begins with an empty memory: " + err.Error())
+		return s.mind.forget(0)
+	}
+	s.goOn(snap)
+	s.remark(fmt.Sprintf("goes on with the memory of frame set %d, %s", snap.Frame, when(snap.Time, store.Age(snap.Info))))
+	return nil
+}
+
+// goOn counts frame sets from a snapshot, and answers from it until there is a
+// newer one.
+func (s *scene) goOn(snap *memory.Snapshot) {
+	s.newest.Store(snap)
+	s.sets.number = snap.Frame
+}
+
+// saveLast saves the newest snapshot when the scene ends.
+func (s *scene) saveLast() {
+	store := s.store.Load()
+	if store == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastSave)
+	defer cancel()
+	// What else is wrong with saving has been reported.
+	if err := store.Close(ctx); errors.Is(err, context.DeadlineExceeded) {
+		s.remark(err.Error())
+	}
+}
+
+// remark tells everybody what became of the memory.
+func (s *scene) remark(text string) {
+	s.event(&wire.Event{Event: wire.EventState, State: wire.StateMemory, Text: text})
+}
+
+// recall returns the snapshot that a question about a time is answered from: see
+// [wire.Ask].At for what when means.
+func (s *scene) recall(when int64) (*memory.Snapshot, error) {
+	newest, store := s.newest.Load(), s.store.Load()
+	if newest == nil || when != 0 && store == nil {
+		return nil, wire.Errorf(wire.CodeNotReady, "nothing has been seen yet")
+	}
+	var snap *memory.Snapshot
+	var err error
+	switch {
+	case when == 0:
+		return newest, nil
+	case when < 0:
+		snap, err = store.Before(-time.Duration(max(when, -maxAgo)) * time.Millisecond)
+	default:
+		snap, err = store.At(time.UnixMilli(when))
+	}
+	if err != nil {
+		return nil, wire.Errorf(wire.CodeNotKept, "%v", err)
+	}
+	return snap, nil
+}
+
+// maxAgo is the longest that [time.Duration] holds, in milliseconds.
+const maxAgo = (1<<63 - 1) / int64(time.Millisecond)
+
+// age returns how long ago a snapshot was taken.
+func (s *scene) age(i memory.Info) time.Duration {
+	if store := s.store.Load(); store != nil {
+		return store.Age(i)
+	}
+	return 0
+}
+
+// compare returns the parts of two captions that only the one or the other has.
+func compare(then, now string) (gone, new []string) {
+	a, b := parts(then), parts(now)
+	return without(a, b), without(b, a)
+}
+
+func parts(caption string) []string {
+	list := strings.FieldsFunc(caption, func(r rune) bool { return strings.ContainsRune(",;.\n", r) })
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
+}
+
+// without returns the elements of a that b does not have, as often as it does not.
+func without(a, b []string) (rest []string) {
+	b = slices.Clone(b)
+	for _, s := range a {
+		if i := slices.Index(b, s); i >= 0 {
+			b = slices.Delete(b, i, i+1)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return rest
+}
+
+// kept is the memory's part of the status; nil before the scene has begun.
+func (s *scene) kept() *wire.MemoryStatus {
+	store := s.store.Load()
+	if store == nil {
+		return nil
+	}
+	k := store.Status()
+	st := &wire.MemoryStatus{
+		RAM: int64(k.Ring), RAMBytes: k.RingBytes, Snapshots: int64(k.Disk), Bytes: k.DiskBytes, EveryMS: ms(k.Every), Problem: k.Problem,
+	}
+	if k.Saved.Seq > 0 {
+		st.Saved, st.AgeMS = k.Saved.Taken.Wall.UnixMilli(), ms(store.Age(k.Saved))
+	}
+	return st
+}
