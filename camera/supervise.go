@@ -68,8 +68,9 @@ const (
 	maxHanging      = 4                // each holds a thread in the kernel
 )
 
-// closePatience is how long Close waits for the attempt in work.
-const closePatience = 2 * time.Second
+// closePatience is how long Close waits for the attempt in work. A daemon, which closes
+// all of its cameras at once, has two seconds to end.
+const closePatience = time.Second
 
 // Camera is a source that is kept alive for ever: what fails is closed, and
 // opened again after a pause that doubles up to [Kind].MaxWait. Next therefore
@@ -173,7 +174,7 @@ func (c *Camera) deliver(e *event) {
 	c.seq = seq
 }
 
-// Close implements [Source]. It returns within two seconds even where a call
+// Close implements [Source]. It returns within a second even where a call
 // hangs, with an error that says so.
 func (c *Camera) Close() error {
 	if c.run == nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/edge/watchdog"
+	"github.com/visualrwkv/edged/wire"
 )
 
 // clocked is a film that takes a second for each picture, and asks whether to go on as
@@ -152,4 +153,98 @@ func TestMissingCameraIsNoFreeze(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestStopsInTwoSeconds: while captions and an answer are being written, and cameras hang
+// in every call.
+func TestStopsInTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		kinds := map[string]func(string, *camera.Options) (camera.Kind, error){
+			"hangs": func(when string, _ *camera.Options) (camera.Kind, error) {
+				return camera.Kind{Open: func(context.Context) (camera.Source, error) {
+					if when == "open" {
+						<-release
+					}
+					return &hanging{film: newFilm(1e9), when: when, release: release}, nil
+				}}, nil
+			},
+		}
+		writing := make(chan struct{}, 100)
+		m := &fakeModel{see: func(ctx context.Context) error { return ctx.Err() }, think: func(ctx context.Context) error {
+			writing <- struct{}{}
+			<-ctx.Done() // a layer at most
+			return ctx.Err()
+		}}
+		var scenes []Scene
+		for _, when := range []string{"open", "next", "close", "close"} {
+			c, err := camera.Open("hangs:"+when, &camera.Options{Kinds: kinds})
+			if err != nil {
+				t.Fatal(err)
+			}
+			scenes = append(scenes, Scene{Name: when + string(rune('a'+len(scenes))), Views: []camera.View{{Name: "v", Source: c}}, Prompt: "what is new?"})
+		}
+		d, err := New(Config{Model: m, Scenes: scenes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-writing
+		c, err := d.Client(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		asked := make(chan error)
+		go func() {
+			for _, err := range c.Ask(t.Context(), &wire.Ask{Scene: scenes[3].Name, Question: "what now?"}) {
+				if err != nil {
+					asked <- err
+					return
+				}
+			}
+			asked <- nil
+		}()
+		for range 3 {
+			<-writing
+		}
+		time.Sleep(time.Second)
+		start := time.Now()
+		err = d.Close()
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if err == nil || strings.Count(err.Error(), "does not return") != 4 {
+			t.Errorf("what hangs is not told: %v", err)
+		}
+		if err := <-asked; wire.Code(err) != wire.CodeClosing {
+			t.Errorf("the question: %v", err)
+		}
+		close(release)
+		time.Sleep(time.Second) // what hung ends
+	})
+}
+
+// hanging is a source of which a call hangs, whatever becomes of its context.
+type hanging struct {
+	*film
+	when    string
+	release chan struct{}
+}
+
+func (h *hanging) Next(ctx context.Context) (camera.Frame, error) {
+	if h.when == "next" && h.next == 1 {
+		<-h.release
+	}
+	time.Sleep(10 * time.Millisecond)
+	return h.film.Next(ctx)
+}
+
+func (h *hanging) Close() error {
+	if h.when == "close" {
+		<-h.release
+	}
+	return h.film.Close()
 }

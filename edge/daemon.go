@@ -221,9 +221,7 @@ func (d *Daemon) Close() error {
 		d.over = true
 		scenes := d.scenes
 		d.mu.Unlock()
-		for _, s := range slices.Backward(scenes) { // also those that were never started
-			errs = append(errs, s.stop())
-		}
+		errs = together(scenes, (*scene).stop) // also those that were never started
 		for _, p := range slices.Backward(d.parts) {
 			if err := p.stop(); err != nil {
 				errs = append(errs, fmt.Errorf("stopping %s: %w", p.name, err))
@@ -231,6 +229,18 @@ func (d *Daemon) Close() error {
 		}
 	})
 	return errors.Join(errs...)
+}
+
+// together ends things at the same time: each of them may take a while to give up what
+// hangs, and all of that has to fit into the two seconds that an end may take.
+func together[T any](all []T, end func(T) error) []error {
+	errs := make([]error, len(all))
+	var ends sync.WaitGroup
+	for i, one := range all {
+		ends.Go(func() { errs[i] = end(one) })
+	}
+	ends.Wait()
+	return errs
 }
 
 // Run watches until the watching ends or ctx does, and stops everything.

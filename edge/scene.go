@@ -131,16 +131,15 @@ func (s *scene) stop() error {
 		s.cancel()
 		<-s.done
 	}
-	var errs []error
-	for _, v := range s.views {
+	return errors.Join(together(s.views, func(v *view) error {
 		if s.cancel != nil {
 			v.stop()
 		}
 		if err := v.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("closing view %s of %s: %w", v.Name, s.cfg.Name, err))
+			return fmt.Errorf("closing view %s of %s: %w", v.Name, s.cfg.Name, err)
 		}
-	}
-	return errors.Join(errs...)
+		return nil
+	})...)
 }
 
 func (s *scene) run(ctx context.Context) error {

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/visualrwkv/edged/camera/kinds"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/edge/thermal"
 	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/wire"
 )
 
 const runAbout = `Watches the scenes of a configuration until it is told to stop by SIGTERM or
@@ -121,6 +123,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	w := &wiring{log: log, file: f, state: state}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
+		Serve:    wire.ServeOptions{StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
 		Watchdog: &service.watchdog, Problems: service.problems.list,
 		Thermal: thermal.New(thermal.Config{
 			Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
