@@ -58,6 +58,7 @@ var imports = map[string]string{
 	"internal/crash":          "golang.org/x/sys/unix",
 	"internal/guard":          "golang.org/x/sys/unix",
 	"internal/hostile":        "",
+	"internal/fakev4l2":       "golang.org/x/sys/unix",
 	"internal/affinity":       "golang.org/x/sys/unix",
 	"internal/procmem":        "",
 	"internal/clock":          "golang.org/x/sys/unix",
@@ -68,7 +69,7 @@ var imports = map[string]string{
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/backendtest", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{
