@@ -11,7 +11,6 @@ import (
 type attempt struct {
 	cancel context.CancelFunc
 	began  time.Time
-	how    string        // what the source says of itself; set before its first event
 	failed bool          // it was told why; of the camera
 	events chan event    // unbuffered: what the consumer does not want waits in the source
 	done   chan struct{} // closed when all is closed
@@ -21,9 +20,10 @@ type attempt struct {
 	left atomic.Bool
 }
 
-// event is a frame, or why there are no more.
+// event is a frame and what the source says of itself, or why there are no more.
 type event struct {
 	frame Frame
+	how   string
 	err   error
 }
 
@@ -52,12 +52,14 @@ func (a *attempt) deliver(ctx context.Context, open func(context.Context) (Sourc
 	}
 	// What a broken camera says when it is closed helps nobody.
 	defer src.Close()
-	if s, ok := src.(fmt.Stringer); ok {
-		a.how = s.String()
-	}
+	says, _ := src.(fmt.Stringer)
 	for {
 		f, err := src.Next(ctx)
-		if !a.tell(ctx, event{f, err}) && err == nil {
+		e := event{frame: f, err: err}
+		if says != nil {
+			e.how = says.String()
+		}
+		if !a.tell(ctx, e) && err == nil {
 			f.Release()
 		}
 		if err != nil || ctx.Err() != nil {

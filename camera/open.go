@@ -50,6 +50,10 @@ type Kind struct {
 	// (true), or until ctx ends. Nil waits for the time alone.
 	Wait func(ctx context.Context, d time.Duration) bool
 
+	// Waited is when a source last waited for something else than its camera, now if
+	// it still does: Patience begins anew then. Nil where none do.
+	Waited func() time.Time
+
 	// Bad counts the pictures that came damaged, in all attempts together; nil
 	// where none do.
 	Bad func() uint64

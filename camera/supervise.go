@@ -112,8 +112,8 @@ func newCamera(spec string, k Kind) *Camera {
 	return &Camera{kind: k, status: Status{Source: spec, State: Reconnecting, Reason: "not opened yet", Repeats: k.Repeats}}
 }
 
-// Notify has changed told of each change of state or reason, in order, from the goroutine
-// that calls Next. It is called before Next is.
+// Notify has changed told of each change of state or reason, and of the way in which pictures
+// are taken, in order, from the goroutine that calls Next. It is called before Next is.
 func (c *Camera) Notify(changed func(Status)) { c.notify = changed }
 
 // Status may be called at any time.
@@ -163,13 +163,13 @@ func (c *Camera) Next(ctx context.Context) (Frame, error) {
 
 // deliver accounts for a frame.
 func (c *Camera) deliver(e *event) {
-	how, seq := c.run.how, e.frame.Seq
+	seq := e.frame.Seq
 	c.change(Live, "", func(s *Status) {
 		if s.Frames > 0 && seq > c.seq+1 {
 			s.Missed += seq - c.seq - 1
 		}
 		s.Frames++
-		s.How = how
+		s.How = e.how
 	})
 	c.seq = seq
 }
@@ -237,7 +237,16 @@ func await[T any](ctx context.Context, c *Camera, result <-chan T) (r T, err err
 	if c.timer == nil {
 		c.timer = time.NewTimer(lookUp)
 	}
-	for left := c.kind.Patience; left > 0; left -= lookUp {
+	for since := time.Now(); ; {
+		if c.kind.Waited != nil {
+			if w := c.kind.Waited(); w.After(since) {
+				since = w
+			}
+		}
+		left := c.kind.Patience - time.Since(since)
+		if left <= 0 {
+			return r, errHangs
+		}
 		c.timer.Reset(min(left, lookUp))
 		select {
 		case r = <-result:
@@ -250,7 +259,6 @@ func await[T any](ctx context.Context, c *Camera, result <-chan T) (r T, err err
 			}
 		}
 	}
-	return r, errHangs
 }
 
 // fault notes why the attempt failed.
@@ -291,14 +299,15 @@ func (c *Camera) abandon() {
 	c.change("", "", func(s *Status) { s.Hung++ })
 }
 
-// change updates the status and tells of a new state or reason. An empty state
-// leaves both.
+// change updates the status and tells of a new state or reason, and of another way
+// in which pictures are taken. An empty state leaves state and reason.
 func (c *Camera) change(state State, reason string, update func(*Status)) {
 	c.mu.Lock()
+	how := c.status.How
 	if update != nil {
 		update(&c.status)
 	}
-	tell := state != "" && (c.status.State != state || c.status.Reason != reason)
+	tell := state != "" && (c.status.State != state || c.status.Reason != reason || c.status.How != how)
 	if tell {
 		c.status.State, c.status.Reason = state, reason
 	}

@@ -8,7 +8,7 @@ import (
 
 // The structures of linux/videodev2.h that blackjack/webcam does not hand out.
 // Go lays them out as C does on 64-bit machines and on 32-bit ARM, where the
-// time is the kernel's old one of two 32-bit words; layout_test.go has the sizes.
+// time is the kernel's old one of two 32-bit words; TestLayout has the sizes.
 
 type capability struct {
 	driver       [16]uint8
@@ -72,8 +72,9 @@ type buffer struct {
 	timestamp        unix.Timeval
 	_                [4]uint32 // timecode
 	sequence, memory uint32
-	_                uintptr // where it is mapped; the widest member of a union
-	_, _, _          uint32  // length, reserved, request
+	offset           uintptr // where it is to be mapped from, 32 bits of it; a union with a pointer
+	length           uint32
+	_, _             uint32 // reserved, request
 }
 
 const (
@@ -83,8 +84,8 @@ const (
 )
 
 type requestBuffers struct {
-	_, typ, memory uint32 // count
-	_, _           uint32 // capabilities, flags
+	count, typ, memory uint32
+	_, _               uint32 // capabilities, flags
 }
 
 type queryControl struct {
@@ -115,13 +116,16 @@ const (
 	reqQueryCap  = 2<<30 | unsafe.Sizeof(capability{})<<16 | 'V'<<8
 	reqGetFormat = 3<<30 | unsafe.Sizeof(format{})<<16 | 'V'<<8 | 4
 	reqReqBufs   = 3<<30 | unsafe.Sizeof(requestBuffers{})<<16 | 'V'<<8 | 8
+	reqQueryBuf  = 3<<30 | unsafe.Sizeof(buffer{})<<16 | 'V'<<8 | 9
 	reqDequeue   = 3<<30 | unsafe.Sizeof(buffer{})<<16 | 'V'<<8 | 17
+	reqStreamOn  = 1<<30 | 4<<16 | 'V'<<8 | 18 // of a buffer's type
+	reqStreamOff = 1<<30 | 4<<16 | 'V'<<8 | 19
 	reqQueryCtrl = 3<<30 | unsafe.Sizeof(queryControl{})<<16 | 'V'<<8 | 36
 	reqSetCtrl   = 3<<30 | unsafe.Sizeof(control{})<<16 | 'V'<<8 | 28
 )
 
 // ioctl makes one call, again where a signal interrupted it. T is one of the
-// structures above.
+// structures above, or a number.
 func ioctl[T any](fd uintptr, req uintptr, arg *T) error {
 	for {
 		_, _, e := unix.Syscall(unix.SYS_IOCTL, fd, req, uintptr(unsafe.Pointer(arg)))

@@ -4,24 +4,28 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/blackjack/webcam"
 	"golang.org/x/sys/unix"
 )
 
 // buffers is how many the driver is asked for: one is being filled, one waits
-// to be, one is being read, and one is spare where a reader is late.
-const buffers = 4
+// to be, one is being read, and one is spare where a reader is late. A driver may
+// offer others, within the bounds of V4L2.
+const (
+	buffers    = 4
+	maxBuffers = 32
+)
 
-// device is an open camera. It streams at most once: the library forgets which
-// of its mappings are gone.
+// device is an open camera. It streams at most once.
 type device struct {
-	cam  *webcam.Webcam
-	fd   uintptr
-	mem  [][]byte // while streaming
-	poll []unix.PollFd
+	cam     *webcam.Webcam
+	fd      uintptr
+	streams bool
+	mem     [][]byte // while streaming
+	poll    []unix.PollFd
 }
 
 // openDevice opens a node that takes pictures.
@@ -44,19 +48,9 @@ func openDevice(path string) (*device, error) {
 	return &device{cam: cam, fd: fd, poll: []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}}, nil
 }
 
-// The library keeps these to itself; reading them needs no unsafe.
-
+// libraryFD is what the library keeps to itself; reading it needs no unsafe.
 func libraryFD(w *webcam.Webcam) uintptr {
 	return uintptr(reflect.ValueOf(w).Elem().FieldByName("fd").Uint())
-}
-
-func libraryBuffers(w *webcam.Webcam) [][]byte {
-	v := reflect.ValueOf(w).Elem().FieldByName("buffers")
-	all := make([][]byte, v.Len())
-	for i := range all {
-		all[i] = v.Index(i).Bytes()
-	}
-	return all
 }
 
 // nodeError is a call to a node that failed.
@@ -67,21 +61,6 @@ type nodeError struct {
 
 func (e *nodeError) Error() string { return e.path + ": " + explain(e.call, e.err) }
 func (e *nodeError) Unwrap() error { return e.err }
-
-// errnoIn finds the error number in an error of the library, which keeps its
-// text alone.
-func errnoIn(err error) error {
-	var no unix.Errno
-	if errors.As(err, &no) {
-		return err
-	}
-	for _, no := range []unix.Errno{unix.ENOSPC, unix.EBUSY, unix.ENODEV, unix.EIO, unix.EINVAL, unix.ENOMEM, unix.EPIPE, unix.EPROTO, unix.ETIMEDOUT} {
-		if strings.HasSuffix(err.Error(), ": "+no.Error()) {
-			return fmt.Errorf("%s: %w", strings.TrimSuffix(err.Error(), ": "+no.Error()), no)
-		}
-	}
-	return err
-}
 
 // setMode asks for a mode and returns what the driver made of it: the real
 // format with its stride.
@@ -99,23 +78,54 @@ func (d *device) setMode(m Mode) (pixFormat, error) {
 	return f.pix, nil
 }
 
-// start begins to stream. After an error nothing is mapped.
-func (d *device) start() error {
-	if err := d.cam.SetBufferCount(buffers); err != nil {
+// start begins to stream. After an error nothing is mapped: what is keeps the
+// camera busy, even once it is closed.
+//
+// The library is not asked. It leaves buffers of failed starts mapped, and unmaps
+// under a lock of the whole process, where one camera that hangs stops all others.
+func (d *device) start() (err error) {
+	defer func() {
+		if err != nil {
+			d.unmap()
+		}
+	}()
+	r := requestBuffers{count: buffers, typ: typeCapture, memory: memoryMmap}
+	if err := ioctl(d.fd, reqReqBufs, &r); err != nil {
 		return err
 	}
-	err := d.cam.StartStreaming()
-	mem := libraryBuffers(d.cam)
-	if err == nil {
-		d.mem = mem
-		return nil
+	if r.count == 0 || r.count > maxBuffers {
+		return fmt.Errorf("the driver offers %d buffers where %d were asked for", r.count, buffers)
 	}
-	for _, b := range mem {
-		if b != nil {
-			unix.Munmap(b)
+	for i := range r.count {
+		b := buffer{index: i, typ: typeCapture, memory: memoryMmap}
+		if err := ioctl(d.fd, reqQueryBuf, &b); err != nil {
+			return err
+		}
+		p, err := unix.MmapPtr(int(d.fd), int64(uint32(b.offset)), nil, uintptr(b.length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return err
+		}
+		d.mem = append(d.mem, unsafe.Slice((*byte)(p), b.length))
+	}
+	for i := range r.count {
+		if err := d.requeue(buffer{index: i}); err != nil {
+			return err
 		}
 	}
-	return errnoIn(err)
+	typ := uint32(typeCapture)
+	if err := ioctl(d.fd, reqStreamOn, &typ); err != nil {
+		return err
+	}
+	d.streams = true
+	return nil
+}
+
+// unmap takes what is mapped out of memory.
+func (d *device) unmap() {
+	for _, b := range d.mem {
+		unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(b)), uintptr(len(b)))
+	}
+	d.mem = nil
 }
 
 // wait waits until a buffer is filled; false after d without one.
@@ -148,8 +158,13 @@ func (d *device) dequeue() (buffer, []byte, bool, error) {
 // requeue gives a buffer back to the driver.
 func (d *device) requeue(b buffer) error { return d.cam.ReleaseFrame(b.index) }
 
-// close unmaps and closes.
+// close stops, unmaps and closes.
 func (d *device) close() error {
-	d.mem = nil
+	if d.streams {
+		typ := uint32(typeCapture)
+		ioctl(d.fd, reqStreamOff, &typ) // of a camera that is gone it fails
+		d.streams = false
+	}
+	d.unmap()
 	return d.cam.Close()
 }

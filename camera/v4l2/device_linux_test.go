@@ -1,7 +1,6 @@
 package v4l2
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -27,31 +26,18 @@ func TestLayout(t *testing.T) {
 	if got != wide {
 		t.Errorf("sizes %v, want %v", got, wide)
 	}
-	if uintptr(webcam.VIDIOC_DQBUF) != reqDequeue || uintptr(webcam.VIDIOC_QUERYCAP) != reqQueryCap {
+	if uintptr(webcam.VIDIOC_DQBUF) != reqDequeue || uintptr(webcam.VIDIOC_QUERYCAP) != reqQueryCap || uintptr(webcam.VIDIOC_QUERYBUF) != reqQueryBuf ||
+		uintptr(webcam.VIDIOC_STREAMON) != reqStreamOn || uintptr(webcam.VIDIOC_STREAMOFF) != reqStreamOff {
 		t.Error("requests differ from the library's")
 	}
 }
 
 // What is read of the library's private fields must exist in the version in use.
-func TestLibraryFields(t *testing.T) {
+func TestLibraryField(t *testing.T) {
 	w := reflect.TypeFor[webcam.Webcam]()
 	fd, ok := w.FieldByName("fd")
 	if !ok || fd.Type.Kind() != reflect.Uintptr {
 		t.Error("no field fd uintptr")
-	}
-	b, ok := w.FieldByName("buffers")
-	if !ok || b.Type != reflect.TypeFor[[][]byte]() {
-		t.Error("no field buffers [][]byte")
-	}
-}
-
-func TestErrnoIn(t *testing.T) {
-	err := errnoIn(errors.New("Failed to start streaming: " + unix.ENOSPC.Error()))
-	if !errors.Is(err, unix.ENOSPC) || !strings.Contains((&nodeError{"/dev/video0", "start", err}).Error(), "no room on its USB bus") {
-		t.Error(err)
-	}
-	if err := errnoIn(errors.New("strange")); err.Error() != "strange" {
-		t.Error(err)
 	}
 }
 

@@ -11,11 +11,14 @@ import (
 	"github.com/visualrwkv/edged/camera"
 )
 
-// source is a camera that streams.
+// source is a camera that streams, or waits for its turn to.
 type source struct {
-	d      *device
+	d      *device // nil while it waits
+	seat   *seat   // on the bus; nil without one
+	rung   int     // of the ladder
 	path   string
 	about  string
+	shares [2]string         // what to say where cameras make room, and take turns
 	raw    camera.RawPicture // Format 0: JPEG
 	size   int               // bytes of a raw picture
 	from   *opener
@@ -24,20 +27,22 @@ type source struct {
 	seq    uint32        // the driver's number of the last picture
 	stamp  time.Duration // and its time
 	good   time.Time     // when the last good one came
+	served bool          // one did, since it streams
 	lately error         // what was wrong with the last bad one
 }
 
-func newSource(d *device, path string, m Mode, pix pixFormat, p *opener) (*source, error) {
-	s := &source{d: d, path: path, about: m.String(), from: p, first: true, good: time.Now()}
+// read takes in what the driver made of a mode.
+func (s *source) read(m Mode, pix pixFormat) error {
 	f, raw := m.Format.raw()
+	s.about, s.raw, s.size = m.String(), camera.RawPicture{}, 0
 	if !raw {
 		if m.Format != fourCC("MJPG") && m.Format != fourCC("JPEG") {
-			return nil, fmt.Errorf("%s: the driver chose the format %v, which is not read", path, m.Format)
+			return fmt.Errorf("%s: the driver chose the format %v, which is not read", s.path, m.Format)
 		}
-		if p.opts.Decode == nil {
-			return nil, fmt.Errorf("%s: no decoder for JPEG was given", path)
+		if s.from.opts.Decode == nil {
+			return fmt.Errorf("%s: no decoder for JPEG was given", s.path)
 		}
-		return s, nil
+		return nil
 	}
 	s.raw = camera.RawPicture{
 		Format: f, Width: m.Width, Height: m.Height, Stride: int(pix.bytesperline),
@@ -51,17 +56,69 @@ func newSource(d *device, path string, m Mode, pix pixFormat, p *opener) (*sourc
 	}
 	var err error
 	if s.size, err = s.raw.Size(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	return s, nil
+	return nil
 }
 
-// String tells the mode and how it came to be chosen.
-func (s *source) String() string { return s.about }
+// begin takes pictures of a device that streams.
+func (s *source) begin(d *device) {
+	s.d, s.first, s.served, s.stamp, s.good, s.lately = d, true, false, 0, time.Now(), nil
+	if b := s.from.bus.Load(); b != nil {
+		s.shares = [2]string{
+			fmt.Sprintf("makes room on the USB bus %s for its other cameras", b.name),
+			fmt.Sprintf("in turns of %v, as the USB bus %s has no room for its cameras together", s.from.turn, b.name),
+		}
+	}
+}
+
+// String tells the mode and how it came to be chosen, or how cameras share a bus. It
+// does not change with each turn.
+func (s *source) String() string {
+	switch s.from.bus.Load().sharing() {
+	case makingRoom:
+		return s.shares[0]
+	case inTurns:
+		return s.shares[1]
+	}
+	return s.about
+}
+
+// share does what the cameras on the bus agreed on. It may stop this one, and start it again.
+func (s *source) share(ctx context.Context) error {
+	b := s.from.bus.Load()
+	what := b.ask(s.from, s.seat, s.rung)
+	switch {
+	case what == goOn:
+		return nil
+	case what == climb:
+		s.from.rung.Store(0)
+	case b.sharing() != inTurns:
+		s.from.rung.Store(int64(s.rung + 1)) // there is no room for others beside this one
+	}
+	// What a camera says when it is closed helps nobody.
+	b.stand(s.from, s.seat, what == makeRoom, s.d.close)
+	s.d = nil
+	for {
+		if what == makeRoom {
+			if err := s.from.await(ctx); err != nil {
+				return err
+			}
+		}
+		if err := s.start(ctx); what == climb || !errors.Is(err, errAsks) {
+			return err
+		}
+	}
+}
 
 // Next implements [camera.Source]: the newest good picture that the driver has.
 // Bad ones are left out; a camera that sends nothing else fails.
 func (s *source) Next(ctx context.Context) (camera.Frame, error) {
+	if s.served {
+		if err := s.share(ctx); err != nil {
+			return camera.Frame{}, err
+		}
+	}
 	for {
 		left := settle - time.Since(s.good)
 		if left <= 0 {
@@ -83,7 +140,7 @@ func (s *source) Next(ctx context.Context) (camera.Frame, error) {
 			return camera.Frame{}, &nodeError{s.path, "take a picture", err}
 		}
 		if ok {
-			s.good, s.lately = time.Now(), nil
+			s.good, s.lately, s.served = time.Now(), nil, true
 			return f, nil
 		}
 	}
@@ -184,4 +241,11 @@ func exposure(now time.Time, flags uint32, stamp time.Duration) (time.Time, bool
 }
 
 // Close implements [camera.Source].
-func (s *source) Close() error { return s.d.close() }
+func (s *source) Close() error {
+	b := s.from.bus.Load()
+	if s.d == nil {
+		b.leave(s.from)
+		return nil
+	}
+	return b.stand(s.from, s.seat, false, s.d.close)
+}
