@@ -78,6 +78,12 @@ type Scene struct {
 	// frames are dropped. Zero means any.
 	MaxSkew time.Duration
 
+	// MaxWait is how long a frame set waits for a view that has no frame when
+	// others have; then it goes without that view. It waits for it again once it
+	// has delivered. Zero means 2 s; in lock step views are waited for until they
+	// end.
+	MaxWait time.Duration
+
 	Gate Gate
 
 	// Window bounds what is remembered, in frame sets: two memories are carried
@@ -102,6 +108,7 @@ type Scene struct {
 // Step is what became of one frame set.
 type Step struct {
 	Set   *FrameSet
+	Views []string // names of those that the model saw, when there is a Text
 	MS    wire.StageMS
 	Text  string // what the model said; empty when the gate was closed
 	New   bool   // Text was published: it differs from the caption before
@@ -125,8 +132,17 @@ func (s *Scene) check(m Model) error {
 	if s.Window < 0 || s.Window == 1 {
 		return fmt.Errorf("edge: scene %s: a window of %d frame sets: 2 at least, or 0 for none", s.Name, s.Window)
 	}
-	if n := m.MaxViews(); len(s.Views) > n {
-		return fmt.Errorf("edge: scene %s: %d views: model %s takes %d at most", s.Name, len(s.Views), m.Name(), n)
+	on := 0
+	for _, v := range s.Views {
+		if v.Source != nil {
+			on++
+		}
+	}
+	if on == 0 {
+		return fmt.Errorf("edge: scene %s: all views are switched off", s.Name)
+	}
+	if n := m.MaxViews(); on > n {
+		return fmt.Errorf("edge: scene %s: %d views: model %s takes %d at most", s.Name, on, m.Name(), n)
 	}
 	return nil
 }

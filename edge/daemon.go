@@ -261,8 +261,10 @@ type Stats struct {
 	Frames   uint64 // frame sets encoded into the memory
 	Skipped  uint64 // frames overtaken by a newer one, left without a partner, or not newer than the one before
 	Damaged  uint64 // frames that could not be decoded
+	Unfit    uint64 // frames that were not shown to the model: dark, overexposed, blurred or frozen
 	Captions uint64 // captions published
 	Gated    uint64 // frame sets that the change gate kept from the decoder
+	Idle     uint64 // of those, the ones that it kept from the model altogether
 	Repeated uint64 // captions not published because they said the same again
 	Memory   int64  // bytes of a snapshot
 }
@@ -278,6 +280,8 @@ func (d *Daemon) Stats() Stats {
 		all.Damaged += c.Damaged
 		all.Captions += c.Captions
 		all.Gated += c.Gated
+		all.Idle += c.Idle
+		all.Unfit += c.Unfit
 		all.Repeated += c.Repeated
 		all.Memory = max(all.Memory, c.Memory)
 	}

@@ -194,7 +194,7 @@ func TestSameAnswerFromSnapshot(t *testing.T) {
 		}
 	}
 	st, err := d.Status(t.Context())
-	if err != nil || st.Scenes[0].Frames != 3 || st.Scenes[0].Views[0].State != wire.ViewLost || st.StateBytes != 32 {
+	if err != nil || st.Scenes[0].Frames != 3 || st.Scenes[0].Views[0].State != wire.ViewEnded || st.StateBytes != 32 {
 		t.Errorf("status %+v, %v", st, err)
 	}
 	d.Close()
@@ -399,7 +399,13 @@ func TestFailures(t *testing.T) {
 		if _, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{}}}); err == nil {
 			t.Error("no views: accepted")
 		}
-		many := make([]camera.View, (&fakeModel{}).MaxViews()+1)
+		if _, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: make([]camera.View, 2)}}}); err == nil || !strings.Contains(err.Error(), "switched off") {
+			t.Errorf("no view that is not switched off: %v", err)
+		}
+		var many []camera.View
+		for range (&fakeModel{}).MaxViews() + 1 {
+			many = append(many, camera.View{}, camera.View{Source: newFilm(1)})
+		}
 		if _, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: many}}}); err == nil || !strings.Contains(err.Error(), "model fake takes 8 at most") {
 			t.Errorf("more views than the model takes: %v", err)
 		}

@@ -115,7 +115,10 @@ func (s *fakeStream) Restore(b []byte) error {
 	return nil
 }
 
-// film is a source of n small pictures; the pixel value is the picture's number.
+// filmLevel is the value of all pixels of picture n of a film, neither black nor white.
+func filmLevel(n uint64) uint8 { return uint8(24 + n*40%216) }
+
+// film is a source of n small pictures.
 type film struct {
 	n     uint64
 	every time.Duration // of the frame times
@@ -154,7 +157,7 @@ func (f *film) Next(ctx context.Context) (camera.Frame, error) {
 	f.next++
 	img := image.NewRGBA(image.Rect(0, 0, 32, 24))
 	for i := range img.Pix {
-		img.Pix[i] = uint8(n * 40)
+		img.Pix[i] = filmLevel(n)
 	}
 	if f.paint != nil {
 		f.paint(img)

@@ -3,128 +3,247 @@ package edge
 import (
 	"context"
 	"image"
-	"sync/atomic"
+	"io"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
 )
 
-// FrameSet is one frame of each view, taken together.
+// FrameSet is one frame of each view, taken together. It and its frames are borrowed until
+// the next one is asked for.
 type FrameSet struct {
-	Number uint64         // counts the sets of the scene, from 1
-	Frames []camera.Frame // in the order of the views; borrowed, see [camera.Frame]
-	Time   time.Time      // of the newest frame
-	Skew   time.Duration  // between the oldest and the newest frame
+	Number uint64 // counts the sets of the scene, from 1
+	// Frames are in the order of the views. That of a view that is missing has no Image.
+	Frames []camera.Frame
+	Time   time.Time     // of the newest frame
+	Skew   time.Duration // between the oldest and the newest frame
+
+	thumbs []*thumb // of the frames; nil where the view is missing
 }
 
-// Images returns the pictures in the order of the views, appended to dst.
+// Images returns the pictures that are there, in the order of the views, appended to dst.
 func (s *FrameSet) Images(dst []image.Image) []image.Image {
 	for _, f := range s.Frames {
-		dst = append(dst, f.Image)
+		if f.Image != nil {
+			dst = append(dst, f.Image)
+		}
 	}
 	return dst
+}
+
+// names returns those of the views that are there.
+func (s *FrameSet) names(all []string) []string {
+	var there []string
+	for i, f := range s.Frames {
+		if f.Image != nil {
+			there = append(there, all[i])
+		}
+	}
+	return there
+}
+
+// Seq is that of a frame: in sources that play the same instants, of all of them.
+func (s *FrameSet) Seq() uint64 {
+	for _, f := range s.Frames {
+		if f.Image != nil {
+			return f.Seq
+		}
+	}
+	return 0
 }
 
 func (s *FrameSet) release() {
 	for i, f := range s.Frames {
 		f.Release()
-		s.Frames[i] = camera.Frame{}
+		s.Frames[i], s.thumbs[i] = camera.Frame{}, nil
 	}
 }
+
+// defaultMaxWait is how long a set waits for a view that has a frame in most others. It is
+// paid once: a view that is missing is not waited for again before it delivers.
+const defaultMaxWait = 2 * time.Second
+
+// lookAgain is the pause after a set of which nothing was left, so that cameras in the dark
+// cost little.
+const lookAgain = 250 * time.Millisecond
 
 // collector makes frame sets of what lies in the mailboxes of the views.
 type collector struct {
-	boxes   []*Mailbox[camera.Frame]
-	maxSkew time.Duration // 0: any
-	number  uint64
-	held    []camera.Frame
-	has     []bool
+	views    []*view
+	filled   chan struct{} // of all mailboxes
+	lockStep bool
+	maxSkew  time.Duration // 0: any
+	maxWait  time.Duration
+	number   uint64
 
-	unmatched atomic.Uint64 // frames dropped because no other view had one of that instant
-	damaged   atomic.Uint64 // frames that could not be decoded
+	held []camera.Frame // for the next set; the zero Frame where none is
+	gone []bool         // missed the set before, and has not delivered since
+	set  FrameSet
+	late *time.Timer // when a set waits no longer
 }
 
-func newCollector(boxes []*Mailbox[camera.Frame], maxSkew time.Duration) *collector {
-	return &collector{
-		boxes: boxes, maxSkew: maxSkew,
-		held: make([]camera.Frame, len(boxes)), has: make([]bool, len(boxes)),
+func newCollector(cfg *Scene, views []*view, filled chan struct{}) *collector {
+	n := len(views)
+	c := &collector{
+		views: views, filled: filled, lockStep: cfg.LockStep, maxSkew: cfg.MaxSkew, maxWait: cfg.MaxWait,
+		held: make([]camera.Frame, n), gone: make([]bool, n),
+		set:  FrameSet{Frames: make([]camera.Frame, n), thumbs: make([]*thumb, n)},
+		late: time.NewTimer(0),
 	}
+	c.late.Stop()
+	if c.maxWait == 0 {
+		c.maxWait = defaultMaxWait
+	}
+	return c
 }
 
-// next waits until every view has a frame and takes the newest of each. Frames
-// older than the newest one by more than the allowed skew are dropped and their
-// views waited for again, and so are those whose frame is damaged: only here is a
-// frame decoded. It returns the error of the first view that ended.
-// The set's frames belong to the caller; those of an unfinished set do not leak.
+// next returns the next set in which there is a view. It belongs to the caller until it is
+// released. When all views ended it returns the first error that is not [io.EOF], or that.
+//
+// A set is of the newest frame of each view; those that are older than the newest of all
+// by more than the skew are left out and their views waited for again. In lock step every
+// frame is used: a set is of the oldest frames that wait, and all views that have not
+// ended are waited for.
 func (c *collector) next(ctx context.Context) (*FrameSet, error) {
+	defer c.late.Stop()
+	waits := false // late runs
 	for {
-		// Wait for all before taking any, so that a view that is early can still
-		// be overtaken by its own newer frame.
-		for i, b := range c.boxes {
-			if c.has[i] {
-				continue
-			}
-			if err := b.Wait(ctx); err != nil {
-				c.drop()
-				return nil, err
-			}
+		any := c.take()
+		if any && !waits && !c.lockStep {
+			c.late.Reset(c.maxWait)
+			waits = true
 		}
-		var oldest, newest time.Time
-		for i, b := range c.boxes {
-			if !c.has[i] {
-				c.held[i], c.has[i] = b.Take()
+		switch {
+		case any && c.complete():
+			if c.deliver() {
+				return &c.set, nil
 			}
-			t := c.held[i].Time
-			if i == 0 || t.Before(oldest) {
-				oldest = t
-			}
-			if i == 0 || t.After(newest) {
-				newest = t
-			}
-		}
-		if c.maxSkew > 0 && newest.Sub(oldest) > c.maxSkew {
-			for i, f := range c.held {
-				if newest.Sub(f.Time) > c.maxSkew {
-					c.has[i] = false
-					c.unmatched.Add(1)
-					f.Release()
+			if waits = false; !c.lockStep {
+				if err := camera.SleepUntil(ctx, time.Now().Add(lookAgain)); err != nil {
+					return nil, err
 				}
 			}
 			continue
+		case !any:
+			if err := c.ended(); err != nil {
+				return nil, err
+			}
 		}
-		if !c.decode() {
+		select {
+		case <-ctx.Done():
+			for i := range c.held {
+				c.leave(i)
+			}
+			return nil, ctx.Err()
+		case <-c.filled:
+		case <-c.late.C:
+			for i, f := range c.held {
+				c.gone[i] = c.gone[i] || f.Time.IsZero()
+			}
+		}
+	}
+}
+
+// take takes what lies in the mailboxes and reports whether a frame is held.
+func (c *collector) take() bool {
+	for i, v := range c.views {
+		holds := !c.held[i].Time.IsZero()
+		if holds && c.lockStep {
 			continue
 		}
+		if f, ok := v.box.Take(); ok {
+			if holds {
+				c.leave(i)
+				v.skipped.Add(1)
+			}
+			c.held[i], c.gone[i] = f, false
+		}
+	}
+	_, newest := span(c.held)
+	for i, f := range c.held {
+		if !c.lockStep && c.maxSkew > 0 && !f.Time.IsZero() && newest.Sub(f.Time) > c.maxSkew {
+			c.leave(i)
+			c.views[i].skipped.Add(1)
+		}
+	}
+	return !newest.IsZero()
+}
+
+// leave releases what is held of view i.
+func (c *collector) leave(i int) {
+	c.held[i].Release()
+	c.held[i] = camera.Frame{}
+}
+
+// complete reports whether nobody is waited for. A view that is gone may come back with the
+// set after this one.
+func (c *collector) complete() bool {
+	for i, v := range c.views {
+		if c.held[i].Time.IsZero() && !c.gone[i] && v.box.End() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// deliver makes a set of what is held. Frames are decoded here, and what is damaged or unfit
+// is left out; false when nothing is left.
+func (c *collector) deliver() bool {
+	oldest, _ := span(c.held)
+	there := false
+	for i, v := range c.views {
+		f := &c.held[i]
+		switch {
+		case f.Time.IsZero():
+			c.gone[i] = true
+		case c.lockStep && c.maxSkew > 0 && f.Time.Sub(oldest) > c.maxSkew: // for a later set
+		default:
+			if t := v.look(f); t != nil {
+				c.set.Frames[i], c.set.thumbs[i] = *f, t
+				*f, there = camera.Frame{}, true
+				continue
+			}
+			c.leave(i)
+		}
+		v.missing.Add(1)
+	}
+	if there {
 		c.number++
-		s := &FrameSet{Number: c.number, Time: newest, Skew: newest.Sub(oldest)}
-		s.Frames = append(s.Frames, c.held...)
-		clear(c.held)
-		clear(c.has)
-		return s, nil
+		c.set.Number = c.number
+		oldest, c.set.Time = span(c.set.Frames)
+		c.set.Skew = c.set.Time.Sub(oldest)
 	}
+	return there
 }
 
-// decode makes pixels of the held frames and drops those that are damaged; false
-// when there were some.
-func (c *collector) decode() bool {
-	good := true
-	for i := range c.held {
-		if c.held[i].Decode() != nil {
-			c.held[i].Release()
-			c.has[i], good = false, false
-			c.damaged.Add(1)
+// ended returns why there will be no more frames when all views ended, else nil.
+func (c *collector) ended() error {
+	err := io.EOF
+	for _, v := range c.views {
+		e := v.box.End()
+		if e == nil {
+			return nil
+		}
+		if err == io.EOF {
+			err = e
 		}
 	}
-	return good
+	return err
 }
 
-// drop releases the frames of an unfinished set.
-func (c *collector) drop() {
-	for i := range c.held {
-		if c.has[i] {
-			c.held[i].Release()
+// span returns the times of the oldest and the newest of the frames that are there, zero
+// when none is.
+func span(frames []camera.Frame) (oldest, newest time.Time) {
+	for _, f := range frames {
+		if f.Time.IsZero() {
+			continue
+		}
+		if oldest.IsZero() || f.Time.Before(oldest) {
+			oldest = f.Time
+		}
+		if newest.IsZero() || f.Time.After(newest) {
+			newest = f.Time
 		}
 	}
-	clear(c.held)
-	clear(c.has)
+	return oldest, newest
 }

@@ -3,71 +3,266 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
+	"image"
 	"io"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
 )
 
-func box(times ...int) *Mailbox[camera.Frame] {
-	b := NewMailbox[camera.Frame](true, nil)
-	go func() {
-		for i, ms := range times {
-			b.Put(context.Background(), camera.NewFrame(nil, time.UnixMilli(int64(ms)), uint64(i), nil))
-		}
-		b.Close(io.EOF)
-	}()
-	return b
+// stage is views whose frames a test places, and the collector behind them.
+type stage struct {
+	*collector
+	said []string // changes of state
 }
 
-func TestCollectorMatchesByTime(t *testing.T) {
-	// The second view misses 1000, the first 3000; 10 ms of skew are allowed.
-	c := newCollector([]*Mailbox[camera.Frame]{box(0, 1000, 2000, 4000), box(4, 2007, 3000, 4010)}, 10*time.Millisecond)
-	var got [][2]int64
+func newStage(cfg Scene, views int) *stage {
+	s := &stage{}
+	filled := make(chan struct{}, 1)
+	var all []*view
+	for i := range views {
+		v := newView(camera.View{Name: fmt.Sprint("v", i), Source: &film{}}, cfg.LockStep, filled, func(_ string, _ camera.State, text string) { s.said = append(s.said, text) })
+		v.capture, v.told = verdict{state: camera.Live}, verdict{state: camera.Live}
+		all = append(all, v)
+	}
+	s.collector = newCollector(&cfg, all, filled)
+	return s
+}
+
+// picture has something to be seen on it.
+func picture(level uint8) image.Image {
+	img := image.NewGray(image.Rect(0, 0, 64, 48))
+	for i := range img.Pix {
+		img.Pix[i] = level
+	}
+	return img
+}
+
+// put leaves a frame of so many milliseconds in the mailbox of a view.
+func (s *stage) put(ctx context.Context, view, ms int) {
+	s.views[view].box.Put(ctx, camera.NewFrame(picture(100), time.UnixMilli(int64(ms)), 0, nil))
+}
+
+// times are those of a set's frames in milliseconds, - where a view is missing.
+func times(s *FrameSet) string {
+	var all []string
+	for _, f := range s.Frames {
+		if f.Image == nil {
+			all = append(all, "-")
+		} else {
+			all = append(all, fmt.Sprint(f.Time.UnixMilli()))
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// TestLockStepMatchesByTime: every frame is used, once, with those of its instant.
+func TestLockStepMatchesByTime(t *testing.T) {
+	s := newStage(Scene{LockStep: true, MaxSkew: 10 * time.Millisecond}, 2)
+	for i, ms := range [][]int{{10, 1000, 2000, 4000}, {14, 2007, 3000, 4010, 5000}} {
+		go func() {
+			for _, ms := range ms {
+				s.put(t.Context(), i, ms)
+			}
+			s.views[i].box.Close(io.EOF)
+		}()
+	}
+	var got []string
 	for {
-		s, err := c.next(t.Context())
+		set, err := s.next(t.Context())
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, b := s.Frames[0].Time.UnixMilli(), s.Frames[1].Time.UnixMilli()
-		if s.Skew != time.Duration(max(a-b, b-a))*time.Millisecond || s.Time.UnixMilli() != max(a, b) {
-			t.Errorf("set %d: skew %v at %v", s.Number, s.Skew, s.Time)
+		got = append(got, times(set))
+		if set.Number == 3 && (set.Skew != 7*time.Millisecond || set.Time.UnixMilli() != 2007) {
+			t.Errorf("skew %v at %v", set.Skew, set.Time)
 		}
-		got = append(got, [2]int64{a, b})
+		set.release()
 	}
-	want := [][2]int64{{0, 4}, {2000, 2007}, {4000, 4010}}
-	if len(got) != len(want) {
-		t.Fatalf("sets %v, want %v", got, want)
+	want := []string{"10 14", "1000 -", "2000 2007", "- 3000", "4000 4010", "- 5000"}
+	if !slices.Equal(got, want) {
+		t.Errorf("sets %q, want %q", got, want)
 	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("set %d: %v, want %v", i, got[i], want[i])
-		}
-	}
-	if n := c.unmatched.Load(); n != 2 {
-		t.Errorf("%d frames without a partner, want 2", n)
+	if a, b := s.views[0].missing.Load(), s.views[1].missing.Load(); a != 2 || b != 1 {
+		t.Errorf("missing in %d and %d sets", a, b)
 	}
 }
 
-func TestCollectorReleasesUnfinishedSet(t *testing.T) {
+// TestMissingView: a view that stops is waited for once, then left out, not repeated, and
+// is back as soon as it delivers.
+func TestMissingView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(Scene{MaxSkew: 50 * time.Millisecond, MaxWait: time.Second}, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		begin := time.Now()
+		for i, on := range []func(ms int) bool{
+			func(int) bool { return true },
+			func(ms int) bool { return ms < 500 || ms >= 3000 },
+		} {
+			go func() {
+				for ms := 0; ctx.Err() == nil; ms += 100 {
+					if on(ms) {
+						s.put(ctx, i, int(begin.UnixMilli())+ms+30*i)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			}()
+		}
+		type got struct {
+			after time.Duration
+			both  bool
+		}
+		var all []got
+		for time.Since(begin) < 4*time.Second {
+			set, err := s.next(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			both := set.Frames[0].Image != nil && set.Frames[1].Image != nil
+			if both && set.Skew != 30*time.Millisecond {
+				t.Errorf("skew %v", set.Skew)
+			}
+			all = append(all, got{time.Since(begin), both})
+			set.release()
+			time.Sleep(99 * time.Millisecond) // the model
+		}
+		cancel()
+		time.Sleep(time.Second) // until the cameras have noticed
+		alone, longest := 0, time.Duration(0)
+		for i, g := range all {
+			if i > 0 {
+				longest = max(longest, g.after-all[i-1].after)
+			}
+			if !g.both {
+				alone++
+			}
+			if missing := g.after > 500*time.Millisecond && g.after < 3*time.Second; g.both == missing && g.after > 600*time.Millisecond && (g.after < 3*time.Second || g.after > 3200*time.Millisecond) {
+				t.Errorf("after %v: both views: %v", g.after, g.both)
+			}
+		}
+		// It is waited for once, for a second.
+		if longest < time.Second || longest > 1200*time.Millisecond || alone < 12 || alone > 16 {
+			t.Errorf("longest pause %v, %d sets without the view: %v", longest, alone, all)
+		}
+		if n := s.views[1].missing.Load(); n != uint64(alone) {
+			t.Errorf("%d sets counted without it, were %d", n, alone)
+		}
+	})
+}
+
+// TestSkew: a frame that is too old for another view's is dropped, and its view waited for
+// again; one that waits is overtaken by its own newer frame.
+func TestSkew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(Scene{MaxSkew: 10 * time.Millisecond}, 2)
+		ctx := t.Context()
+		s.put(ctx, 0, 1000)
+		go func() {
+			time.Sleep(time.Millisecond)
+			s.put(ctx, 1, 2000)
+			time.Sleep(time.Millisecond)
+			s.put(ctx, 1, 2500)
+			time.Sleep(time.Millisecond)
+			s.put(ctx, 0, 2505)
+		}()
+		set, err := s.next(ctx)
+		if err != nil || times(set) != "2505 2500" || set.Number != 1 {
+			t.Fatalf("%q, %v", times(set), err)
+		}
+		set.release()
+		if a, b := s.views[0].skipped.Load(), s.views[1].skipped.Load(); a != 1 || b != 1 {
+			t.Errorf("%d and %d skipped", a, b)
+		}
+	})
+}
+
+// TestUnfitViews: of pictures in the dark no set is made, looking for light costs little,
+// and the view says once that it is dark, and once that it is not.
+func TestUnfitViews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(Scene{}, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		begin := time.Now()
+		decoded := 0
+		for i := range 2 {
+			go func() {
+				for ctx.Err() == nil {
+					level := uint8(100)
+					if now := time.Since(begin); now < 60*time.Second || i == 0 && now < 90*time.Second {
+						level = 3
+					}
+					f := camera.NewLazyFrame(image.Pt(64, 48), func() (image.Image, error) {
+						decoded++
+						return picture(level), nil
+					}, time.Now(), 0, nil)
+					s.views[i].box.Put(ctx, f)
+					time.Sleep(40 * time.Millisecond)
+				}
+			}()
+		}
+		set, err := s.next(ctx)
+		if err != nil || set.Number != 1 || set.Frames[0].Image != nil || set.Frames[1].Image == nil {
+			t.Fatalf("%+v, %v", set, err)
+		}
+		if after := time.Since(begin); after < 60*time.Second || after > 62*time.Second {
+			t.Errorf("the first set came after %v", after)
+		}
+		set.release()
+		if decoded > 2*62*4 {
+			t.Errorf("%d pictures were decoded in a minute of darkness", decoded)
+		}
+		for set = nil; set == nil || set.Frames[0].Image == nil; {
+			if set, err = s.next(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(begin) > 95*time.Second {
+				t.Fatal("the first view does not come back")
+			}
+			time.Sleep(100 * time.Millisecond)
+			if set.Frames[0].Image == nil {
+				set.release()
+			}
+		}
+		set.release()
+		cancel()
+		time.Sleep(time.Second) // until the cameras have noticed
+		slices.Sort(s.said[:2])
+		want := []string{"v0: dark: 100 % of the picture is black", "v1: dark: 100 % of the picture is black", "v1: live", "v0: live"}
+		if !slices.Equal(s.said, want) {
+			t.Errorf("said %q, want %q", s.said, want)
+		}
+	})
+}
+
+// TestDamagedFrame: a frame that cannot be decoded is missing from its set, and counted.
+func TestDamagedFrame(t *testing.T) {
+	s := newStage(Scene{}, 2)
 	released := 0
-	a, b := NewMailbox[camera.Frame](false, nil), NewMailbox[camera.Frame](false, nil)
-	frame := func(ms int) camera.Frame {
-		return camera.NewFrame(nil, time.UnixMilli(int64(ms)), 0, func() { released++ })
+	bad := func() (image.Image, error) { return nil, errors.New("bad") }
+	s.views[0].box.Put(t.Context(), camera.NewLazyFrame(image.Pt(4, 4), bad, time.UnixMilli(1000), 0, func() { released++ }))
+	s.put(t.Context(), 1, 1010)
+	set, err := s.next(t.Context())
+	if err != nil || times(set) != "- 1010" || released != 1 || s.views[0].damaged.Load() != 1 {
+		t.Errorf("%q, %v, %d released, %d damaged", times(set), err, released, s.views[0].damaged.Load())
 	}
-	a.Put(t.Context(), frame(1000))
-	b.Put(t.Context(), frame(0)) // too old for the other
-	b.Close(io.EOF)
-	a.Close(io.EOF)
-	c := newCollector([]*Mailbox[camera.Frame]{a, b}, time.Millisecond)
-	if _, err := c.next(t.Context()); !errors.Is(err, io.EOF) {
-		t.Fatalf("error %v", err)
-	}
-	if released != 2 {
-		t.Errorf("%d frames released, want 2", released)
+}
+
+// TestUnfinishedSet: frames that wait for the others of their set are given back.
+func TestUnfinishedSet(t *testing.T) {
+	s := newStage(Scene{LockStep: true}, 2)
+	released := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	s.views[0].box.Put(ctx, camera.NewFrame(picture(100), time.UnixMilli(1000), 0, func() { released++ }))
+	time.AfterFunc(time.Millisecond, cancel)
+	if _, err := s.next(ctx); !errors.Is(err, context.Canceled) || released != 1 {
+		t.Errorf("%v, %d released", err, released)
 	}
 }

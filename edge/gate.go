@@ -1,18 +1,22 @@
 package edge
 
 import (
-	"image"
 	"math"
+	"time"
 )
 
-// Gate says when a frame set deserves a caption. Every frame set is encoded into
-// the memory whatever the gate says: it saves the decoder's work only.
+// Gate says when a frame set deserves a caption, and whether it is seen at all.
 type Gate struct {
 	// Pixels is the least change that counts, of the most changed of 16x12
 	// cells of any view, on the scale of 8-bit pixels. Zero means 8: in 600 frame
 	// sets of simulated rooms noise alone reached 3.4, and the smallest move of
 	// an object made 45. Negative lets every frame set pass.
 	Pixels float64
+
+	// Idle is the time between two frame sets that go into the memory while nothing
+	// changes: an unchanged scene costs no more than looking at its pixels. Zero puts
+	// all of them there.
+	Idle time.Duration
 
 	// State is the least relative change of the image state, |a-b|/|a|, since
 	// the last frame set that passed. What changed the pixels but left the state
@@ -26,42 +30,51 @@ const defaultPixels = 8
 // gate applies a [Gate] to the frame sets of one scene, in order.
 type gate struct {
 	Gate
-	ref    []thumb // of the frame set that last changed
-	now    []thumb
+	ref    []thumb // of each view when it last changed
+	known  []bool  // ref is of a picture
+	pass   bool    // what look said
+	settle bool    // the frame set before passed because pixels changed
+	seen   time.Time
 	state  []float32 // image state when last passed
-	settle bool      // the frame set before passed because pixels changed
 }
 
 func newGate(g Gate, views int) *gate {
 	if g.Pixels == 0 {
 		g.Pixels = defaultPixels
 	}
-	return &gate{Gate: g, now: make([]thumb, views)}
+	return &gate{Gate: g, ref: make([]thumb, views), known: make([]bool, views)}
 }
 
-// open says whether the frame set with these pictures, seen into this image
-// state, may have changed what there is to say.
+// look says whether the model should see the frame set of these pictures, nil where a view
+// is missing: when pixels changed, or none did for long enough. A view that comes back is
+// compared with what it was before.
 //
 // The frame set after a change passes too: what moved has then come to rest,
 // and what was news is news no longer, though the pixels stay as they are.
-func (g *gate) open(views []image.Image, state func() []float32) bool {
-	if g.Pixels < 0 {
-		return true
+func (g *gate) look(views []*thumb, at time.Time) bool {
+	changed := g.Pixels < 0
+	for i, v := range views {
+		changed = changed || v != nil && (!g.known[i] || float64(v.difference(&g.ref[i])) >= g.Pixels)
 	}
 	for i, v := range views {
-		g.now[i].fill(v)
+		if changed && v != nil {
+			g.ref[i], g.known[i] = *v, true
+		}
 	}
-	changed := g.ref == nil
-	for i := range g.ref {
-		changed = changed || float64(g.now[i].difference(&g.ref[i])) >= g.Pixels
-	}
-	if changed {
-		g.ref = append(g.ref[:0], g.now...)
-	}
-	pass := changed || g.settle
+	g.pass = changed || g.settle
 	g.settle = changed
-	if !pass || g.State <= 0 {
-		return pass
+	if !g.pass && g.Idle > 0 && at.Sub(g.seen) < g.Idle {
+		return false
+	}
+	g.seen = at
+	return true
+}
+
+// open says whether the frame set that was looked at last, seen into this image state, may
+// have changed what there is to say.
+func (g *gate) open(state func() []float32) bool {
+	if !g.pass || g.State <= 0 {
+		return g.pass
 	}
 	s := state()
 	if len(s) > 0 && len(g.state) == len(s) && relativeChange(g.state, s) < g.State {

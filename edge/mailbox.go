@@ -23,15 +23,14 @@ type Mailbox[T any] struct {
 	emptied chan struct{} // holds a token when the putter has
 }
 
-// NewMailbox makes an empty mailbox. drop may be nil.
-func NewMailbox[T any](lockStep bool, drop func(T)) *Mailbox[T] {
+// NewMailbox makes an empty mailbox. drop may be nil. filled, a channel with room for one
+// token, gets one whenever the taker has something to look at; who takes from several
+// mailboxes gives the same to all.
+func NewMailbox[T any](lockStep bool, filled chan struct{}, drop func(T)) *Mailbox[T] {
 	if drop == nil {
 		drop = func(T) {}
 	}
-	return &Mailbox[T]{
-		lockStep: lockStep, drop: drop,
-		filled: make(chan struct{}, 1), emptied: make(chan struct{}, 1),
-	}
+	return &Mailbox[T]{lockStep: lockStep, drop: drop, filled: filled, emptied: make(chan struct{}, 1)}
 }
 
 // Put leaves v, which now belongs to the mailbox whatever happens. In lock step
@@ -68,25 +67,14 @@ func (m *Mailbox[T]) Put(ctx context.Context, v T) error {
 	}
 }
 
-// Wait returns nil once a value waits. When the mailbox was closed and is empty
-// it returns the error given to Close. One goroutine waits and takes.
-func (m *Mailbox[T]) Wait(ctx context.Context) error {
-	for {
-		m.mu.Lock()
-		full, closed, err := m.full, m.closed, m.err
-		m.mu.Unlock()
-		if full {
-			return nil
-		}
-		if closed {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-m.filled:
-		}
+// End returns the error given to Close once no value waits or will come; nil before.
+func (m *Mailbox[T]) End() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.full || !m.closed {
+		return nil
 	}
+	return m.err
 }
 
 // Take takes the value that waits, if one does.
@@ -100,7 +88,7 @@ func (m *Mailbox[T]) Take() (v T, ok bool) {
 	return v, ok
 }
 
-// Close says that no more values come, and why. A value that waits can still be
+// Close says that no more values come, and why, which is not nil. A value that waits can still be
 // taken. Only the first call counts.
 func (m *Mailbox[T]) Close(err error) {
 	m.mu.Lock()

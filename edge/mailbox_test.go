@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
+func one() chan struct{} { return make(chan struct{}, 1) }
+
 func TestMailboxNewestWins(t *testing.T) {
 	var dropped []int
-	m := NewMailbox(false, func(v int) { dropped = append(dropped, v) })
+	m := NewMailbox(false, one(), func(v int) { dropped = append(dropped, v) })
 	for i := range 4 {
 		if err := m.Put(t.Context(), i); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := m.Wait(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 	if v, ok := m.Take(); v != 3 || !ok {
 		t.Errorf("took %d %v, want 3", v, ok)
@@ -33,15 +32,15 @@ func TestMailboxNewestWins(t *testing.T) {
 
 func TestMailboxClose(t *testing.T) {
 	dropped := 0
-	m := NewMailbox(false, func(int) { dropped++ })
+	m := NewMailbox(false, one(), func(int) { dropped++ })
 	m.Put(t.Context(), 1)
 	m.Close(io.EOF)
 	m.Close(errors.New("second"))
-	if err := m.Wait(t.Context()); err != nil {
+	if err := m.End(); err != nil {
 		t.Errorf("a value waits, but: %v", err)
 	}
 	m.Take()
-	if err := m.Wait(t.Context()); err != io.EOF {
+	if err := m.End(); err != io.EOF {
 		t.Errorf("closed and empty: %v", err)
 	}
 	m.Put(t.Context(), 2)
@@ -52,7 +51,7 @@ func TestMailboxClose(t *testing.T) {
 
 func TestMailboxLockStepWaits(t *testing.T) {
 	dropped := 0
-	m := NewMailbox(true, func(int) { dropped++ })
+	m := NewMailbox(true, one(), func(int) { dropped++ })
 	m.Put(t.Context(), 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
@@ -79,7 +78,8 @@ func TestMailboxConcurrent(t *testing.T) {
 			seen[v]++
 			mu.Unlock()
 		}
-		m := NewMailbox(lockStep, see)
+		filled := one()
+		m := NewMailbox(lockStep, filled, see)
 		go func() {
 			for i := range n {
 				m.Put(t.Context(), i)
@@ -87,10 +87,14 @@ func TestMailboxConcurrent(t *testing.T) {
 			m.Close(io.EOF)
 		}()
 		last, taken := -1, 0
-		for m.Wait(t.Context()) == nil {
+		for m.End() == nil {
 			v, ok := m.Take()
-			if !ok || v <= last {
-				t.Fatalf("took %d (%v) after %d", v, ok, last)
+			if !ok {
+				<-filled
+				continue
+			}
+			if v <= last {
+				t.Fatalf("took %d after %d", v, last)
 			}
 			last = v
 			taken++

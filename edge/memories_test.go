@@ -104,7 +104,7 @@ func saying(from, to uint64) string {
 	for n := from; n < to; n++ {
 		pix := make([]byte, 32*24*4)
 		for i := range pix {
-			pix[i] = uint8(n * 40)
+			pix[i] = filmLevel(n)
 		}
 		s.add(sha256.Sum256(pix))
 	}
@@ -320,7 +320,7 @@ func TestHealth(t *testing.T) {
 			return nil
 		}
 		w.watch(0, 500, nil)
-		if w.told("replaced") != 1 || w.told("emptied") != 1 || len(w.log) != 6 {
+		if w.told("replaced") != 1 || w.told("emptied") != 1 || len(w.log) != 8 {
 			t.Errorf("log %q", w.log)
 		}
 	})

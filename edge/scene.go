@@ -57,15 +57,14 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		cfg: cfg, hub: d.hub, turns: d.turns, work: d.work, guard: d.cfg.Watchdog, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
 		gate: newGate(cfg.Gate, len(cfg.Views)),
 	}
-	var boxes []*Mailbox[camera.Frame]
+	filled := make(chan struct{}, 1)
 	for _, v := range cfg.Views {
-		w := newView(v, cfg.LockStep)
+		w := newView(v, cfg.LockStep, filled, s.viewChanged)
 		w.guard, w.guarded = s.guard, "capture of "+cfg.Name+"/"+v.Name
 		s.views = append(s.views, w)
 		s.names = append(s.names, v.Name)
-		boxes = append(boxes, w.box)
 	}
-	s.sets = newCollector(boxes, cfg.MaxSkew)
+	s.sets = newCollector(&cfg, s.views, filled)
 	s.status.Name, s.status.State = cfg.Name, wire.StateWatching
 	s.cfg.Snapshots.Scene, s.cfg.Snapshots.Model, s.cfg.Snapshots.Report = cfg.Name, d.cfg.Model.Fingerprint(), s.remark
 	var err error
@@ -174,6 +173,13 @@ func (s *scene) pause(ctx context.Context) error {
 
 // step sees one frame set and writes a caption if there is something to say.
 func (s *scene) step(ctx context.Context, set *FrameSet) error {
+	if !s.gate.look(set.thumbs, set.Time) && !s.owed {
+		s.mu.Lock()
+		s.counts.Gated++
+		s.counts.Idle++
+		s.mu.Unlock()
+		return nil
+	}
 	ctx, end := s.work.begin(ctx, s.pulse)
 	defer end()
 	s.images = set.Images(s.images[:0])
@@ -193,6 +199,7 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	open := s.opens()
 	clear(s.images)
 	if open {
+		step.Views = set.names(s.names)
 		if err := s.caption(ctx, &step); err != nil {
 			return fmt.Errorf("caption: %w", err)
 		}
@@ -200,7 +207,7 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	s.account(&step, open)
 	if step.New {
 		m := step.MS
-		s.event(&wire.Event{Event: wire.EventCaption, Time: set.Time.UnixMilli(), Frame: int64(set.Number), Text: step.Text, Views: s.names, MS: &m})
+		s.event(&wire.Event{Event: wire.EventCaption, Time: set.Time.UnixMilli(), Frame: int64(set.Number), Text: step.Text, Views: step.Views, MS: &m})
 	}
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(&step)
@@ -226,7 +233,7 @@ func (s *scene) see(ctx context.Context, n uint64) (vision, encode time.Duration
 // opens asks the gate, and holds what it lets through until the next caption may
 // be written.
 func (s *scene) opens() bool {
-	s.owed = s.gate.open(s.images, s.mind.old.ImageState) || s.owed
+	s.owed = s.gate.open(s.mind.old.ImageState) || s.owed
 	if !s.owed || !s.spoken.IsZero() && time.Since(s.spoken) < s.cfg.CaptionInterval {
 		return false
 	}
@@ -270,6 +277,11 @@ func (s *scene) account(step *Step, open bool) {
 	}
 }
 
+// viewChanged is told of each change of a view's state.
+func (s *scene) viewChanged(view string, state camera.State, text string) {
+	s.event(&wire.Event{Event: wire.EventState, View: view, State: string(state), Text: text})
+}
+
 func (s *scene) event(e *wire.Event) {
 	e.Scene = s.cfg.Name
 	if e.Time == 0 {
@@ -286,10 +298,10 @@ func (s *scene) stats() Stats {
 	c := s.counts
 	s.mu.Unlock()
 	for _, v := range s.views {
-		c.Skipped += v.box.Skipped() + v.late.Load()
+		c.Skipped += v.box.Skipped() + v.skipped.Load()
+		c.Damaged += v.damaged.Load()
+		c.Unfit += v.unfit.Load()
 	}
-	c.Skipped += s.sets.unmatched.Load()
-	c.Damaged = s.sets.damaged.Load()
 	return c
 }
 

@@ -87,7 +87,10 @@ func TestSeveralScenes(t *testing.T) {
 	}
 	mu.Lock()
 	slices.Sort(lines)
-	if want := []string{"hall: no more pictures", "hall: watching view0", "yard: no more pictures", "yard: watching view0"}; !slices.Equal(lines, want) {
+	if want := []string{
+		"hall: no more pictures", "hall: view0: ended: no more pictures", "hall: view0: live", "hall: watching view0",
+		"yard: no more pictures", "yard: view0: ended: no more pictures", "yard: view0: live", "yard: watching view0",
+	}; !slices.Equal(lines, want) {
 		t.Errorf("log %q", lines)
 	}
 	mu.Unlock()

@@ -14,64 +14,100 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-// view captures one source into its mailbox.
+// view captures one source into its mailbox and knows how it is.
 type view struct {
 	camera.View
 	box  *Mailbox[camera.Frame]
 	done chan struct{} // nil before start
+	tell func(view string, state camera.State, text string)
 
 	guard   *watchdog.Watchdog
 	guarded string // name of the capture to guard
 
-	late atomic.Uint64 // frames that were not newer than the one before
+	quality *quality // of the goroutine that makes frame sets
 
-	mu     sync.Mutex
-	status wire.ViewStatus
+	skipped atomic.Uint64 // frames that no set was made of: not newer than the one before, or overtaken or unmatched in the collector
+	damaged atomic.Uint64 // frames that could not be decoded
+	unfit   atomic.Uint64 // frames that were not for the model
+	missing atomic.Uint64 // sets without this view
+
+	mu       sync.Mutex
+	status   wire.ViewStatus
+	capture  verdict // what the source says
+	pictures verdict // what its pictures say, while they come
+	told     verdict // the one of them that counts
 }
 
-func newView(v camera.View, lockStep bool) *view {
-	return &view{
-		View:   v,
-		box:    NewMailbox(lockStep, camera.Frame.Release),
-		status: wire.ViewStatus{Name: v.Name, State: wire.ViewWaiting},
+// verdict is a state with its reason, or with what else there is to say of it.
+type verdict struct {
+	state  camera.State
+	reason string
+}
+
+// newView makes a view that tells of each change of its state. filled is that of [NewMailbox].
+func newView(v camera.View, lockStep bool, filled chan struct{}, tell func(view string, state camera.State, text string)) *view {
+	w := &view{
+		View: v, tell: tell,
+		box:      NewMailbox(lockStep, filled, camera.Frame.Release),
+		capture:  verdict{camera.Reconnecting, "no picture yet"},
+		pictures: verdict{state: camera.Live},
 	}
+	var repeats time.Duration
+	if c := v.Camera(); c != nil {
+		repeats = c.Status().Repeats
+		c.Notify(w.changed)
+	}
+	if v.Source == nil {
+		w.capture = verdict{camera.Disabled, "switched off by the configuration"}
+	}
+	w.quality = newQuality(repeats)
+	w.status.Name, w.told = v.Name, w.capture
+	return w
 }
 
+// start captures until ctx ends or the source does.
 func (v *view) start(ctx context.Context) {
 	v.done = make(chan struct{})
+	if v.Source == nil {
+		v.box.Close(io.EOF)
+		close(v.done)
+		return
+	}
 	pulse := v.guard.Watch(v.guarded)
 	go func() {
 		defer close(v.done)
 		defer v.guard.Forget(pulse)
-		v.box.Close(v.capture(ctx, pulse))
+		v.box.Close(v.run(ctx, pulse))
 	}()
 }
 
-// capture returns why there are no more frames; io.EOF at the source's end. Frames that
+// run returns why there are no more frames; io.EOF at the source's end. Frames that
 // are not newer than the one before are dropped: some drivers' clocks step back, and an
 // older picture after a newer one would be a motion that never was.
 //
 // A camera that delivers nothing asks ctx whether to go on all the same (see
 // [camera.Camera]), which is its sign of life.
-func (v *view) capture(ctx context.Context, pulse *watchdog.Pulse) error {
+func (v *view) run(ctx context.Context, pulse *watchdog.Pulse) error {
 	var last time.Time
 	for {
 		pulse.Beat()
 		f, err := v.Next(pulse.Context(ctx))
-		if err != nil {
-			v.lost(err)
-			if !errors.Is(err, io.EOF) {
-				err = fmt.Errorf("view %s: %w", v.Name, err)
-			}
+		switch {
+		case errors.Is(err, io.EOF):
+			v.set(&v.capture, camera.Ended, "no more pictures")
 			return err
-		}
-		if !f.Time.After(last) {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil:
+			v.set(&v.capture, camera.Ended, err.Error())
+			return fmt.Errorf("view %s: %w", v.Name, err)
+		case !f.Time.After(last):
 			f.Release()
-			v.late.Add(1)
+			v.skipped.Add(1)
 			continue
 		}
 		last = f.Time
-		v.live(f)
+		v.arrived(f)
 		pulse.Rest() // in lock step until the model wants the next
 		if err := v.box.Put(ctx, f); err != nil {
 			return err
@@ -79,31 +115,75 @@ func (v *view) capture(ctx context.Context, pulse *watchdog.Pulse) error {
 	}
 }
 
-func (v *view) live(f camera.Frame) {
+func (v *view) arrived(f camera.Frame) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.status.State = wire.ViewLive
 	v.status.Width, v.status.Height = int64(f.Size.X), int64(f.Size.Y)
 	v.status.Frames++
 	v.status.FrameTime = f.Time.UnixMilli()
+	live := v.capture.state == camera.Live
+	v.mu.Unlock()
+	if !live { // a camera has said so itself, in more words
+		v.set(&v.capture, camera.Live, "")
+	}
 }
 
-func (v *view) lost(err error) {
+// changed is told by the camera.
+func (v *view) changed(s camera.Status) {
+	if s.State == camera.Live {
+		s.Reason = s.How
+	}
+	v.set(&v.capture, s.State, s.Reason)
+}
+
+// look makes pixels of a frame and returns what the gate compares, nil when the frame is
+// damaged or unfit for the model.
+func (v *view) look(f *camera.Frame) *thumb {
+	if f.Decode() != nil {
+		v.damaged.Add(1)
+		return nil
+	}
+	fit := v.quality.judge(f.Image, f.Time)
+	v.set(&v.pictures, v.quality.state, v.quality.reason)
+	if !fit {
+		v.unfit.Add(1)
+		return nil
+	}
+	return &v.quality.now.thumb
+}
+
+// set changes one of the verdicts, and tells when that changes the state of the view, or the
+// reason why its source delivers nothing.
+func (v *view) set(which *verdict, state camera.State, reason string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.status.State = wire.ViewLost
-	if errors.Is(err, io.EOF) {
-		v.status.Error = "no more pictures"
-	} else {
-		v.status.Error = err.Error()
+	*which = verdict{state, reason}
+	is, was := v.capture, v.told
+	if is.state == camera.Live && v.pictures.state != camera.Live {
+		is = v.pictures
 	}
+	v.told = is
+	if is.state == was.state && (v.capture.state == camera.Live || is.reason == was.reason) {
+		return
+	}
+	text := v.Name + ": " + string(is.state)
+	if is.reason != "" {
+		text += ": " + is.reason
+	}
+	v.tell(v.Name, is.state, text)
 }
 
 func (v *view) report() wire.ViewStatus {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.status
-	s.Skipped = int64(v.box.Skipped() + v.late.Load())
+	s.State, s.Reason = string(v.told.state), v.told.reason
+	s.Skipped = int64(v.box.Skipped() + v.skipped.Load())
+	s.Damaged, s.Unfit, s.Missing = int64(v.damaged.Load()), int64(v.unfit.Load()), int64(v.missing.Load())
+	if c := v.Camera(); c != nil {
+		st := c.Status()
+		s.Damaged += int64(st.Bad)
+		s.Faults = int64(st.Faults)
+	}
 	return s
 }
 
@@ -113,4 +193,12 @@ func (v *view) stop() {
 	if f, ok := v.box.Take(); ok {
 		f.Release()
 	}
+}
+
+// Close closes the source, if there is one.
+func (v *view) Close() error {
+	if v.Source == nil {
+		return nil
+	}
+	return v.View.Close()
 }

@@ -109,20 +109,30 @@ type MemoryStatus struct {
 // ViewStatus is the part of [SceneStatus] about one camera.
 type ViewStatus struct {
 	Name      string `msgpack:"name"`
-	State     string `msgpack:"state"` // ViewLive, ViewWaiting or ViewLost
+	State     string `msgpack:"state"`            // one of the View constants
+	Reason    string `msgpack:"reason,omitempty"` // why it is not live; of one that is, how its pictures are taken
 	Width     int64  `msgpack:"width"`
 	Height    int64  `msgpack:"height"`
-	Frames    int64  `msgpack:"frames"`  // frames captured
-	Skipped   int64  `msgpack:"skipped"` // frames overtaken by a newer one
 	FrameTime int64  `msgpack:"frame_time,omitempty"`
-	Error     string `msgpack:"error,omitempty"` // why it is not live
+
+	Frames  int64 `msgpack:"frames"`  // frames captured
+	Skipped int64 `msgpack:"skipped"` // of those: overtaken by a newer one, too old for the other views, or not newer than the one before
+	Damaged int64 `msgpack:"damaged"` // pictures that came damaged
+	Unfit   int64 `msgpack:"unfit"`   // of those: not shown to the model: dark, overexposed, blurred or frozen
+	Missing int64 `msgpack:"missing"` // frame sets without this view
+	Faults  int64 `msgpack:"faults"`  // times that the source failed, or could not be opened
 }
 
-// Values of [ViewStatus].State.
+// Values of [ViewStatus].State, and of [Event].State where a view is concerned.
 const (
-	ViewLive    = "live"
-	ViewWaiting = "waiting" // opened, no frame yet
-	ViewLost    = "lost"    // being reopened
+	ViewLive         = "live"         // pictures come
+	ViewReconnecting = "reconnecting" // they do not; the source is opened again and again
+	ViewDark         = "dark"         // pictures are all black,
+	ViewOverexposed  = "overexposed"  // all white,
+	ViewBlurred      = "blurred"      // far less sharp than they were,
+	ViewFrozen       = "frozen"       // or always the same
+	ViewDisabled     = "disabled"     // switched off by the configuration
+	ViewEnded        = "ended"        // no more pictures will come
 )
 
 // StageMS is where the time of one frame set went, in milliseconds.
@@ -157,7 +167,7 @@ type Event struct {
 	Text    string   `msgpack:"text"`
 	Views   []string `msgpack:"views,omitempty"` // captions: the views that were seen
 	View    string   `msgpack:"view,omitempty"`  // states: the view concerned
-	State   string   `msgpack:"state,omitempty"` // states: one of the State constants
+	State   string   `msgpack:"state,omitempty"` // states: one of the State constants; with View, the state that it is in now
 	MS      *StageMS `msgpack:"ms,omitempty"`    // captions only
 	Dropped int64    `msgpack:"dropped,omitempty"`
 }
@@ -168,13 +178,12 @@ const (
 	EventState   = "state"   // something happened to the watching itself
 )
 
-// Values of [Event].State. A client shows Text for those it does not know.
+// Values of [Event].State, besides those of views. A client shows Text for those it does
+// not know.
 const (
-	StateWatching = "watching"  // the scene has begun
-	StateStopped  = "stopped"   // the scene has ended
-	StateViewLost = "view_lost" // View delivers no more
-	StateViewBack = "view_back" // View delivers again
-	StateMemory   = "memory"    // the memory was reset or replaced
+	StateWatching = "watching" // the scene has begun
+	StateStopped  = "stopped"  // the scene has ended
+	StateMemory   = "memory"   // the memory was reset or replaced
 )
 
 // Piece is text of an answer as it is generated. The pieces of an answer joined

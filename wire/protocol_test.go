@@ -69,8 +69,8 @@ func TestProtocolNames(t *testing.T) {
 	doc := protocolDoc(t)
 	names := []string{
 		CodeProtocol, CodeUnknown, CodeRequest, CodeScene, CodeBusy, CodeNotReady, CodeCanceled, CodeClosing, CodeInternal,
-		ViewLive, ViewWaiting, ViewLost, EventCaption, EventState,
-		StateWatching, StateStopped, StateViewLost, StateViewBack, StateMemory,
+		ViewLive, ViewReconnecting, ViewDark, ViewOverexposed, ViewBlurred, ViewFrozen, ViewDisabled, ViewEnded, EventCaption, EventState,
+		StateWatching, StateStopped, StateMemory,
 	}
 	var fields func(reflect.Type)
 	fields = func(typ reflect.Type) {

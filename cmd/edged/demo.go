@@ -186,7 +186,7 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 		return fail(exitFailed, err)
 	}
 	if s.Frames == 0 && s.BadPictures > 0 && ctx.Err() == nil {
-		return fail(exitInput, fmt.Errorf("%s: no frame set without a bad picture", d.source))
+		return fail(exitInput, fmt.Errorf("%s: no picture that is not bad", d.source))
 	}
 	return exitOK
 }
@@ -249,9 +249,9 @@ func (d *demo) observe(s *edge.Step) {
 	<-d.begun
 	var c *verdict
 	if s.New {
-		c = &verdict{frame: s.Set.Number, text: s.Text, ms: s.MS}
+		c = &verdict{frame: s.Set.Number, text: s.Text, views: s.Views, ms: s.MS}
 		if d.room != nil {
-			c.truth, c.known = d.room.Truth(s.Set.Frames[0].Seq)
+			c.truth, c.known = d.room.Truth(s.Set.Seq())
 		}
 		d.tally.add(c)
 	}

@@ -222,22 +222,28 @@ func TestDemoFolder(t *testing.T) {
 		t.Errorf("code %d, stderr %q", code, stderr)
 	}
 	captions, s := parseDemo(t, out)
-	if s.Frames != 4 || s.BadPictures != 1 || s.Exact != nil || s.Slots != nil {
+	if s.Frames != 5 || s.BadPictures != 1 || s.Exact != nil || s.Slots != nil {
 		t.Errorf("summary %s", out)
 	}
 	for _, c := range captions {
-		if c.Truth != nil || c.Scene != filepath.Base(dir) {
+		views := []string{"front", "side"}
+		if c.Frame == 3 {
+			views = views[:1]
+		}
+		if c.Truth != nil || c.Scene != filepath.Base(dir) || !slices.Equal(c.Views, views) {
 			t.Errorf("caption %+v", c)
 		}
 	}
 
 	dir = t.TempDir()
 	writeFilm(t, dir, 1)
-	if err := os.Truncate(filepath.Join(dir, "side", "1.png"), 500); err != nil {
-		t.Fatal(err)
+	for _, view := range []string{"front", "side"} {
+		if err := os.Truncate(filepath.Join(dir, view, "1.png"), 500); err != nil {
+			t.Fatal(err)
+		}
 	}
 	code, _, stderr = runCommand(t, "demo", "-source", dir, "-every", "1ms", "-quiet", "-socket", testSocket(t))
-	if code != exitInput || !strings.Contains(stderr, dir+": no frame set without a bad picture") {
+	if code != exitInput || !strings.Contains(stderr, dir+": no picture that is not bad") {
 		t.Errorf("no whole frame set: code %d, stderr %q", code, stderr)
 	}
 }

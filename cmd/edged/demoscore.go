@@ -10,6 +10,7 @@ import (
 type verdict struct {
 	frame        uint64
 	text         string
+	views        []string
 	ms           wire.StageMS
 	known        bool
 	truth        string

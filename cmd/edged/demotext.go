@@ -89,7 +89,7 @@ func (j *jsonLines) step(_ *edge.Step, c *verdict) error {
 	if c == nil || j.quiet {
 		return nil
 	}
-	l := jsonCaption{Type: "caption", Scene: j.scene, Frame: c.frame, Text: c.text, Views: j.views, MS: milliseconds(c.ms)}
+	l := jsonCaption{Type: "caption", Scene: j.scene, Frame: c.frame, Text: c.text, Views: c.views, MS: milliseconds(c.ms)}
 	if c.known {
 		l.Truth = &c.truth
 	}

@@ -87,7 +87,9 @@ func (v *terminalView) step(s *edge.Step, c *verdict) error {
 	defer v.mu.Unlock()
 	p := &v.page
 	for i, f := range s.Set.Frames {
-		p.views[i].img = reduced(p.views[i].img, f.Image, keepWidth, keepHeight)
+		if f.Image != nil {
+			p.views[i].img = reduced(p.views[i].img, f.Image, keepWidth, keepHeight)
+		}
 	}
 	p.frame, p.state = s.Set.Number, s.State
 	p.vision, p.encode = s.MS.Vision, s.MS.Encode

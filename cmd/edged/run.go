@@ -120,7 +120,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if err != nil {
 		return err
 	}
-	w := &wiring{log: log, file: f, state: state}
+	w := &wiring{file: f, state: state}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Serve:    wire.ServeOptions{StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
@@ -171,7 +171,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 
 // checkScene says what keeps a model from watching a scene.
 func checkScene(m *vlm.Model, s *config.Scene) error {
-	if err := watches(m.Config(), len(s.Views)); err != nil {
+	if err := watches(m.Config(), s.Enabled()); err != nil {
 		return fmt.Errorf("scene %s: %w", s.Name, err)
 	}
 	return nil
@@ -181,7 +181,6 @@ func checkScene(m *vlm.Model, s *config.Scene) error {
 // process can.
 type wiring struct {
 	kinds kinds.Set
-	log   *runLog
 	file  *config.File
 	state string // folder
 }

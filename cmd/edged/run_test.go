@@ -120,7 +120,7 @@ func TestRunExample(t *testing.T) {
 		t.Errorf("a second daemon: %d, %s", code, &second)
 	}
 	r.stop(t)
-	for _, want := range []string{"hall: watching front, side", "lab/side: sim:2/side: live", "lab: stopped"} {
+	for _, want := range []string{"hall: watching front, side", "lab: side: live", "lab: stopped"} {
 		if strings.Count(r.err.String(), want) != 1 {
 			t.Errorf("%q is not told once", want)
 		}

@@ -11,16 +11,16 @@ import (
 	"github.com/visualrwkv/edged/edge/memory"
 )
 
-// scene makes a scene whose cameras tell the log when they change.
+// scene makes a scene, none of whose cameras is asked for anything yet.
 func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 	e := edge.Scene{
 		Name: s.Name, Prompt: s.Prompt,
-		Interval: s.Interval, CaptionInterval: s.CaptionInterval, MaxSkew: s.MaxSkew,
-		Gate:   edge.Gate{Pixels: s.Gate.Pixels, State: s.Gate.State},
+		Interval: s.Interval, CaptionInterval: s.CaptionInterval, MaxSkew: s.MaxSkew, MaxWait: s.MaxWait,
+		Gate:   edge.Gate{Pixels: s.Gate.Pixels, State: s.Gate.State, Idle: s.Gate.Idle},
 		Window: w.file.Memory.Window, Snapshots: w.snapshots(s.Name),
 	}
 	for _, v := range s.Views {
-		src, err := w.view(s.Name+"/"+v.Name, v)
+		src, err := w.view(v)
 		if err != nil {
 			return e, fmt.Errorf("scene %s: view %s: %w", s.Name, v.Name, err)
 		}
@@ -43,12 +43,15 @@ func (w *wiring) snapshots(scene string) memory.Config {
 	}
 }
 
-func (w *wiring) view(name string, v config.View) (camera.Source, error) {
+// view opens the source of a view; one that is switched off has none.
+func (w *wiring) view(v config.View) (camera.Source, error) {
+	if v.Disabled {
+		return nil, nil
+	}
 	c, err := w.kinds.Open(v.Source, v.Options(decodePicture))
 	if err != nil {
 		return nil, err
 	}
-	c.Notify(func(s camera.Status) { w.log.printf("%s: %v", name, s) })
 	if len(v.Masks) == 0 && v.Region == (camera.Area{}) {
 		return c, nil
 	}

@@ -54,11 +54,15 @@ type jsonScene struct {
 type jsonView struct {
 	Name    string   `json:"name"`
 	State   string   `json:"state"`
-	Error   string   `json:"error,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
 	Width   int64    `json:"width"`
 	Height  int64    `json:"height"`
 	Frames  int64    `json:"frames"`
 	Skipped int64    `json:"skipped"`
+	Damaged int64    `json:"damaged"`
+	Unfit   int64    `json:"unfit"`
+	Missing int64    `json:"missing"`
+	Faults  int64    `json:"faults"`
 	AgeS    *float64 `json:"age_s,omitempty"`
 }
 
@@ -132,7 +136,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 			j.CaptionTime = &t
 		}
 		for _, v := range sc.Views {
-			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Error, v.Width, v.Height, v.Frames, v.Skipped, age(v.FrameTime)})
+			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Reason, v.Width, v.Height, v.Frames, v.Skipped, v.Damaged, v.Unfit, v.Missing, v.Faults, age(v.FrameTime)})
 		}
 		s.Scenes = append(s.Scenes, j)
 	}
@@ -167,7 +171,7 @@ func (s *jsonStatus) print(out io.Writer) error {
 			if v.Width > 0 {
 				size = fmt.Sprintf("%dx%d", v.Width, v.Height)
 			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%d frames\t%s old\t%s\n", v.Name, v.State, size, v.Frames, seconds(v.AgeS), v.Error)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%d frames\t%s old\t%s\n", v.Name, v.State, size, v.Frames, seconds(v.AgeS), v.Reason)
 		}
 		t.Flush()
 	}

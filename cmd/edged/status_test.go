@@ -62,7 +62,7 @@ func TestStatusPrints(t *testing.T) {
 		Scenes: []wire.SceneStatus{{
 			Name: "hall", State: wire.StateStopped, Reason: "no more pictures", Frames: 90_000, Skipped: 7, Gated: 80_000, Captions: 12, Repeated: 3,
 			FrameTime: 1764000000000 - 2500, MS: wire.StageMS{Vision: 400.4, Encode: 20, Decode: 300},
-			Views: []wire.ViewStatus{{Name: "door", State: "lost", Error: "no such device"}},
+			Views: []wire.ViewStatus{{Name: "door", State: wire.ViewReconnecting, Reason: "no such device"}},
 		}},
 	})
 	var b strings.Builder
@@ -76,7 +76,7 @@ problem: the disk is full
 
 hall: stopped (no more pictures), 90000 frame sets, 1.00 a second; the newest is 2.5 s old; 7 frames skipped
   12 captions, 80000 frame sets unchanged, 3 repeats left out; vision 400 ms, encoder 20, text 300
-  door  lost    0 frames  - old  no such device
+  door  reconnecting    0 frames  - old  no such device
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

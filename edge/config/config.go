@@ -77,35 +77,41 @@ type Output struct {
 // Scene is a place that several cameras look at.
 type Scene struct {
 	Name            string
-	Views           []View // those that are enabled, one at least
+	Views           []View // of which one at least is enabled
 	Language        string // of captions; one of [File].Prompts
 	Prompt          string // the question for a caption; empty: the model's own
 	Interval        time.Duration
 	CaptionInterval time.Duration
 	MaxSkew         time.Duration
+	MaxWait         time.Duration
 	Gate            Gate
 }
 
 // Gate says what counts as a change; see [github.com/visualrwkv/edged/edge.Gate].
 type Gate struct {
 	Pixels, State float64
+	Idle          time.Duration
 }
 
 // View is one camera.
 type View struct {
 	Name          string
+	Disabled      bool
 	Source        string // as [camera.Open] takes it
 	Width, Height int    // wished for; 0: 640x480
 	Rate          float64
 	Controls      map[string]int32
 	Masks         []camera.Area
-	Region        camera.Area // zero: all of the picture
+	Region        camera.Area   // zero: all of the picture
+	FrozenAfter   time.Duration // [camera.Options].Repeats
 }
 
 // Defaults of what a scene does not say.
 const (
 	defaultInterval = time.Second
 	defaultMaxSkew  = 500 * time.Millisecond
+	defaultMaxWait  = 2 * time.Second
+	defaultIdle     = 10 * time.Second
 	defaultSnapshot = 5 * time.Minute
 	defaultWindow   = 1000
 	defaultCelsius  = 80
@@ -119,10 +125,20 @@ const (
 	maxSide   = 16384 // of a picture
 )
 
+// Enabled is the number of views that are not switched off.
+func (s *Scene) Enabled() (n int) {
+	for _, v := range s.Views {
+		if !v.Disabled {
+			n++
+		}
+	}
+	return n
+}
+
 // Views is the number of cameras in use.
 func (f *File) Views() (n int) {
 	for _, s := range f.Scenes {
-		n += len(s.Views)
+		n += s.Enabled()
 	}
 	return n
 }

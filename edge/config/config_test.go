@@ -29,15 +29,19 @@ func TestExample(t *testing.T) {
 		Prompts:  map[string]string{"en": "Describe the scene in one sentence.", "de": "Beschreibe die Szene in einem Satz."},
 		Scenes: []Scene{{
 			Name: "hall", Language: "en", Prompt: "Describe the scene in one sentence.",
-			Interval: time.Second, CaptionInterval: 10 * time.Second, MaxSkew: 500 * time.Millisecond, Gate: Gate{Pixels: 8},
+			Interval: time.Second, CaptionInterval: 10 * time.Second, MaxSkew: 500 * time.Millisecond,
+			MaxWait: 2 * time.Second, Gate: Gate{Pixels: 8, Idle: 10 * time.Second},
 			Views: []View{{
 				Name: "door", Source: "v4l2:by-id/usb-Example_Camera_200901010001-video-index0", Width: 640, Height: 480, Rate: 5,
 				Controls: map[string]int32{"power_line_frequency": 1},
-				Masks:    []camera.Area{{0, 0, 0.3, 0.5}}, Region: camera.Area{0, 0, 1, 0.9},
+				Masks:    []camera.Area{{0, 0, 0.3, 0.5}}, Region: camera.Area{0, 0, 1, 0.9}, FrozenAfter: 10 * time.Second,
 			}, {Name: "stairs", Source: "csi:0"}},
 		}, {
-			Name: "yard", Interval: time.Second, MaxSkew: 500 * time.Millisecond,
-			Views: []View{{Name: "gate", Source: "rtsp://user:password@192.168.1.20/stream1"}},
+			Name: "yard", Interval: time.Second, MaxSkew: 500 * time.Millisecond, MaxWait: 2 * time.Second, Gate: Gate{Idle: 10 * time.Second},
+			Views: []View{
+				{Name: "gate", Source: "rtsp://user:password@192.168.1.20/stream1"},
+				{Name: "garage", Source: "http://192.168.1.21/snapshot.jpg", Rate: 1, Disabled: true},
+			},
 		}},
 	}
 	if !filepath.IsAbs(f.Path) {

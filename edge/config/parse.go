@@ -256,9 +256,8 @@ func (p *parsing) memory(n ast.Node, m *Memory) {
 }
 
 func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
-	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew}
+	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{Idle: defaultIdle}}
 	before := p.count
-	off := 0
 	var names []string
 	p.object(n, map[string]field{
 		"name":             p.word(&s.Name),
@@ -267,15 +266,17 @@ func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
 		"interval":         p.duration(&s.Interval, 0, 24*time.Hour),
 		"caption_interval": p.duration(&s.CaptionInterval, 0, 24*time.Hour),
 		"max_skew":         p.duration(&s.MaxSkew, 0, time.Hour),
+		"max_wait":         p.duration(&s.MaxWait, time.Millisecond, time.Hour),
 		"gate": func(n ast.Node) {
 			p.object(n, map[string]field{
 				"pixels": p.number(&s.Gate.Pixels, -1, 255),
 				"state":  p.number(&s.Gate.State, 0, 10),
+				"idle":   p.duration(&s.Gate.Idle, 0, 24*time.Hour),
 			})
 		},
 		"views": func(n ast.Node) {
 			p.list(n, func(n ast.Node) {
-				v, enabled, ok := p.view(n)
+				v, ok := p.view(n)
 				switch {
 				case !ok:
 					return
@@ -283,8 +284,6 @@ func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
 					p.errorf(n, "more than %d views", maxViews)
 				case slices.Contains(names, v.Name):
 					p.errorf(n, "a second view is called %q", v.Name)
-				case !enabled:
-					off++
 				default:
 					s.Views = append(s.Views, v)
 				}
@@ -296,17 +295,17 @@ func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
 		switch {
 		case s.Name == "":
 			p.errorf(n, "a scene needs a name")
-		case len(s.Views) == 0 && off > 0:
-			p.errorf(n, "scene %s: all of its views are disabled", s.Name)
 		case len(s.Views) == 0:
 			p.errorf(n, "scene %s has no views", s.Name)
+		case s.Enabled() == 0:
+			p.errorf(n, "scene %s: all of its views are disabled", s.Name)
 		}
 	}
 	return s, p.count == before
 }
 
-func (p *parsing) view(n ast.Node) (v View, enabled, ok bool) {
-	enabled = true
+func (p *parsing) view(n ast.Node) (v View, ok bool) {
+	enabled := true
 	before := p.count
 	var source ast.Node
 	p.object(n, map[string]field{
@@ -326,7 +325,8 @@ func (p *parsing) view(n ast.Node) (v View, enabled, ok bool) {
 				p.errorf(n, "more than %d masks", maxMasks)
 			}
 		},
-		"controls": func(n ast.Node) { p.controls(n, &v) },
+		"controls":     func(n ast.Node) { p.controls(n, &v) },
+		"frozen_after": p.duration(&v.FrozenAfter, time.Second, 24*time.Hour),
 	})
 	if p.count == before {
 		switch {
@@ -338,7 +338,8 @@ func (p *parsing) view(n ast.Node) (v View, enabled, ok bool) {
 			p.source(source, &v)
 		}
 	}
-	return v, enabled, p.count == before
+	v.Disabled = !enabled
+	return v, p.count == before
 }
 
 // source checks how a source is written, and makes its path absolute.
@@ -357,7 +358,7 @@ func (p *parsing) source(n ast.Node, v *View) {
 
 // Options returns what the view wishes of its camera.
 func (v *View) Options(decode func([]byte) (image.Image, error)) *camera.Options {
-	return &camera.Options{Width: v.Width, Height: v.Height, Rate: v.Rate, Controls: v.Controls, Decode: decode}
+	return &camera.Options{Width: v.Width, Height: v.Height, Rate: v.Rate, Controls: v.Controls, Repeats: v.FrozenAfter, Decode: decode}
 }
 
 func (p *parsing) size(w, h *int) field {
