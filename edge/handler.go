@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 		Version: d.cfg.Version, Model: d.cfg.Model.Name(), Backend: d.cfg.Model.Backend(),
 		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
 		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
-		Asking: d.answers.waiting.Load(),
+		Goroutines: int64(runtime.NumGoroutine()), Asking: d.answers.waiting.Load(),
 	}
 	if d.cfg.Problems != nil {
 		st.Problems = d.cfg.Problems()

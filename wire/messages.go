@@ -68,6 +68,7 @@ type Status struct {
 	UptimeMS   float64       `msgpack:"uptime_ms"`
 	RSSBytes   int64         `msgpack:"rss_bytes"`      // resident memory of the server
 	StateBytes int64         `msgpack:"state_bytes"`    // one scene's memory
+	Goroutines int64         `msgpack:"goroutines"`     // of the server; constant but for clients and questions
 	Asking     int64         `msgpack:"asking"`         // questions in flight
 	Zone       string        `msgpack:"zone,omitempty"` // what Celsius is of; empty: no temperature is known
 	Celsius    float64       `msgpack:"celsius"`

@@ -16,16 +16,12 @@ import (
 func startOutput(d *edge.Daemon, o config.Output, stdout io.Writer, log *runLog) (end func(), err error) {
 	out, name, shut := stdout, "standard output", func() error { return nil }
 	if o.JSONL != "-" {
-		f, err := os.OpenFile(o.JSONL, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("output: %w", err)
-		}
+		f := &lineFile{path: o.JSONL}
 		out, name, shut = f, o.JSONL, f.Close
 	}
 	ctx := context.Background()
 	c, err := d.Client(ctx)
 	if err != nil {
-		shut()
 		return nil, fmt.Errorf("output: %w", err)
 	}
 	done := make(chan struct{})
@@ -53,4 +49,39 @@ func startOutput(d *edge.Daemon, o config.Output, stdout io.Writer, log *runLog)
 			log.printf("output: %v", err)
 		}
 	}, nil
+}
+
+// lineFile appends lines to a file on a disk that may fail: the file is opened when
+// there is something to write, again and again if need be, and a line of which a part
+// was written does not spoil the next.
+type lineFile struct {
+	path string
+	f    *os.File
+	torn bool
+}
+
+// Write writes one line.
+func (l *lineFile) Write(line []byte) (n int, err error) {
+	if l.f == nil {
+		if l.f, err = os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	if l.torn {
+		if _, err := l.f.Write([]byte("\n")); err != nil {
+			return 0, err
+		}
+		l.torn = false
+	}
+	n, err = l.f.Write(line)
+	l.torn = err != nil && n > 0
+	return n, err
+}
+
+// Close closes the file if it is open.
+func (l *lineFile) Close() error {
+	if l.f == nil {
+		return nil
+	}
+	return l.f.Close()
 }

@@ -37,8 +37,14 @@ func needProcess(t *testing.T) {
 // newProcess prepares the test binary to run as edged.
 func newProcess(t *testing.T, args ...string) *process {
 	t.Helper()
+	return newProcessFor(t, processTime, args...)
+}
+
+// newProcessFor is newProcess for another time to live.
+func newProcessFor(t *testing.T, life time.Duration, args ...string) *process {
+	t.Helper()
 	needProcess(t)
-	ctx, cancel := context.WithTimeout(t.Context(), processTime)
+	ctx, cancel := context.WithTimeout(t.Context(), life)
 	p := &process{Cmd: exec.CommandContext(ctx, os.Args[0], args...), ctx: ctx}
 	p.Env = append(os.Environ(), asMain+"=1")
 	p.Stderr = &p.stderr

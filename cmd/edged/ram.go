@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/visualrwkv/edged/edge/config"
+	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/vlm"
 )
@@ -14,7 +15,6 @@ import (
 // What a daemon needs beside its model, in bytes, where nothing else says.
 const (
 	ramProgram  = 48 << 20 // the program, goroutines, clients and their queues
-	ramRing     = 32 << 20 // snapshots of all scenes
 	ramPixel    = 24       // of a view's pictures: as they came, as they are decoded, the next and the one in work
 	ramAnswers  = 4        // texts of questions that are written together
 	ramSnapshot = 3        // of a scene: the newest, the one that replaces it, one that nobody has collected yet
@@ -29,7 +29,7 @@ type ramPlan struct {
 // planRAM adds up what the daemon will have come to when every scene writes a caption and
 // all questions that are answered together are being answered.
 func planRAM(m *vlm.Model, f *config.File) ramPlan {
-	p := ramPlan{rest: ramProgram + ramRing}
+	p := ramPlan{rest: ramProgram + memory.DefaultRAM}
 	for _, s := range f.Scenes {
 		one := m.Plan(1, len(s.Views))
 		p.file, p.model = one.File, one.File+one.Weights

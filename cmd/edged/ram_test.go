@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/edge/config"
@@ -91,7 +92,7 @@ func TestRAMGroup(t *testing.T) {
 		t.Errorf("with a tenth less: code %d (%v), %s", code, e.ProcessState, &e.stderr)
 	}
 
-	m, environment := newManager(t)
+	m, environment := newManager(t, time.Minute)
 	e, socket := begin(p.total() / 10 * 11)
 	e.Env = append(e.Env, environment...)
 	e.start(t)

@@ -88,12 +88,17 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if err != nil {
 		return err
 	}
+	service := &service{log: log}
 	unlock, err := lockState(state)
-	if err != nil {
+	switch {
+	case errors.Is(err, errLocked):
 		return err
+	case err != nil: // captions matter more than keeping them
+		service.trouble("state", err.Error())
+	default:
+		defer unlock()
 	}
-	defer unlock()
-	service := newService(state, log)
+	service.keepReports(state)
 	defer service.close()
 	m, err := openModel(f.Model, &vlm.Options{Threads: f.Threads})
 	if err != nil {

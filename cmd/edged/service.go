@@ -58,20 +58,18 @@ func (p *problems) list() (all []string) {
 	return all
 }
 
-// newService begins to keep crash reports in the state folder and tells of the end of
+// keepReports begins to keep crash reports in the state folder and tells of the end of
 // the process before, if that was none of its own.
-func newService(state string, log *runLog) *service {
-	s := &service{log: log}
+func (s *service) keepReports(state string) {
 	head := fmt.Sprintf("edged %s, started %s", version(), time.Now().Format(time.RFC3339))
 	var err error
 	if s.reports, err = crash.Open(crashFolder(state), head); err != nil {
 		s.trouble("crash reports", fmt.Sprintf("crash reports cannot be kept: %v", err))
-		return s
+		return
 	}
 	if r := s.reports.Last(); r != nil {
 		s.trouble("last run", fmt.Sprintf("the run before this one did not end by itself: %v", r))
 	}
-	return s
 }
 
 // trouble tells the log and the status.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,7 +17,8 @@ import (
 // manager is a service manager that edged runs under.
 type manager struct{ net.PacketConn }
 
-func newManager(t *testing.T) (m manager, environment []string) {
+// newManager makes one that wants to hear a sign of life in each period.
+func newManager(t *testing.T, period time.Duration) (m manager, environment []string) {
 	t.Helper()
 	path := testSocket(t)
 	c, err := net.ListenPacket("unixgram", path)
@@ -24,7 +26,7 @@ func newManager(t *testing.T) (m manager, environment []string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return manager{c}, []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=1000000"}
+	return manager{c}, []string{"NOTIFY_SOCKET=" + path, fmt.Sprintf("WATCHDOG_USEC=%d", period.Microseconds())}
 }
 
 // wait waits until something is heard that holds the text, and returns all that was heard
@@ -48,7 +50,7 @@ func (m manager) wait(t *testing.T, text string) string {
 // TestService runs edged as a service manager does: it hears of readiness and of life,
 // ends it as a watchdog does and starts it again, kills it, and stops it.
 func TestService(t *testing.T) {
-	m, environment := newManager(t)
+	m, environment := newManager(t, 12*time.Second)
 	state, socket := filepath.Join(t.TempDir(), "state"), testSocket(t)
 	begin := func() *process {
 		t.Helper()
@@ -58,7 +60,6 @@ func TestService(t *testing.T) {
 		if heard := m.wait(t, "READY=1"); !strings.Contains(heard, "READY=1\nSTATUS=2 scenes, ") {
 			t.Errorf("heard %q", heard)
 		}
-		m.wait(t, "WATCHDOG=1")
 		return p
 	}
 	problems := func() string {
@@ -76,6 +77,7 @@ func TestService(t *testing.T) {
 	}
 
 	p := begin()
+	m.wait(t, "WATCHDOG=1")
 	if got := problems(); got != "" {
 		t.Errorf("problems of a first run: %s", got)
 	}
