@@ -25,6 +25,12 @@ if [ "${1:-}" = vm ]; then # make test-vm needs these, and none of the above
 	PATH=$PATH:/usr/sbin:/sbin need depmod kmod
 	need cpio cpio
 	need xz xz-utils
+	need make make
+	case ${VM_ARCH:-arm64} in
+	arm64) need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu; lib=/usr/aarch64-linux-gnu libc=libc6-dev-arm64-cross ;;
+	*) need x86_64-linux-gnu-gcc gcc; lib=/usr libc=libc6-dev ;;
+	esac
+	[ "$(find $lib -name libc.a 2>/dev/null)" ] || missing="$missing $libc"
 fi
 
 [ -n "$missing" ] || exit 0

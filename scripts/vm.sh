@@ -1,6 +1,7 @@
 #!/bin/sh
-# Boots a Debian kernel under qemu with virtual cameras (the kernel's own vivid
-# driver, /dev/video0 up) and runs one program in it. No root, no KVM.
+# Boots a Debian kernel under qemu with virtual cameras and runs one program in it:
+# /dev/video0 up are of the kernel's own vivid driver, /dev/video10 is a loopback
+# that hands out what is written into it. No root, no KVM.
 #
 #   vm.sh [-cams N] [-files DIR] [-env NAME=VALUE]... [-timeout S] PROGRAM [ARG...]
 #
@@ -9,17 +10,19 @@
 # the program prints is printed, its exit status is ours; 125 is a machine that
 # failed, 124 one that took longer than S seconds (600).
 #
-# The clock of the machine counts instructions, a nanosecond each, and leaps over
-# the time in which it would idle: waiting costs nothing, and what takes a second
-# in there does so however busy the host is.
+# It has one CPU, whose clock counts instructions, a nanosecond each, and leaps over
+# the time in which it would idle: waiting costs nothing, and what takes a second in
+# there does so however busy the host is. (Of two CPUs each would run for a tenth of
+# a second while the other waits for it.)
 #
-# Needs qemu-system-arm or qemu-system-x86, kmod, cpio, xz-utils, apt and go.
-# The kernel comes from the machine's own package sources, once, and is kept in
-# ${XDG_CACHE_HOME:-~/.cache}/edged-vm.
+# Needs qemu-system-arm or qemu-system-x86, kmod, cpio, xz-utils, apt, make, go and
+# a C compiler for the machine's kind. The kernel comes from the host's own package
+# sources, once, and is kept in ${XDG_CACHE_HOME:-~/.cache}/edged-vm.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/edged-vm
+mkdir -p "$cache"
 PATH=$PATH:/usr/sbin:/sbin
 cams=4 files='' limit=600
 work=$(mktemp -d)
@@ -47,39 +50,13 @@ b700) arch=arm64 ;;
 *) die "$1 is neither an arm64 nor an amd64 program" ;;
 esac
 
-# The kernel, through a private state of apt, so that dpkg needs no foreign
-# architecture.
-apt_() {
-	tool=$1
-	shift
-	"$tool" -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" \
-		-o Dir::State="$cache/apt-$arch" -o Dir::Cache="$cache/apt-$arch" \
-		-o Dir::State::status="$cache/apt-$arch/status" -o Dir::Etc::Preferences=/dev/null \
-		-o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User= "$@"
-}
-base=$cache/$arch
-mkdir -p "$cache"
+. "$here/vmkernel.sh"
 exec 9>"$cache/lock"
 flock 9
-if [ ! -e "$base/ok" ]; then
-	mkdir -p "$cache/apt-$arch/lists/partial" "$cache/apt-$arch/archives/partial"
-	: >"$cache/apt-$arch/status"
-	apt_ apt-get update >"$work/log" 2>&1 || cat "$work/log" >&2
-	image=$(apt_ apt-cache depends "linux-image-$arch" | sed -n 's/^ *Depends: \(linux-image-[0-9][^: ]*\).*/\1/p' | head -n 1)
-	[ -n "$image" ] || die "no package linux-image-$arch"
-	rm -rf "$base"
-	mkdir -p "$base/tree"
-	(cd "$base" && apt_ apt-get download "$image") >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download $image"; }
-	dpkg -x "$base"/*.deb "$base/tree"
-	rm -f "$base"/*.deb
-	version=${image#linux-image-}
-	mv "$base/tree/boot/vmlinuz-$version" "$base/vmlinuz"
-	find "$base/tree/lib/modules" -name '*.ko.xz' -exec xz -d {} +
-	depmod -b "$base/tree" "$version"
-	echo "$version" >"$base/ok"
-fi
+[ -e "$base/ok" ] || fetch_kernel
 flock -u 9
-tree=$base/tree/lib/modules/$(cat "$base/ok")
+version=$(cat "$base/ok")
+tree=$base/tree/lib/modules/$version
 
 need() { # need MODULE [PARAM...]: the module after all that it depends on
 	name=$1
@@ -103,6 +80,9 @@ need virtio_console
 if [ "$cams" -gt 0 ]; then
 	each() { i=1 s=$1; while [ $i -lt "$cams" ]; do s="$s,$1" i=$((i + 1)); done; echo "$s"; }
 	need vivid "n_devs=$cams" "node_types=$(each 0x1)" "num_inputs=$(each 1)" "input_types=$(each 0x0)"
+	for m in $(modinfo -F depends "$base/v4l2loopback.ko" | tr , ' '); do need "$m"; done
+	cp "$base/v4l2loopback.ko" "$root/modules/"
+	echo /modules/v4l2loopback.ko video_nr=10 card_label=loopback exclusive_caps=0 >>"$root/etc/modules"
 fi
 (cd "$here" && GOFLAGS='' CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags='-s -w' -o "$root/init" vminit.go)
 cp "$1" "$root/files/program"
@@ -112,8 +92,8 @@ shift
 (cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$work/initrd"
 
 case $arch in
-arm64) set -- qemu-system-aarch64 -machine virt,gic-version=3 -cpu cortex-a76 -smp 2 ;;
-amd64) set -- qemu-system-x86_64 -machine q35 -cpu max ;; # two CPUs do not come up with -icount
+arm64) set -- qemu-system-aarch64 -machine virt,gic-version=3 -cpu cortex-a76 ;;
+amd64) set -- qemu-system-x86_64 -machine q35 -cpu max ;;
 esac
 tty=ttyS0
 [ $arch = amd64 ] || tty=ttyAMA0
