@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"image"
@@ -11,11 +12,14 @@ import (
 )
 
 // FolderOptions says how a folder of pictures is played. The zero value plays
-// as fast as frames are asked for.
+// as fast as frames are asked for, and the frame times are a second apart.
 type FolderOptions struct {
-	// Every is the time between two pictures. Zero does not wait, and the frame
-	// times are a second apart.
+	// Every is the time between two pictures.
 	Every time.Duration
+
+	// Real plays pictures as they were taken, where Every is zero: see [TimesFile].
+	// Those of several views that were opened together keep their distances.
+	Real bool
 
 	// Bad is told of each picture that cannot be used, from the goroutine that
 	// reads the view. Such a picture is counted and skipped.
@@ -26,17 +30,20 @@ type FolderOptions struct {
 type Folder struct {
 	files  []folderFile
 	next   int
-	start  time.Time
+	how    string
+	wait   bool      // until a picture's time
+	start  time.Time // of the first picture of all views
 	decode func(data []byte) (image.Image, error)
-	opts   FolderOptions
-	bad    atomic.Uint64
+	bad    func(error)
+	failed atomic.Uint64
 }
 
 // folderFile is one picture: at is its place in the order of all instants of
-// the folder, the same in every view.
+// the folder, the same in every view, and after when that is, since the start.
 type folderFile struct {
-	path string
-	at   int
+	path  string
+	at    int
+	after time.Duration
 }
 
 // maxFile is far above any camera's picture and far below what would hurt.
@@ -66,12 +73,27 @@ func OpenFolder(dir string, decode func(data []byte) (image.Image, error), o *Fo
 		return nil, fmt.Errorf("%s: no .png, .jpg or .jpeg file", dir)
 	}
 	align(sets)
+	every, how := cmp.Or(o.Every, time.Second), "as fast as they are used"
+	if o.Every > 0 {
+		how = fmt.Sprintf("one every %v", o.Every)
+	}
+	real := o.Real && o.Every == 0
+	if real {
+		if how, err = setTimes(sets); err != nil {
+			return nil, err
+		}
+	}
 	start := time.Now()
 	views := make([]View, len(sets))
 	for i, s := range sets {
-		f := &Folder{start: start, decode: decode, opts: *o}
+		f := &Folder{start: start, wait: real || o.Every > 0, decode: decode, bad: o.Bad}
+		f.how = fmt.Sprintf("%d pictures, %s", len(s.pictures), how)
 		for _, p := range s.pictures {
-			f.files = append(f.files, folderFile{p.path, p.at})
+			after := time.Duration(p.at) * every
+			if real {
+				after = p.taken
+			}
+			f.files = append(f.files, folderFile{p.path, p.at, after})
 		}
 		views[i] = View{Name: s.name, Source: f}
 	}
@@ -82,19 +104,15 @@ func OpenFolder(dir string, decode func(data []byte) (image.Image, error), o *Fo
 func (f *Folder) Len() int { return len(f.files) }
 
 // Bad is the number of pictures skipped so far because they could not be used.
-func (f *Folder) Bad() uint64 { return f.bad.Load() }
+func (f *Folder) Bad() uint64 { return f.failed.Load() }
 
 // Next implements [Source]. Seq is the position of the picture among all
 // instants of the folder; the pixels stay valid after Release.
 func (f *Folder) Next(ctx context.Context) (Frame, error) {
 	for f.next < len(f.files) {
 		file := f.files[f.next]
-		every := f.opts.Every
-		if every <= 0 {
-			every = time.Second
-		}
-		at := f.start.Add(time.Duration(file.at) * every)
-		if f.opts.Every > 0 {
+		at := f.start.Add(file.after)
+		if f.wait {
 			if err := SleepUntil(ctx, at); err != nil {
 				return Frame{}, err
 			}
@@ -104,9 +122,9 @@ func (f *Folder) Next(ctx context.Context) (Frame, error) {
 		f.next++
 		img, err := f.read(file.path)
 		if err != nil {
-			f.bad.Add(1)
-			if f.opts.Bad != nil {
-				f.opts.Bad(err)
+			f.failed.Add(1)
+			if f.bad != nil {
+				f.bad(err)
 			}
 			continue
 		}
@@ -114,6 +132,9 @@ func (f *Folder) Next(ctx context.Context) (Frame, error) {
 	}
 	return Frame{}, io.EOF
 }
+
+// String says how the pictures are played.
+func (f *Folder) String() string { return f.how }
 
 // Close implements [Source].
 func (f *Folder) Close() error { return nil }

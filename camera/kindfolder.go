@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"sync/atomic"
 	"time"
 )
 
-// folderKind plays a folder of pictures, which must be one view, or one picture.
+// folderKind plays a folder of pictures, which must be one view, or one picture: so many a
+// second as is wished, or as they were taken.
 func folderKind(path string, o *Options) (Kind, error) {
 	if path == "" {
 		return Kind{}, errors.New("want the path of a folder or a picture")
@@ -15,13 +18,14 @@ func folderKind(path string, o *Options) (Kind, error) {
 	if o.Decode == nil {
 		return Kind{}, errors.New("no decoder for pictures was given")
 	}
-	fo := &FolderOptions{}
+	var bad atomic.Uint64
+	fo := &FolderOptions{Real: true, Bad: func(error) { bad.Add(1) }}
 	if o.Rate > 0 {
 		fo.Every = time.Duration(float64(time.Second) / o.Rate)
 	}
-	return Kind{Open: func(context.Context) (Source, error) {
+	open := func(context.Context) (Source, error) {
 		if isPicture(path) {
-			return &Folder{files: []folderFile{{path: path}}, start: time.Now(), decode: o.Decode, opts: *fo}, nil
+			return &Folder{files: []folderFile{{path: path}}, start: time.Now(), how: "one picture", decode: o.Decode, bad: fo.Bad}, nil
 		}
 		views, err := OpenFolder(path, o.Decode, fo)
 		if err != nil {
@@ -31,5 +35,6 @@ func folderKind(path string, o *Options) (Kind, error) {
 			return nil, fmt.Errorf("%s holds %d views, of which %s is the first: a view is one of them", path, len(views), views[0].Name)
 		}
 		return views[0].Source, nil
-	}}, nil
+	}
+	return Kind{Open: open, Bad: bad.Load, Patience: math.MaxInt64}, nil // pictures may be taken a week apart
 }

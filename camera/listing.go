@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // viewFiles is one view of a folder: its pictures in natural order.
@@ -16,10 +17,11 @@ type viewFiles struct {
 }
 
 // picture is a file and the instant it belongs to: key while listing, at after
-// align.
+// align, taken after setTimes.
 type picture struct {
 	path, key string
 	at        int
+	taken     time.Duration
 }
 
 // listViews sorts the pictures below dir into views. Hidden files and folders

@@ -81,7 +81,7 @@ var kinds = map[string]func(rest string, o *Options) (Kind, error){
 // Open understands a spec, KIND:REST, and returns the source, which nothing was
 // asked of yet. Kinds are
 //
-//	dir:PATH    the pictures of a folder, in natural order
+//	dir:PATH    the pictures of a folder, as they were taken: see [TimesFile]
 //	file:PATH   one picture
 //
 // and those of [Options].Kinds.
