@@ -49,6 +49,18 @@ type jsonScene struct {
 	CaptionTime *time.Time   `json:"caption_time,omitempty"`
 	MS          jsonDuration `json:"ms"`
 	Views       []jsonView   `json:"views"`
+	Memory      *jsonKept    `json:"memory,omitempty"`
+}
+
+// jsonKept is what is kept of a scene's memory: a [wire.MemoryStatus].
+type jsonKept struct {
+	RAM       int64    `json:"ram"` // snapshots
+	RAMBytes  int64    `json:"ram_bytes"`
+	Snapshots int64    `json:"snapshots"` // on disk
+	Bytes     int64    `json:"bytes"`
+	EveryS    float64  `json:"every_s"`
+	AgeS      *float64 `json:"age_s,omitempty"` // of the newest on disk
+	Problem   string   `json:"problem,omitempty"`
 }
 
 type jsonView struct {
@@ -138,6 +150,15 @@ func newStatus(st *wire.Status) *jsonStatus {
 		for _, v := range sc.Views {
 			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Reason, v.Width, v.Height, v.Frames, v.Skipped, v.Damaged, v.Unfit, v.Missing, v.Faults, age(v.FrameTime)})
 		}
+		if k := sc.Memory; k != nil {
+			j.Memory = &jsonKept{
+				RAM: k.RAM, RAMBytes: k.RAMBytes, Snapshots: k.Snapshots, Bytes: k.Bytes, EveryS: round(k.EveryMS/1e3, 10), Problem: k.Problem,
+			}
+			if k.Saved != 0 {
+				a := round(k.AgeMS/1e3, 10)
+				j.Memory.AgeS = &a
+			}
+		}
 		s.Scenes = append(s.Scenes, j)
 	}
 	return s
@@ -164,6 +185,16 @@ func (s *jsonStatus) print(out io.Writer) error {
 			sc.Captions, sc.Gated, sc.Repeated, sc.MS.Vision, sc.MS.Encode, sc.MS.Decode)
 		if sc.CaptionTime != nil {
 			fmt.Fprintf(&b, "  %s  %s\n", sc.CaptionTime.Format(time.TimeOnly), sc.Caption)
+		}
+		if k := sc.Memory; k != nil {
+			fmt.Fprintf(&b, "  %s", plural(int(k.RAM), "snapshot")+" in memory")
+			if k.Snapshots > 0 || k.Problem != "" {
+				fmt.Fprintf(&b, ", %d on disk (%s), the newest %s old", k.Snapshots, megabytes(k.Bytes), seconds(k.AgeS))
+			}
+			b.WriteString("\n")
+			if k.Problem != "" {
+				fmt.Fprintf(&b, "  problem: %s\n", k.Problem)
+			}
 		}
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, v := range sc.Views {
