@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -30,13 +32,25 @@ func Kind(scheme, rest string, o *camera.Options) (camera.Kind, error) {
 	if o.Rate > 0 {
 		every = max(time.Duration(float64(time.Second)/o.Rate), minEvery)
 	}
+	p := &opener{url: u, every: every, patience: patience, decode: o.Decode}
+	return p.kind(), nil
+}
+
+// opener opens one camera, again and again.
+type opener struct {
+	url             *url.URL
+	every, patience time.Duration
+	decode          func([]byte) (image.Image, error)
+	bad             atomic.Uint64 // pictures that were none
+}
+
+func (p *opener) kind() camera.Kind {
 	return camera.Kind{
-		Repeats:  time.Minute + 2*every,             // servers of single pictures may keep one for a while
-		Patience: every + patience + 10*time.Second, // those of source are shorter and know more
-		Open: func(ctx context.Context) (camera.Source, error) {
-			return open(ctx, u, every, patience, o.Decode)
-		},
-	}, nil
+		Repeats:  time.Minute + 2*p.every,               // servers of single pictures may keep one for a while
+		Patience: p.every + p.patience + 10*time.Second, // those of source are shorter and know more
+		Open:     func(ctx context.Context) (camera.Source, error) { return p.open(ctx) },
+		Bad:      p.bad.Load,
+	}
 }
 
 var errURL = errors.New("this is no URL; in a user or password, characters like / @ : ? # are written %2F %40 %3A %3F %23")

@@ -17,7 +17,7 @@ type poll struct {
 	due    time.Time      // of the next request
 	answer *http.Response // not read yet: the one that the source was opened with
 
-	bad int // pictures in a row that were none
+	row int // pictures one after the other that were none
 
 	// What to say so that a camera with nothing new does not send it again.
 	tag, modified string
@@ -44,14 +44,14 @@ func (p *poll) next(ctx context.Context) (camera.Frame, error) {
 		}
 		at := time.Now()
 		// Requests that are late are left out, not caught up with.
-		p.due = p.due.Add(max(at.Sub(p.due)/p.every, 1) * p.every)
+		p.due = p.due.Add(max(at.Sub(p.due)/p.from.every, 1) * p.from.every)
 		f, fresh, err := p.read(at)
 		switch {
-		case errors.Is(err, camera.ErrJPEG) && p.bad < maxBad:
-			p.bad++
+		case errors.Is(err, camera.ErrJPEG) && p.row < maxBad:
+			p.row++
 		case fresh || err != nil:
 			p.watch.stop()
-			p.bad = 0
+			p.row = 0
 			return f, err
 		}
 	}

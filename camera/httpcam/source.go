@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"mime"
 	"net/http"
@@ -18,10 +17,10 @@ import (
 
 // source is one camera. Requests live as long as it does, or until the watch bites.
 type source struct {
+	from   *opener
 	url    url.URL // without user and password
 	user   *url.Userinfo
 	client *http.Client
-	every  time.Duration
 
 	ctx   context.Context // of all requests
 	end   context.CancelCauseFunc
@@ -40,11 +39,11 @@ type source struct {
 var errClosed = errors.New("closed")
 
 // open asks once, to learn what the camera sends. Its answer is also the first picture.
-func open(ctx context.Context, u *url.URL, every, patience time.Duration, decode func([]byte) (image.Image, error)) (*source, error) {
-	s := &source{url: *u, user: u.User, client: newClient(), every: every, pics: camera.NewPictures(decode)}
+func (p *opener) open(ctx context.Context) (*source, error) {
+	s := &source{from: p, url: *p.url, user: p.url.User, client: newClient(), pics: camera.NewPictures(p.decode)}
 	s.url.User = nil
 	s.ctx, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
-	s.watch = newWatch(patience, s.end)
+	s.watch = newWatch(p.patience, s.end)
 	defer context.AfterFunc(ctx, func() { s.end(errClosed) })()
 	err := s.begin()
 	if err != nil {
@@ -166,6 +165,7 @@ func (s *source) nextPart() (camera.Frame, error) {
 			if !errors.Is(err, errTooLong) {
 				return camera.Frame{}, err
 			}
+			s.from.bad.Add(1)
 		}
 		s.watch.stage(fmt.Sprintf("no whole picture came (%v)", err))
 	}
@@ -174,10 +174,12 @@ func (s *source) nextPart() (camera.Frame, error) {
 // frame makes a frame of p, or releases it.
 func (s *source) frame(p *camera.Picture, at time.Time) (camera.Frame, error) {
 	f, err := p.JPEG(at, s.seq)
-	if err == nil {
-		s.seq++
+	if err != nil {
+		s.from.bad.Add(1)
+		return f, err
 	}
-	return f, err
+	s.seq++
+	return f, nil
 }
 
 // why is the reason behind the error of a request that was ended from here.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,7 @@ func try(ctx context.Context, t *testing.T, address string, patience time.Durati
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := open(ctx, u, time.Millisecond, patience, decode)
+	s, err := (&opener{url: u, every: time.Millisecond, patience: patience, decode: decode}).open(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -236,7 +237,7 @@ func TestPolling(t *testing.T) {
 	}))
 	defer s.Close()
 	u, _ := url.Parse(s.URL)
-	src, err := open(t.Context(), u, time.Millisecond, time.Minute, decode)
+	src, err := (&opener{url: u, every: time.Millisecond, patience: time.Minute, decode: decode}).open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,6 +274,26 @@ func TestPollingForgivesOneBadPicture(t *testing.T) {
 	}
 }
 
+// follow opens a camera as "http:" does, without pauses and patience.
+func follow(t *testing.T, address string) *camera.Camera {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := camera.Open("http:", &camera.Options{Kinds: map[string]func(string, *camera.Options) (camera.Kind, error){
+		"http": func(string, *camera.Options) (camera.Kind, error) {
+			k := (&opener{url: u, every: time.Millisecond, patience: time.Minute, decode: decode}).kind()
+			k.MaxWait = time.Millisecond
+			return k, nil
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // TestUnplugs: a camera that hangs up 200 times, in one way after the other, and is back
 // each time.
 func TestUnplugs(t *testing.T) {
@@ -290,27 +311,70 @@ func TestUnplugs(t *testing.T) {
 					hangUp(c)
 				}
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-			defer cancel()
-			address, _ := url.Parse(u)
-			frames := 0
-			for plugged.Load() < times && ctx.Err() == nil {
-				s, err := open(ctx, address, time.Millisecond, time.Second, decode)
+			before := descriptors(t)
+			c := follow(t, u)
+			for plugged.Load() < times {
+				f, err := c.Next(t.Context())
 				if err != nil {
-					continue // reset before it was read
+					t.Fatal(err)
 				}
-				for plugged.Load() < times { // single pictures come in spite of it all
-					f, err := s.Next(ctx)
-					if err != nil {
-						break
-					}
-					f.Release()
-					frames++
-				}
-				s.Close()
+				f.Release()
 			}
-			if frames < times/4 {
-				t.Errorf("%d frames of %d connections", frames, plugged.Load())
+			if s := c.Status(); s.Frames < times/4 || s.State != camera.Live {
+				t.Errorf("after %d connections: %+v", plugged.Load(), s)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			for end := time.Now().Add(10 * time.Second); descriptors(t) > before; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d descriptors, %d before", descriptors(t), before)
+				}
+			}
+		})
+	}
+}
+
+// descriptors counts those of this process, where the system tells.
+func descriptors(t *testing.T) int {
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+// TestDamagedPicturesAreCounted, of streams and single ones, through all attempts.
+func TestDamagedPicturesAreCounted(t *testing.T) {
+	half := photo(1)[:300]
+	for name, way := range map[string][]string{
+		"stream": {mixed + part(half) + part([]byte("text")) + part(photo(1)) + "--frame--"},
+		"single": {single(half), single(half), single(photo(1))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := rude(t, func(c net.Conn, n int, _ string) {
+				for i, answer := range way {
+					if i > 0 {
+						readRequest(c)
+					}
+					io.WriteString(c, answer)
+				}
+				if name == "single" {
+					hang(c)
+				}
+			})
+			c := follow(t, u)
+			defer c.Close()
+			frames := map[string]uint64{"stream": 2, "single": 1}[name]
+			for range frames {
+				f, err := c.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Release()
+			}
+			if s := c.Status(); s.Bad != 2*frames {
+				t.Errorf("%d damaged pictures, want %d: %+v", s.Bad, 2*frames, s)
 			}
 		})
 	}

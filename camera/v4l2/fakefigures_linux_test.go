@@ -96,7 +96,8 @@ func benchmarkViews(b *testing.B, n int, fourCC string, decoded bool) {
 		plug(b, fakev4l2.Options{Path: "/dev/" + path, Formats: []fakev4l2.Format{{FourCC: fourCC, Width: 640, Height: 480, Rates: []int{25}}}})
 		c := watch(b, path, camera.Options{}, nil)
 		cams = append(cams, c)
-		box := edge.NewMailbox(false, camera.Frame.Release)
+		filled := make(chan struct{}, 1)
+		box := edge.NewMailbox(false, filled, camera.Frame.Release)
 		all.Go(func() {
 			defer c.Close()
 			for {
@@ -112,7 +113,12 @@ func benchmarkViews(b *testing.B, n int, fourCC string, decoded bool) {
 			continue
 		}
 		all.Go(func() {
-			for box.Wait(ctx) == nil {
+			for {
+				select {
+				case <-filled:
+				case <-ctx.Done():
+					return
+				}
 				if f, ok := box.Take(); ok {
 					if err := f.Decode(); err != nil {
 						b.Error(err)
