@@ -191,7 +191,9 @@ func TestStopsInTwoSeconds(t *testing.T) {
 		if err := d.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		<-writing
+		for range 3 { // all that have something to write about
+			<-writing
+		}
 		c, err := d.Client(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -207,9 +209,7 @@ func TestStopsInTwoSeconds(t *testing.T) {
 			}
 			asked <- nil
 		}()
-		for range 3 {
-			<-writing
-		}
+		<-writing
 		time.Sleep(time.Second)
 		start := time.Now()
 		err = d.Close()

@@ -53,14 +53,7 @@ type Stream struct {
 // NewStream returns a stream that has seen nothing.
 func (m *Model) NewStream() (*Stream, error) {
 	scratch := quant.NewScratch(m.pool)
-	s := &Stream{m: m, work: rwkv.NewWork(scratch, nil)}
-	s.format = prompt.Format{
-		Vocabulary:  m.vocab,
-		ImageToken:  m.config.ImageToken,
-		ImageTokens: m.config.pictureTokens(),
-		Lowercase:   m.config.Lowercase,
-		Sandwich:    m.dec.Bidirectional(),
-	}
+	s := &Stream{m: m, format: m.writing(), work: rwkv.NewWork(scratch, nil)}
 	switch {
 	case m.enc != nil:
 		s.mem, s.next = m.enc.NewState(), m.enc.NewState()
@@ -76,6 +69,24 @@ func (m *Model) NewStream() (*Stream, error) {
 		}
 	}
 	return s, nil
+}
+
+// writing is how questions are written for the model.
+func (m *Model) writing() prompt.Format {
+	return prompt.Format{
+		Vocabulary:  m.vocab,
+		ImageToken:  m.config.ImageToken,
+		ImageTokens: m.config.pictureTokens(),
+		Lowercase:   m.config.Lowercase,
+		Sandwich:    m.dec.Bidirectional(),
+	}
+}
+
+// CheckQuestion says what keeps a question from being asked: an error that wraps
+// [ErrQuestion] names a word that the vocabulary cannot write.
+func (m *Model) CheckQuestion(question string) error {
+	_, err := m.prompt(m.writing(), question, 1)
+	return err
 }
 
 // carries reports whether the memory is the decoder's own state, which goes on from frame
@@ -224,10 +235,14 @@ func (s *Stream) pictures(n int) ([]int, error) {
 
 // prompt assembles a question about n pictures.
 func (s *Stream) prompt(question string, n int) ([]int, error) {
-	if s.m.vocab == nil {
-		return nil, fmt.Errorf("model %s has no vocabulary: %w", s.m.config.Name, ErrConfig)
+	return s.m.prompt(s.format, question, n)
+}
+
+func (m *Model) prompt(f prompt.Format, question string, n int) ([]int, error) {
+	if m.vocab == nil {
+		return nil, fmt.Errorf("model %s has no vocabulary: %w", m.config.Name, ErrConfig)
 	}
-	p, err := s.format.Build(prompt.Turn{Question: question, Images: n})
+	p, err := f.Build(prompt.Turn{Question: question, Images: n})
 	if e, ok := errors.AsType[*tokenizer.UncoveredError](err); ok {
 		return nil, fmt.Errorf("%w: %q", ErrQuestion, cmp.Or(e.Word, e.Char))
 	}

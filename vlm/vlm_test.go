@@ -195,6 +195,10 @@ func TestUnknownWord(t *testing.T) {
 	if got := ask(t, s, "what?"); got != want {
 		t.Errorf("afterwards %q, before %q", got, want)
 	}
+	m := s.Model()
+	if good, bad := m.CheckQuestion("what?"), m.CheckQuestion("what été ?"); good != nil || !errors.Is(bad, vlm.ErrQuestion) {
+		t.Errorf("checked before: %v, %v", good, bad)
+	}
 }
 
 func TestCancel(t *testing.T) {

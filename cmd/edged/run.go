@@ -20,7 +20,9 @@ import (
 
 const runAbout = `Watches the scenes of a configuration until it is told to stop by SIGTERM or
 Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
-line per change.`
+line per change. SIGHUP has the configuration read again: scenes that are the same
+go on, those that differ begin anew with the memory that they had. A file that is
+wrong changes nothing.`
 
 // runMain is "edged run".
 func runMain(args []string, stdout, stderr io.Writer) int {
@@ -42,10 +44,17 @@ func runMain(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	// A second signal ends a daemon that does not stop.
 	defer context.AfterFunc(ctx, stop)()
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	o.again = again
 	return runDaemon(ctx, o, stdout, stderr)
 }
 
-type runOptions struct{ config, socket, state string }
+type runOptions struct {
+	config, socket, state string
+	again                 <-chan os.Signal // asks for the configuration to be read again
+}
 
 // badInput is an error about a file that was given.
 type badInput struct{ error }
@@ -125,7 +134,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if err != nil {
 		return err
 	}
-	w := &wiring{file: f, state: state}
+	w := &wiring{kinds: new(kinds.Set), file: f, state: state}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Serve:    wire.ServeOptions{StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
@@ -134,10 +143,10 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 			Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
 		}),
 	}
+	if err := checkScenes(m, f); err != nil {
+		return badInput{err}
+	}
 	for _, s := range f.Scenes {
-		if err := checkScene(m, &s); err != nil {
-			return badInput{err}
-		}
 		scene, err := w.scene(s)
 		if err != nil {
 			return badInput{err}
@@ -168,16 +177,31 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
 	service.run(d)
-	<-ctx.Done()
-	service.stopping()
-	log.print("stopping")
-	return nil
+	r := &reloader{path: o.config, model: m, daemon: d, wiring: w, log: log, now: f}
+	for {
+		select {
+		case <-ctx.Done():
+			service.stopping()
+			log.print("stopping")
+			return nil
+		case <-o.again:
+			r.reload()
+		}
+	}
 }
 
-// checkScene says what keeps a model from watching a scene.
-func checkScene(m *vlm.Model, s *config.Scene) error {
-	if err := watches(m.Config(), s.Enabled()); err != nil {
-		return fmt.Errorf("scene %s: %w", s.Name, err)
+// checkScenes says what keeps a model from watching the scenes.
+func checkScenes(m *vlm.Model, f *config.File) error {
+	for _, s := range f.Scenes {
+		if err := watches(m.Config(), s.Enabled()); err != nil {
+			return fmt.Errorf("scene %s: %w", s.Name, err)
+		}
+		if s.Prompt == "" {
+			continue
+		}
+		if err := m.CheckQuestion(s.Prompt); err != nil {
+			return fmt.Errorf("scene %s: its prompt cannot be asked: %w", s.Name, err)
+		}
 	}
 	return nil
 }
@@ -185,7 +209,14 @@ func checkScene(m *vlm.Model, s *config.Scene) error {
 // wiring makes scenes of their configuration. Its cameras share what cameras of a
 // process can.
 type wiring struct {
-	kinds kinds.Set
+	kinds *kinds.Set
 	file  *config.File
 	state string // folder
+}
+
+// with returns the wiring of another configuration, with the same cameras.
+func (w *wiring) with(f *config.File) *wiring {
+	other := *w
+	other.file = f
+	return &other
 }

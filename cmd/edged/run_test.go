@@ -37,6 +37,7 @@ func (b *syncBuffer) String() string {
 type running struct {
 	runOptions
 	out, err syncBuffer
+	hup      chan os.Signal
 	end      context.CancelFunc
 	code     chan int
 }
@@ -46,6 +47,8 @@ func startRun(t *testing.T, configFile string) (*running, *client.Client) {
 	t.Helper()
 	r := &running{code: make(chan int, 1)}
 	r.runOptions = runOptions{config: configFile, socket: testSocket(t), state: filepath.Join(t.TempDir(), "state")}
+	r.hup = make(chan os.Signal)
+	r.again = r.hup
 	return r, r.start(t)
 }
 
@@ -190,6 +193,7 @@ func TestRunAndCheckRefuse(t *testing.T) {
 		{"run -config " + good + " x", "unexpected argument", exitUsage},
 		{"run -config " + bad, bad + ":1:1: ", exitInput},
 		{"run -config " + write("model", "model: none.gguf\n"+scenes), "none.gguf: no such file", exitInput},
+		{"run -config " + write("words", strings.Replace(scenes, "name: a", "name: a, prompt: where is the zebra", 1)), `scene a: its prompt cannot be asked: the model does not know this word: "zebra"`, exitInput},
 		{"run -config " + write("cpus", "cpus: x\n"+scenes), "cpus: ", exitInput},
 	}
 	for _, c := range tests {

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// TestReload changes one scene's question, another's camera, takes one away and adds one:
+// what did not change goes on, what did keeps its memory.
+func TestReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	write := func(lines ...string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scene := func(name, source, more string) string {
+		return "- {name: " + name + ", interval: 100ms, " + more + "views: [{name: v, rate: 50, source: 'sim:" + source + "'}]}"
+	}
+	write("scenes:", scene("same", "1/front", ""), scene("asked", "2/front", ""), scene("moved", "3/front", ""), scene("gone", "4/front", ""))
+	r, c := startRun(t, path)
+	before := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Frames >= 5 })
+
+	write("scenes:", "- {name: same}")
+	r.hup <- nil
+	r.hup <- nil // comes when the first has been dealt with
+	if s := waitScenes(t, c, nil); len(s) != 4 {
+		t.Errorf("%d scenes after a bad configuration", len(s))
+	}
+	write("threads: 1", "scenes:", scene("same", "1/front", ""), scene("asked", "2/front", "prompt: how many objects are there?, "),
+		scene("moved", "3/side", ""), scene("new", "5/front", ""))
+	r.hup <- nil
+	r.hup <- nil
+	after := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Frames >= 1 && s.Caption != "" })
+	if len(after) != 4 || after["gone"].Name != "" {
+		t.Errorf("%+v", after)
+	}
+	if a, b := before["same"], after["same"]; b.Frames < a.Frames {
+		t.Errorf("the scene that is the same: %d, then %d frame sets", a.Frames, b.Frames)
+	}
+	for name, kept := range map[string]bool{"asked": true, "moved": true, "new": false} {
+		code, out, stderr := runCommand(t, "ask", "-socket", r.socket, "-scene", name, "-json", "how many objects are there?")
+		frame := answerFrame(t, out)
+		if code != exitOK || frame < 1 || kept != (frame > after[name].Frames) {
+			t.Errorf("%s: answered from frame set %d, after %d of the new scene: %q", name, frame, after[name].Frames, stderr)
+		}
+	}
+	c.Close()
+	r.stop(t)
+	for line, n := range map[string]int{
+		"the configuration is not used, the one before goes on:":                 2,
+		":2:3: scene same has no views":                                          2,
+		"threads in the configuration: takes effect when edged is started again": 2,
+		"the configuration was read again: 4 scenes, of which 3 began anew":      1,
+		"the configuration was read again: 4 scenes, of which 0 began anew":      1,
+		"gone: stopped":  1,
+		"same: stopped":  1, // in the end
+		"same: watching": 1,
+		"new: watching":  1,
+	} {
+		if got := strings.Count(r.err.String(), line); got != n {
+			t.Errorf("%q is told %d times, want %d:\n%s", line, got, n, &r.err)
+		}
+	}
+}
+
+// waitScenes asks for the status until all scenes are as wished.
+func waitScenes(t *testing.T, c *client.Client, ok func(wire.SceneStatus) bool) map[string]wire.SceneStatus {
+	t.Helper()
+	for {
+		st, err := c.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]wire.SceneStatus{}
+		good := true
+		for _, s := range st.Scenes {
+			all[s.Name] = s
+			good = good && (ok == nil || ok(s))
+		}
+		if good {
+			return all
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// answerFrame is the number of frame sets that an answer is from.
+func answerFrame(t *testing.T, out string) int64 {
+	t.Helper()
+	var a jsonAnswer
+	if err := json.Unmarshal([]byte(out), &a); err != nil {
+		t.Fatalf("%v: %q", err, out)
+	}
+	return a.Frame
+}
