@@ -20,6 +20,7 @@ const (
 // the recent instants is kept beside the pictures, for the score only.
 type Room struct {
 	every time.Duration // between two instants; 0: as fast as they are asked for
+	held  bool          // nothing happens any more
 	live  bool          // views that are late go on with the present, as cameras do
 
 	mu       sync.Mutex
@@ -79,6 +80,13 @@ func (r *Room) Truth(n uint64) (string, bool) {
 	return r.past[n-r.first].caption, true
 }
 
+// Hold keeps the world as it is: what differs from now on is the noise of the cameras.
+func (r *Room) Hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = true
+}
+
 func (r *Room) remember() {
 	r.past = append(r.past, instant{r.world.Objects(nil), r.world.Caption()})
 	if len(r.past) > keepInstants {
@@ -107,7 +115,9 @@ func (r *Room) draw(dst *image.RGBA, cam int, n uint64, every time.Duration) (ui
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n >= r.first+uint64(len(r.past)) {
-		r.world.Step()
+		if !r.held {
+			r.world.Step()
+		}
 		r.remember()
 	}
 	n = max(n, r.first)

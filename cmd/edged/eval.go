@@ -21,18 +21,21 @@ const evalAbout = `Measures a model.
                               captions, questions, hidden objects, memory
   edged eval -sim -stream N   on streams of N frame sets with the memory carried:
                               the same by position in the stream
+  edged eval -sim -captions N on streams of N frame sets as edged run watches them:
+                              which changes get a caption, and what repeats
   edged eval -ref F32 -model Q  how far the quantised file Q is from F32
 
 The same -seed gives the same rooms and questions on every machine.`
 
 type evalFlags struct {
-	seed    uint64
-	clips   int
-	views   int
-	stream  int
-	model   string
-	json    bool
-	threads int
+	seed      uint64
+	clips     int
+	views     int
+	stream    int
+	published int
+	model     string
+	json      bool
+	threads   int
 }
 
 // evalMain is "edged eval".
@@ -43,9 +46,10 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	ref := fs.String("ref", "", "against this `file` of the same model")
 	source := fs.String("source", "", "with -ref: on the pictures of this `folder`, or in simulated rooms (sim); by default on patterns")
 	fs.Uint64Var(&o.seed, "seed", 1, "which rooms")
-	fs.IntVar(&o.clips, "clips", 0, "how many clips of each sort (default 400; with -stream 16)")
+	fs.IntVar(&o.clips, "clips", 0, "how many clips of each sort (default 400; with -stream or -captions 16)")
 	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 or 2")
 	fs.IntVar(&o.stream, "stream", 0, "frame sets of a stream")
+	fs.IntVar(&o.published, "captions", 0, "frame sets of a stream of which captions are judged")
 	fs.StringVar(&o.model, "model", "", modelHelp)
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 	fs.IntVar(&o.threads, "threads", 0, "clips at a time; 0 is one per CPU")
@@ -54,7 +58,7 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	}
 	zero := ""
 	fs.Visit(func(f *flag.Flag) {
-		if (f.Name == "clips" || f.Name == "stream") && f.Value.String() == "0" {
+		if (f.Name == "clips" || f.Name == "stream" || f.Name == "captions") && f.Value.String() == "0" {
 			zero = f.Name
 		}
 	})
@@ -67,7 +71,9 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 		return wrongUse(fs, stderr, "want either -sim or -ref")
 	case *source != "" && *ref == "":
 		return wrongUse(fs, stderr, "-source goes with -ref")
-	case o.clips < 0 || o.stream < 0 || o.threads < 0:
+	case o.stream > 0 && o.published > 0:
+		return wrongUse(fs, stderr, "want either -stream or -captions")
+	case o.clips < 0 || o.stream < 0 || o.published < 0 || o.threads < 0:
 		return wrongUse(fs, stderr, "numbers must not be negative")
 	case o.views < 1 || o.views > 2:
 		return wrongUse(fs, stderr, "-views: 1 or 2")
@@ -95,7 +101,7 @@ func runEval(ctx context.Context, o evalFlags, stdout, stderr io.Writer) int {
 	}
 	defer m.Close()
 	views := roomViews // in which an object is hidden from one
-	if o.stream > 0 {
+	if o.stream > 0 || o.published > 0 {
 		views = o.views
 	}
 	if err := watches(m.Config(), views); err != nil {
@@ -103,7 +109,9 @@ func runEval(ctx context.Context, o evalFlags, stdout, stderr io.Writer) int {
 	}
 	e := &evaluation{evalFlags: o, model: m, progress: clipProgress(stderr)}
 	var report fmt.Stringer
-	if o.stream > 0 {
+	if o.published > 0 {
+		report, err = e.publish(ctx)
+	} else if o.stream > 0 {
 		report, err = e.streams(ctx)
 	} else {
 		report, err = e.short(ctx)

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/visualrwkv/edged/camera/sim"
+	"github.com/visualrwkv/edged/edge"
+)
+
+// publishReport is the result of "edged eval -sim -captions N": what a daemon publishes
+// about streams of simulated rooms, in which things happen and in which nothing does.
+type publishReport struct {
+	Model    string  `json:"model"`
+	Streams  int     `json:"streams"`
+	Frames   int     `json:"frames"`   // frame sets, of all streams
+	Changes  int     `json:"changes"`  // frame sets of which there is something else to say than of the one before
+	Captured float64 `json:"captured"` // share of the changes with a caption from that frame set or the next
+	Captions int     `json:"captions"`
+	Exact    float64 `json:"exact"`   // share of the captions that equal the truth
+	Repeats  float64 `json:"repeats"` // share of the captions published though nothing had changed since the last
+
+	// Corrections are the repeats that tell the truth after a caption that did not.
+	Corrections float64 `json:"corrections"`
+
+	Still stillReport `json:"still"`
+}
+
+// stillReport is about streams in which nothing but the sensors' noise changes.
+type stillReport struct {
+	Streams  int `json:"streams"`
+	Frames   int `json:"frames"`   // frame sets, of all streams
+	Captions int `json:"captions"` // after the first of each stream
+}
+
+// captionTally is what became of one stream, or of all.
+type captionTally struct {
+	frames, changes, captured             int
+	captions, exact, repeats, corrections int
+}
+
+func (t *captionTally) plus(o captionTally) {
+	t.frames += o.frames
+	t.changes += o.changes
+	t.captured += o.captured
+	t.captions += o.captions
+	t.exact += o.exact
+	t.repeats += o.repeats
+	t.corrections += o.corrections
+}
+
+// published is one frame set of a stream.
+type published struct {
+	truth, text string // text is empty when nothing was published
+}
+
+// captionsOf watches a room for so many frame sets, none skipped, as edged run watches
+// one, and returns what was published.
+func (e *evaluation) captionsOf(ctx context.Context, room *sim.Room, frames int) (all []published, err error) {
+	d, err := edge.New(edge.Config{Model: edge.VLM(e.model), Scenes: []edge.Scene{{
+		Views: room.Views(), LockStep: true, Frames: uint64(frames),
+		Observe: func(s *edge.Step) {
+			var p published
+			p.truth, _ = room.Truth(s.Set.Frames[0].Seq)
+			if s.New {
+				p.text = s.Text
+			}
+			all = append(all, p)
+		},
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Run(ctx); err != nil {
+		return nil, err
+	}
+	return all, ctx.Err()
+}
+
+// score counts in a stream.
+func score(all []published) captionTally {
+	t := captionTally{frames: len(all)}
+	last := -1 // frame set of the newest caption
+	for i, p := range all {
+		if i > 0 && p.truth != all[i-1].truth {
+			t.changes++
+			if p.text != "" || i+1 < len(all) && all[i+1].text != "" {
+				t.captured++
+			}
+		}
+		if p.text == "" {
+			continue
+		}
+		t.captions++
+		_, _, exact := sim.Score(p.text, p.truth)
+		if exact {
+			t.exact++
+		}
+		if last >= 0 && !changedSince(all, last, i) {
+			t.repeats++
+			if _, _, before := sim.Score(all[last].text, all[last].truth); exact && !before {
+				t.corrections++
+			}
+		}
+		last = i
+	}
+	return t
+}
+
+// changedSince reports whether there was something else to say at any time after frame set
+// from, up to frame set to.
+func changedSince(all []published, from, to int) bool {
+	for i := from + 1; i <= to; i++ {
+		if all[i].truth != all[i-1].truth {
+			return true
+		}
+	}
+	return false
+}
+
+// publish evaluates what is published.
+func (e *evaluation) publish(ctx context.Context) (*publishReport, error) {
+	n := e.clips
+	if n == 0 {
+		n = 16
+	}
+	var mu sync.Mutex
+	var all captionTally
+	r := &publishReport{Model: e.model.Info().Name, Streams: n}
+	err := e.each(ctx, "stream", n, func(ctx context.Context, _ *viewer, i int) error {
+		got, err := e.captionsOf(ctx, sim.NewRoom(e.seed+uint64(i), e.views, 0, false), e.published)
+		mu.Lock()
+		defer mu.Unlock()
+		all.plus(score(got))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = e.each(ctx, "still stream", n, func(ctx context.Context, _ *viewer, i int) error {
+		room := sim.NewRoom(e.seed+uint64(i), e.views, 0, false)
+		room.Hold()
+		got, err := e.captionsOf(ctx, room, e.published)
+		mu.Lock()
+		defer mu.Unlock()
+		r.Still.Streams++
+		r.Still.Frames += len(got)
+		r.Still.Captions += max(score(got).captions-1, 0)
+		return err
+	})
+	r.Frames, r.Changes, r.Captions = all.frames, all.changes, all.captions
+	r.Captured = share{all.captured, all.changes}.fraction()
+	r.Exact = share{all.exact, all.captions}.fraction()
+	r.Repeats = share{all.repeats, all.captions}.fraction()
+	r.Corrections = share{all.corrections, all.captions}.fraction()
+	return r, err
+}
+
+// String is the report for people.
+func (r *publishReport) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d streams, %d frame sets, %d changes\n\n", r.Model, r.Streams, r.Frames, r.Changes)
+	fmt.Fprintf(&b, "  changes with a caption within two frame sets  %5.1f %%\n", 100*r.Captured)
+	fmt.Fprintf(&b, "  captions                                      %5d\n", r.Captions)
+	fmt.Fprintf(&b, "  of these exact                                %5.1f %%\n", 100*r.Exact)
+	fmt.Fprintf(&b, "  of these without a change                     %5.1f %%, %.1f %% put an error right\n", 100*r.Repeats, 100*r.Corrections)
+	fmt.Fprintf(&b, "  captions of %d frame sets of still rooms     %5d, after the first of each\n", r.Still.Frames, r.Still.Captions)
+	return b.String()
+}
