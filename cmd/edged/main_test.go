@@ -71,7 +71,7 @@ func TestUsage(t *testing.T) {
 		{"demo -model /nowhere.gguf", exitInput, "/nowhere.gguf: no such file"},
 		{"ask -h", exitOK, "usage: edged ask"},
 		{"ask", exitUsage, "no question"},
-		{"ask -at yesterday what?", exitFailed, "-at and -diff"},
+		{"ask -at yesterday what?", exitUsage, "is no moment"},
 		{"ask -socket /nowhere/s what?", exitFailed, "/nowhere/s"},
 		{"ask what is there? -json -socket /nowhere/s", exitFailed, "/nowhere/s"},
 		{"ask what -socket", exitUsage, "needs an argument"},
