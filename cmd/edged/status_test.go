@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	code, out, _ = runCommand(t, "status", "-socket", r.socket)
-	for _, want := range []string{"hall: watching, ", "lab: watching, ", "front  live  320x240", "captions, ", " in memory, "} {
+	for _, want := range []string{"hall: watching, ", "lab: watching, ", "front  live  320x240", "captions, ", " in memory"} {
 		if code != exitOK || !strings.Contains(out, want) {
 			t.Errorf("code %d, without %q:\n%s", code, want, out)
 		}
