@@ -20,10 +20,10 @@ type memories struct {
 	window uint64        // frame sets; 0: one memory for ever
 	tell   func(string)  // of what becomes of the memory
 
-	old, young       Stream // young is nil without a window
-	began, youngFrom uint64 // the frame sets before their first
-	two              bool   // the young one has begun
-	empty            []byte // a memory of nothing
+	old, young         Stream // young is nil without a window
+	oldSets, youngSets uint64 // frame sets that they hold
+	two                bool   // the young one has begun
+	empty              []byte // a memory of nothing
 
 	usual   float32 // magnitude of old when it had settled, 0 before
 	refused int     // frame sets in a row that old could not take in
@@ -57,26 +57,26 @@ func (m *memories) restore(s *memory.Snapshot) error {
 	if err := m.old.Restore(s.Memories[0].State); err != nil {
 		return err
 	}
-	m.began, m.usual, m.two = s.Memories[0].Began, s.Usual, false
+	m.oldSets, m.usual, m.two = s.Memories[0].Sets, s.Usual, false
 	if m.young != nil && len(s.Memories) > 1 {
 		if err := m.young.Restore(s.Memories[1].State); err != nil {
 			return err
 		}
-		m.youngFrom, m.two = s.Memories[1].Began, true
+		m.youngSets, m.two = s.Memories[1].Sets, true
 	}
 	return nil
 }
 
-// forget begins anew after frame set n.
-func (m *memories) forget(n uint64) error {
-	m.began, m.usual, m.two = n, 0, false
+// forget begins anew.
+func (m *memories) forget() error {
+	m.oldSets, m.usual, m.two = 0, 0, false
 	return m.old.Restore(m.empty)
 }
 
 // see takes in frame set n. With taken false it was left out, and the memory is
 // what it was, or has been replaced.
 func (m *memories) see(ctx context.Context, images []image.Image, n uint64) (vision, encode time.Duration, taken bool, err error) {
-	if err := m.slide(n); err != nil {
+	if err := m.slide(); err != nil {
 		return 0, 0, false, err
 	}
 	vision, encode, err = m.old.See(ctx, images)
@@ -86,7 +86,9 @@ func (m *memories) see(ctx context.Context, images []image.Image, n uint64) (vis
 		encode += more
 		if errors.Is(err, vlm.ErrNotFinite) {
 			m.tell("the younger memory begins anew: it was not finite")
-			m.youngFrom, err = n, m.young.Restore(m.empty)
+			m.youngSets, err = 0, m.young.Restore(m.empty)
+		} else if err == nil {
+			m.youngSets++
 		}
 	}
 	if errors.Is(err, vlm.ErrNotFinite) {
@@ -96,28 +98,28 @@ func (m *memories) see(ctx context.Context, images []image.Image, n uint64) (vis
 		return vision, encode, false, err
 	}
 	m.refused = 0
+	m.oldSets++
 	size := m.old.Magnitude()
-	if m.usual == 0 && n-m.began >= settled {
+	if m.usual == 0 && m.oldSets >= settled {
 		m.usual = size
 	}
 	if m.usual > 0 && size > outgrown*m.usual {
-		return vision, encode, false, m.replace(n, fmt.Sprintf("its values have grown to %.0f times what they were", size/m.usual))
+		return vision, encode, false, m.replace(fmt.Sprintf("its values have grown to %.0f times what they were", size/m.usual))
 	}
 	return vision, encode, true, nil
 }
 
-// slide begins and ends memories as the window asks, before frame set n is seen.
-func (m *memories) slide(n uint64) error {
-	before := n - 1
+// slide begins and ends memories as the window asks, before the next frame set is seen.
+func (m *memories) slide() error {
 	if m.young == nil {
 		return nil
 	}
-	if m.two && before-m.youngFrom >= m.window/2 {
+	if m.two && m.youngSets >= m.window/2 {
 		m.old, m.young = m.young, m.old
-		m.began, m.two, m.usual = m.youngFrom, false, 0
+		m.oldSets, m.two, m.usual = m.youngSets, false, 0
 	}
-	if !m.two && before-m.began >= m.window/2 {
-		m.youngFrom, m.two = before, true
+	if !m.two && m.oldSets >= m.window/2 {
+		m.youngSets, m.two = 0, true
 		return m.young.Restore(m.empty)
 	}
 	return nil
@@ -130,23 +132,23 @@ func (m *memories) refuse(n uint64) error {
 	case 1:
 		m.tell(fmt.Sprintf("frame set %d was left out: with it the memory would not be finite", n))
 	case patience:
-		return m.replace(n, fmt.Sprintf("%d frame sets in a row could not be added to it", patience))
+		return m.replace(fmt.Sprintf("%d frame sets in a row could not be added to it", patience))
 	case 2 * patience: // a snapshot did not help
 		m.tell("the memory was emptied: what was saved takes no frame set either")
-		return m.forget(n)
+		return m.forget()
 	}
 	return nil
 }
 
 // replace puts the newest good snapshot in the place of a bad memory, or none
 // where there is none.
-func (m *memories) replace(n uint64, why string) error {
+func (m *memories) replace(why string) error {
 	usual := m.usual
 	fits := func(i memory.Info) bool { return usual == 0 || i.Magnitude <= healthy*usual }
 	s, err := m.store.Newest(fits, m.restore)
 	if err != nil {
 		m.tell(fmt.Sprintf("the memory was emptied, since %s, and no good snapshot is kept", why))
-		return m.forget(n)
+		return m.forget()
 	}
 	m.tell(fmt.Sprintf("the memory was replaced by that of frame set %d, %s, since %s", s.Frame, when(s.Time, m.store.Age(s.Info)), why))
 	return nil
@@ -154,9 +156,9 @@ func (m *memories) replace(n uint64, why string) error {
 
 // moment returns what is remembered after frame set n.
 func (m *memories) moment(n uint64, at time.Time) memory.Moment {
-	all := []memory.Memory{{Began: m.began, State: m.old.Snapshot()}}
+	all := []memory.Memory{{Sets: m.oldSets, State: m.old.Snapshot()}}
 	if m.two {
-		all = append(all, memory.Memory{Began: m.youngFrom, State: m.young.Snapshot()})
+		all = append(all, memory.Memory{Sets: m.youngSets, State: m.young.Snapshot()})
 	}
 	return memory.Moment{Frame: n, Time: at, Memories: all, Magnitude: m.old.Magnitude(), Usual: m.usual}
 }

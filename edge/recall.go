@@ -30,7 +30,7 @@ func (s *scene) remember() error {
 	snap, err := store.Newest(func(memory.Info) bool { return true }, s.mind.restore)
 	if err != nil {
 		s.remark("begins with an empty memory: " + err.Error())
-		return s.mind.forget(0)
+		return s.mind.forget()
 	}
 	s.goOn(snap)
 	s.remark(fmt.Sprintf("goes on with the memory of frame set %d, %s", snap.Frame, when(snap.Time, store.Age(snap.Info))))

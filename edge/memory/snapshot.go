@@ -35,7 +35,7 @@ type Info struct {
 // Memory is one memory of a scene: the bytes of a stream, which check
 // themselves further when they are restored.
 type Memory struct {
-	Began uint64 // the frame set before its first; 0 when it has seen all
+	Sets  uint64 // frame sets that it holds
 	State []byte
 }
 
@@ -58,7 +58,7 @@ type Memory struct {
 //	128  uint32    s, bytes of the scene's name, at most 255
 //	132  uint32    m, memories, 1 or 2
 //	136  [s]byte   the scene's name
-//	then m times: uint64 frame set before its first, uint64 its bytes
+//	then m times: uint64 frame sets that it holds, uint64 its bytes
 //	uint32         CRC-32C of everything before
 //	the memories, one after another
 //	uint32         CRC-32C of everything before
@@ -112,7 +112,7 @@ func (s *Snapshot) header(scene string) []byte {
 	b = le.AppendUint32(b, uint32(len(s.Memories)))
 	b = append(b, scene...)
 	for _, m := range s.Memories {
-		b = le.AppendUint64(b, m.Began)
+		b = le.AppendUint64(b, m.Sets)
 		b = le.AppendUint64(b, uint64(len(m.State)))
 	}
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -200,7 +200,7 @@ func parseHeader(b []byte, size int64) (*layout, error) {
 			return bad("a memory of %d bytes in a file of %d", n, size)
 		}
 		rest -= int64(n)
-		l.memories = append(l.memories, Memory{Began: le.Uint64(b[at:])})
+		l.memories = append(l.memories, Memory{Sets: le.Uint64(b[at:])})
 		l.sizes = append(l.sizes, int64(n))
 	}
 	if rest != 0 {

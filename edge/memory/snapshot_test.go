@@ -21,7 +21,7 @@ func sample() *Snapshot {
 			Taken: clock.Time{Wall: time.Unix(0, 1764000000223456789), Trusted: true, Boot: clock.Boot{1, 2, 3, 15: 9}, Up: time.Hour},
 			Ran:   100 * time.Hour, Model: [32]byte{5, 31: 6}, Magnitude: 1.5, Usual: 0.25, credit: 1 << 40,
 		},
-		Memories: []Memory{{State: []byte("the older one")}, {Began: 300, State: []byte("the younger")}},
+		Memories: []Memory{{State: []byte("the older one")}, {Sets: 300, State: []byte("the younger")}},
 	}
 	s.Bytes = s.size("yard")
 	return s

@@ -77,6 +77,7 @@ type Store struct {
 	now      Info          // of the newest Keep, or of the newest file before the first
 	gap      time.Duration // between the last two
 	took     time.Duration // the last save
+	saved    uint64        // Info.Seq of the newest that was saved
 	tried    time.Duration // Info.Ran when a save was begun last
 	begun    bool          // a save was tried since Open
 	next     *Snapshot     // to be saved; a newer one replaces it
@@ -134,8 +135,8 @@ func (s *Store) Keep(m Moment) *Snapshot {
 	s.now = snap.Info
 	s.ring = append(s.ring, snap)
 	s.thinRing()
-	if s.cfg.Dir != "" && !s.closed && s.due(snap) {
-		s.save(snap)
+	if s.due(snap, snap.Ran, s.gap) {
+		s.save(snap, snap.Ran)
 	}
 	return snap
 }
@@ -200,32 +201,45 @@ func (s *Store) every(size int64) time.Duration {
 	return max(s.cfg.Interval, time.Duration(min(day*float64(size)/float64(s.cfg.Daily), day)))
 }
 
-// due reports whether snap is the last that is in time: the next one would come
-// too late, or be on disk too late.
-func (s *Store) due(snap *Snapshot) bool {
-	if s.canWrite(snap) < snap.Bytes {
+// due reports whether snap, the newest, is to be saved when the device has run for now:
+// there is no later occasion, which may be gap from now, that is in time.
+func (s *Store) due(snap *Snapshot, now, gap time.Duration) bool {
+	if s.cfg.Dir == "" || s.closed || snap.Seq <= s.saved || s.canWrite(snap, now) < snap.Bytes {
 		return false
 	}
-	return !s.begun || snap.Ran+s.gap+s.took >= s.tried+s.every(snap.Bytes)
+	return !s.begun || now+gap+s.took >= s.tried+s.every(snap.Bytes)
 }
+
+// overdue has the newest snapshot saved that no later one has replaced: nothing may
+// change for hours, and nothing be kept.
+func (s *Store) overdue() {
+	now := s.cfg.Clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.ring); n > 0 && s.due(s.ring[n-1], s.ran(now), s.look()) {
+		s.save(s.ring[n-1], s.ran(now))
+	}
+}
+
+// look is the time between two looks for what is overdue.
+func (s *Store) look() time.Duration { return max(s.cfg.Interval/8, time.Millisecond) }
 
 // canWrite returns the bytes that the daily budget allows now. What is not used
 // is kept for an hour, or for two snapshots where that is more.
-func (s *Store) canWrite(snap *Snapshot) int64 {
+func (s *Store) canWrite(snap *Snapshot, now time.Duration) int64 {
 	most := max(s.cfg.Daily/24, 2*snap.Bytes)
 	if s.creditAt == 0 && s.credit == 0 {
 		return most // nothing was ever written
 	}
-	earned := float64(s.cfg.Daily) * float64(snap.Ran-s.creditAt) / float64(24*time.Hour)
+	earned := float64(s.cfg.Daily) * float64(now-s.creditAt) / float64(24*time.Hour)
 	return min(most, s.credit+int64(min(earned, float64(most))))
 }
 
 // save has the goroutine write snap.
-func (s *Store) save(snap *Snapshot) {
-	s.credit = s.canWrite(snap) - snap.Bytes
-	s.creditAt = snap.Ran
-	snap.credit = s.credit
-	s.tried, s.begun = snap.Ran, true
+func (s *Store) save(snap *Snapshot, now time.Duration) {
+	s.credit = s.canWrite(snap, now) - snap.Bytes
+	s.creditAt = now
+	s.tried, s.begun = now, true
 	s.next = snap
 	select {
 	case s.wake <- struct{}{}:
@@ -259,10 +273,9 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	if n := len(s.ring); n > 0 && !s.closed {
-		newest := s.ring[n-1]
-		saved := s.next == newest || s.begun && s.tried == newest.Ran
-		if !saved && s.canWrite(newest) >= newest.Bytes {
-			s.save(newest)
+		newest, now := s.ring[n-1], s.ran(s.cfg.Clock())
+		if newest.Seq > s.saved && s.next != newest && s.canWrite(newest, now) >= newest.Bytes {
+			s.save(newest, now)
 		}
 	}
 	if !s.closed {

@@ -391,6 +391,44 @@ func fail(t *testing.T, op string, errno syscall.Errno) {
 	}
 }
 
+// TestNothingHappens keeps one snapshot after another in quick succession, and then none
+// for an hour: the last one is saved in time all the same.
+func TestNothingHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		s := open(t, d.config(fs))
+		for f := range uint64(5) {
+			s.Keep(moment(d, f+1))
+			synctest.Wait()
+			d.pass(time.Second)
+		}
+		if n := s.newestSaved(t).Frame; n != 1 {
+			t.Errorf("frame set %d is saved", n)
+		}
+		fs.Fault = func(op, _ string) error { // the first try fails
+			if d.clock().Up < 2*time.Minute+30*time.Second && op == "sync" {
+				return syscall.EIO
+			}
+			return nil
+		}
+		for range 4 * 60 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			d.pass(time.Second)
+			if s.newestSaved(t).Frame == 5 {
+				break
+			}
+		}
+		if up := d.clock().Up; up < 2*time.Minute+30*time.Second || up > 4*time.Minute || s.newestSaved(t).Frame != 5 {
+			t.Errorf("frame set %d is saved %v after the start", s.newestSaved(t).Frame, up)
+		}
+		closeStore(t, s)
+		if n := s.Status().Disk; n != 2 {
+			t.Errorf("%d snapshots on disk", n)
+		}
+	})
+}
+
 // TestDamage changes files behind the store's back.
 func TestDamage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

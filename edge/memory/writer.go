@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/visualrwkv/edged/internal/disk"
 )
@@ -37,10 +38,19 @@ func fileSeq(name string) (seq uint64, ok bool) {
 // write is the goroutine that saves.
 func (s *Store) write() {
 	defer close(s.done)
-	for range s.wake {
-		s.writeNext()
+	tick := time.NewTicker(s.look())
+	defer tick.Stop()
+	for {
+		select {
+		case _, open := <-s.wake:
+			s.writeNext()
+			if !open {
+				return
+			}
+		case <-tick.C:
+			s.overdue()
+		}
 	}
-	s.writeNext()
 }
 
 func (s *Store) writeNext() {
@@ -55,11 +65,12 @@ func (s *Store) writeNext() {
 		err = s.scan()
 	}
 	s.mu.Lock()
-	snap := s.next // with the number that scan gave it
+	snap := *s.next // with the number that scan gave it
+	snap.credit = s.credit
 	s.next = nil
 	s.mu.Unlock()
 	if err == nil {
-		err = s.put(snap)
+		err = s.put(&snap)
 	}
 	s.settle(err)
 }
@@ -109,7 +120,7 @@ func (s *Store) put(snap *Snapshot) error {
 	took, _ := start.Age(s.cfg.Clock())
 	s.mu.Lock()
 	s.disk = append(s.disk, snap.Info)
-	s.took = took
+	s.saved, s.took = snap.Seq, took
 	s.mu.Unlock()
 	return nil
 }
@@ -160,7 +171,7 @@ func (s *Store) goOn(last Info) {
 	if len(s.ring) == 0 {
 		s.now = last
 		s.credit, s.creditAt = last.credit, last.Ran
-		s.tried, s.begun = last.Ran, true
+		s.tried, s.begun, s.saved = last.Ran, true, last.Seq
 		return
 	}
 	mine := s.now
