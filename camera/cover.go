@@ -79,9 +79,7 @@ func (c *covered) cover(img image.Image) image.Image {
 		case *image.YCbCr:
 			blackYCbCr(m, r)
 		case *RGB:
-			for y := r.Min.Y; y < r.Max.Y && !r.Empty(); y++ {
-				clear(m.Pix[m.offset(r.Min.X, y):][:3*r.Dx()])
-			}
+			blackRGB(m, r)
 		case draw.Image:
 			draw.Draw(m, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
 		default:
@@ -103,6 +101,20 @@ func (c *covered) cover(img image.Image) image.Image {
 	cut := image.NewRGBA(r)
 	draw.Draw(cut, r, img, r.Min, draw.Src)
 	return cut
+}
+
+// blackRGB blackens r. Raw pixels shared their colour by twos with neighbours on each side;
+// what they gave them of it goes too.
+func blackRGB(m *RGB, r image.Rectangle) {
+	if r.Empty() {
+		return
+	}
+	at := m.Rect.Min // whose pixels are even in the camera's count
+	r = r.Sub(at)
+	r = image.Rect(r.Min.X&^1, r.Min.Y&^1, (r.Max.X+1)&^1, (r.Max.Y+1)&^1).Add(at).Intersect(m.Rect)
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		clear(m.Pix[m.offset(r.Min.X, y):][:3*r.Dx()])
+	}
 }
 
 // blackYCbCr blackens r. Colour that its pixels share with neighbours goes too.

@@ -8,6 +8,7 @@ import (
 	"image/draw"
 	"io"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,12 @@ func TestCover(t *testing.T) {
 	}
 	mask, region := Area{0.3, 0.2, 0.52, 0.71}, Area{0.1, 0, 1, 0.9}
 	masked, kept := mask.within(b), region.within(b)
+	// Pixels of RGB whose colour the camera shared with masked ones go too.
+	beside := map[string]image.Rectangle{"RGB": masked.Inset(-1)}
 	for name, make := range kinds {
+		if beside[name].Empty() {
+			beside[name] = masked
+		}
 		img := make()
 		switch m := img.(type) {
 		case *image.YCbCr:
@@ -81,7 +87,7 @@ func TestCover(t *testing.T) {
 		for y := kept.Min.Y; y < kept.Max.Y; y++ {
 			for x := kept.Min.X; x < kept.Max.X; x++ {
 				got := color.GrayModel.Convert(f.Image.At(x, y)).(color.Gray).Y
-				if want := uint8(255); image.Pt(x, y).In(masked) && got != 0 || !image.Pt(x, y).In(masked) && got != want {
+				if want := uint8(255); image.Pt(x, y).In(masked) && got != 0 || !image.Pt(x, y).In(beside[name]) && got != want {
 					t.Fatalf("%s: %d at %d,%d", name, got, x, y)
 				}
 			}
@@ -104,6 +110,54 @@ func TestCoverHidesColour(t *testing.T) {
 			if got := img.YCbCrAt(x, y); got != (color.YCbCr{Y: 0, Cb: 128, Cr: 128}) {
 				t.Errorf("%v at %d,%d", got, x, y)
 			}
+		}
+	}
+}
+
+// TestCoverRaw: what is made of raw pixels does not depend on the samples that masked ones
+// have, those of colour included that they share with others; without the mask it does.
+func TestCoverRaw(t *testing.T) {
+	const w, h = 62, 46
+	mask := Area{0.3, 0.2, 0.52, 0.71}
+	box := mask.within(image.Rect(0, 0, w, h))
+	pics := NewPictures(nil)
+	for _, f := range pixelFormats {
+		raw := RawPicture{Format: f, Width: w, Height: h, Stride: 2*w + 8 - int(f)%2}
+		size, err := raw.Size()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// seen is the picture without its last tenth; only the box has a secret.
+		seen := func(secret uint64, masks ...Area) []uint8 {
+			rng, hidden := rand.New(rand.NewPCG(1, uint64(f))), rand.New(rand.NewPCG(secret, 2))
+			p := pics.Take()
+			for range size {
+				p.Data = append(p.Data, uint8(rng.Uint32()))
+			}
+			for y := box.Min.Y; y < box.Max.Y; y++ {
+				for x := box.Min.X; x < box.Max.X; x++ {
+					for _, i := range raw.samples(x, y) {
+						p.Data[i] = uint8(hidden.Uint32())
+					}
+				}
+			}
+			f, err := p.Raw(raw, time.Unix(1, 0), 0)
+			if err != nil || f.Decode() != nil {
+				t.Fatal(err)
+			}
+			defer f.Release()
+			c := &covered{masks: masks, region: Area{0.1, 0, 1, 0.9}}
+			img := c.cover(f.Image)
+			if b := img.Bounds(); b.Dx() != w-6 || b.Dy() != 42 {
+				t.Fatalf("cut to %v", b)
+			}
+			return bytes.Clone(img.(*RGB).Pix)
+		}
+		if !bytes.Equal(seen(3, mask), seen(4, mask)) {
+			t.Errorf("%v: masked samples show", f)
+		}
+		if bytes.Equal(seen(3), seen(4)) {
+			t.Errorf("%v: samples that are not masked do not show", f)
 		}
 	}
 }
