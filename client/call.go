@@ -7,13 +7,14 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-// maxEvents is how many events wait for a loop that is busy; more are dropped and
-// counted, as the server does.
-const maxEvents = 256
+// maxEvents is how many events wait for a loop that is busy. What a server keeps is
+// asked for again then; what it does not is dropped and counted.
+const maxEvents = wire.MaxFound
 
 // call is a request in flight: what has arrived for it and was not yet looked at.
 type call struct {
 	id   uint64
+	kept bool // what does not fit can be asked for again
 	wake chan struct{}
 
 	mu      sync.Mutex
@@ -33,6 +34,10 @@ func (q *call) put(m wire.Message) {
 	}
 	switch m := m.(type) {
 	case *wire.Event:
+		if len(q.queue) >= maxEvents && q.kept {
+			q.over, q.err = true, errLate
+			return
+		}
 		if len(q.queue) >= maxEvents {
 			q.dropped += 1 + m.Dropped
 			return
@@ -71,10 +76,11 @@ func (q *call) poke() {
 	}
 }
 
-func (q *call) isOver() bool {
+// ended reports whether the server is done with the request.
+func (q *call) ended() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.over
+	return q.over && q.err != errLate
 }
 
 // next waits for a message; an [*wire.Error] among them is the error.

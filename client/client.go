@@ -107,6 +107,17 @@ func (c *Client) Scenes(ctx context.Context) ([]wire.SceneInfo, error) {
 	return s.Scenes, nil
 }
 
+// Snapshots lists the saved memories of a scene; empty is the only one.
+func (c *Client) Snapshots(ctx context.Context, scene string) (*wire.Snapshots, error) {
+	return one[*wire.Snapshots](ctx, c, &wire.GetSnapshots{Scene: scene})
+}
+
+// Admin tells the server to do something.
+func (c *Client) Admin(ctx context.Context, a *wire.Admin) error {
+	_, err := one[*wire.Done](ctx, c, a)
+	return err
+}
+
 // one does a request that has a single reply.
 func one[R wire.Message](ctx context.Context, c *Client, m wire.Message) (reply R, err error) {
 	q, err := c.start(ctx, m)
@@ -179,7 +190,7 @@ func (c *Client) start(ctx context.Context, m wire.Message) (*call, error) {
 		return nil, c.err
 	}
 	c.last++
-	q := &call{id: c.last, wake: make(chan struct{}, 1)}
+	q := &call{id: c.last, kept: c.welcome.Log, wake: make(chan struct{}, 1)}
 	c.calls[q.id] = q
 	c.mu.Unlock()
 	if err := c.conn.Send(ctx, q.id, m); err != nil {
@@ -197,7 +208,7 @@ func (c *Client) start(ctx context.Context, m wire.Message) (*call, error) {
 // end cancels a request unless it is over.
 func (c *Client) end(q *call) {
 	c.forget(q)
-	if !q.isOver() {
+	if !q.ended() {
 		// If the queue is full the server will find out by itself that nobody
 		// reads, at the latest when the connection ends.
 		_ = c.conn.TrySend(q.id, new(wire.Cancel))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,14 +21,17 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house is a server whose questions say what to do. A watch gets the events 1 to
-// count as fast as it goes.
-type house struct{ count int }
+// count as fast as it goes, and if they are kept those from where it asks.
+type house struct {
+	count int
+	kept  bool
+}
 
 func (h house) Welcome(_ context.Context, hello *wire.Hello) (*wire.Welcome, error) {
 	if hello.Client == "stranger" {
 		return nil, wire.Errorf(wire.CodeRequest, "not for strangers")
 	}
-	return &wire.Welcome{Server: "house", Model: "m", Scenes: []string{"yard"}}, nil
+	return &wire.Welcome{Server: "house", Model: "m", Scenes: []string{"yard"}, Log: h.kept}, nil
 }
 
 func (h house) Status(context.Context) (*wire.Status, error) {
@@ -42,8 +46,8 @@ func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) 
 	if w.Scene == "nowhere" {
 		return wire.Errorf(wire.CodeScene, "no scene %q", w.Scene)
 	}
-	for i := range h.count {
-		if err := emit(&wire.Event{Seq: uint64(i + 1), Event: wire.EventCaption, Scene: "yard", Text: fmt.Sprint("caption ", i+1)}); err != nil {
+	for seq := max(w.From, 1); seq <= uint64(h.count); seq++ {
+		if err := emit(caption(seq)); err != nil {
 			return err
 		}
 	}
@@ -60,6 +64,39 @@ func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) 
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+func caption(seq uint64) *wire.Event {
+	return &wire.Event{Seq: seq, Event: wire.EventCaption, Scene: "yard", Text: fmt.Sprint("caption ", seq)}
+}
+
+func (h house) Search(_ context.Context, s *wire.Search, match *regexp.Regexp, emit func(*wire.Event) error) (next uint64, err error) {
+	if !h.kept {
+		return 0, wire.Errorf(wire.CodeMissing, "nothing is kept")
+	}
+	found := int64(0)
+	for seq := max(s.From, 1); seq <= uint64(h.count); seq++ {
+		if e := caption(seq); match == nil || match.MatchString(e.Text) {
+			if found++; found > s.Limit {
+				return seq, nil
+			}
+			if err := emit(e); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, nil
+}
+
+func (h house) Snapshots(_ context.Context, g *wire.GetSnapshots) (*wire.Snapshots, error) {
+	return &wire.Snapshots{Scene: g.Scene, Snapshots: []wire.SnapshotInfo{{Number: 7}}}, nil
+}
+
+func (h house) Admin(_ context.Context, a *wire.Admin) error {
+	if a.Action != wire.ActionPause {
+		return wire.Errorf(wire.CodeMissing, "no %s here", a.Action)
+	}
+	return nil
 }
 
 func (h house) Ask(ctx context.Context, a *wire.Ask, piece func(string) error) (*wire.Answer, error) {
@@ -158,6 +195,15 @@ func TestClient(t *testing.T) {
 		if e != nil || wire.Code(err) != wire.CodeScene {
 			t.Errorf("%+v, %v", e, err)
 		}
+	}
+	if s, err := c.Snapshots(ctx, "yard"); err != nil || s.Scene != "yard" || len(s.Snapshots) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if err := c.Admin(ctx, &wire.Admin{Action: wire.ActionPause}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Admin(ctx, &wire.Admin{Action: wire.ActionForget}); wire.Code(err) != wire.CodeMissing {
+		t.Error(err)
 	}
 	// Leaving a loop cancels: many watches do not use up the requests in flight.
 	for range 20 {
@@ -285,6 +331,87 @@ func testSlowLoop(t *testing.T) {
 	}
 	if dropped == 0 || seen+dropped != n+1 {
 		t.Errorf("%d seen, %d dropped", seen, dropped)
+	}
+}
+
+// TestSlowLoopKept: where the server keeps events, a slow loop loses none, and takes them
+// up where it wants.
+func TestSlowLoopKept(t *testing.T) { synctest.Test(t, testSlowLoopKept) }
+
+func testSlowLoopKept(t *testing.T) {
+	const n = 5000
+	c := connect(t, house{count: n, kept: true})
+	for _, from := range []uint64{0, 1, 4000, n + 1} {
+		want := max(from, 1)
+		for e, err := range c.Watch(context.Background(), &wire.Watch{Scene: "burst", From: from}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Seq != want || e.Dropped != 0 {
+				t.Fatalf("from %d: event %d with %d dropped, want %d", from, e.Seq, e.Dropped, want)
+			}
+			if want++; e.Seq%1500 == 1 {
+				synctest.Wait() // until no more can be sent
+			}
+		}
+		if want != n+2 {
+			t.Errorf("from %d: ended before %d", from, want)
+		}
+	}
+}
+
+func TestSearch(t *testing.T) {
+	c := connect(t, house{count: 5000, kept: true})
+	for _, s := range []struct {
+		search      wire.Search
+		n           int
+		first, last uint64
+	}{
+		{wire.Search{}, 5000, 1, 5000},
+		{wire.Search{From: 3000}, 2001, 3000, 5000},
+		{wire.Search{From: 3000, Limit: 1500}, 1500, 3000, 4499},
+		{wire.Search{Match: "99$"}, 50, 99, 4999},
+		{wire.Search{Match: "99$", Limit: 20}, 20, 99, 1999},
+		{wire.Search{Match: "dog"}, 0, 0, 0},
+	} {
+		var seqs []uint64
+		for e, err := range c.Search(t.Context(), &s.search) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seqs = append(seqs, e.Seq)
+		}
+		if len(seqs) != s.n || s.n > 0 && (seqs[0] != s.first || seqs[s.n-1] != s.last) {
+			t.Errorf("%+v: %d found", s, len(seqs))
+		}
+	}
+	for _, err := range c.Search(t.Context(), &wire.Search{Match: "("}) {
+		if wire.Code(err) != wire.CodeRequest {
+			t.Error(err)
+		}
+	}
+	for _, err := range connect(t, house{}).Search(t.Context(), new(wire.Search)) {
+		if wire.Code(err) != wire.CodeMissing {
+			t.Error(err)
+		}
+	}
+}
+
+// TestDeadline: that of the context reaches the server.
+func TestDeadline(t *testing.T) { synctest.Test(t, testDeadline) }
+
+func testDeadline(t *testing.T) {
+	c := connect(t, house{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	text, _, err := ask(ctx, c, "wait")
+	if text != "..." || !errors.Is(err, context.DeadlineExceeded) && wire.Code(err) != wire.CodeDeadline {
+		t.Errorf("%q, %v", text, err)
+	}
+	for part, err := range c.Ask(context.Background(), &wire.Ask{Question: "wait", Deadline: 500}) {
+		if err != nil && wire.Code(err) != wire.CodeDeadline {
+			t.Errorf("%+v, %v", part, err)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ func TestPython(t *testing.T) {
 	if err != nil {
 		t.Skipf("the Python client needs python3: %v", err)
 	}
-	path, _ := serve(t, house{count: 300}, nil)
+	path, _ := serve(t, house{count: 3000, kept: true}, nil)
 	run := func(args ...string) (string, error) {
 		cmd := exec.Command(python, append([]string{filepath.Join("..", "docs", "edged_client.py")}, args...)...)
 		out, err := cmd.Output()
@@ -34,13 +34,35 @@ func TestPython(t *testing.T) {
 	}
 	out, err := run(path, "watch", "finite")
 	lines := strings.Split(out, "\n")
-	if err != nil || len(lines) != 301 || lines[0] != "1 yard caption 1" || lines[299] != "300 yard caption 300" {
+	if err != nil || len(lines) != 3001 || lines[0] != "1 yard caption 1" || lines[2999] != "3000 yard caption 3000" {
 		t.Errorf("watch: %d lines, %q, %v", len(lines), lines[0], err)
+	}
+	if out, err := run(path, "watch", "finite", "2999"); err != nil || out != "2999 yard caption 2999\n3000 yard caption 3000\n" {
+		t.Errorf("watch from 2999: %q, %v", out, err)
+	}
+	out, err = run(path, "log", "", "1.5")
+	if lines = strings.Split(out, "\n"); err != nil || len(lines) != 3001 || lines[2999] != "3000 yard caption 3000" {
+		t.Errorf("log: %d lines, %v", len(lines), err)
+	}
+	if out, err := run(path, "log", "n 2?99$"); err != nil || out != "99 yard caption 99\n299 yard caption 299\n" {
+		t.Errorf("log: %q, %v", out, err)
+	}
+	if out, err := run(path, "snapshots", "yard"); err != nil || !strings.Contains(out, "'number': 7") {
+		t.Errorf("snapshots: %q, %v", out, err)
+	}
+	if out, err := run(path, "status"); err != nil || !strings.Contains(out, "'model': 'm'") {
+		t.Errorf("status: %q, %v", out, err)
+	}
+	if out, err := run(path, "admin", "pause"); err != nil || out != "done\n" {
+		t.Errorf("pause: %q, %v", out, err)
+	}
+	if out, err := run(path, "admin", "dance"); err == nil || !strings.Contains(err.Error(), "no dance here (not_here)") {
+		t.Errorf("dance: %q, %v", out, err)
 	}
 	if out, err := run(path, "watch", "nowhere"); err == nil || !strings.Contains(err.Error(), `no scene "nowhere" (no_scene)`) {
 		t.Errorf("watch nowhere: %q, %v", out, err)
 	}
-	if out, err := run(path); err == nil || !strings.Contains(err.Error(), "SOCKET ask QUESTION") {
+	if out, err := run(path); err == nil || !strings.Contains(err.Error(), "ask QUESTION [SCENE]") {
 		t.Errorf("without arguments: %q, %v", out, err)
 	}
 }

@@ -1,14 +1,23 @@
 #!/usr/bin/env python3
-"""Without libraries, after protocol.md: edged_client.py SOCKET ask QUESTION [SCENE], or SOCKET watch [SCENE]"""
+"""Without libraries, after protocol.md: edged_client.py SOCKET COMMAND, one of
+  ask QUESTION [SCENE]    watch [SCENE [FROM]]    log [REGEXP [HOURS]]    snapshots [SCENE]    status
+  admin ACTION [SCENE]"""
 import socket, struct, sys
 
-SHOW = {"event": "{seq} {scene} {text}\n", "piece": "{text}", "error": "{message} ({code})",
-        "answer": "\n[frame {frame}, {ms[total]:.0f} ms]\n"}
+SHOW = {"event": "{seq} {scene} {text}\n", "piece": "{text}", "answer": "\n[frame {frame}, {ms[total]:.0f} ms]\n",
+        "done": "done\n", "error": "{message} ({code})"}
+REQUESTS = {"ask": ("ask", "question", "scene"), "watch": ("watch", "scene", "from"), "log": ("search", "match", "within"),
+            "snapshots": ("get_snapshots", "scene"), "status": ("get_status",), "admin": ("admin", "action", "scene")}
+LAST = ("welcome", "answer", "end", "snapshots", "status", "done", "error")
 
-def pack(v):  # maps of up to 15 pairs, integers, strings
+
+def pack(v):  # maps of up to 15 pairs, integers from 0, floats, strings
     if isinstance(v, dict):
         return bytes([0x80 | len(v)]) + b"".join(pack(x) for pair in v.items() for x in pair)
-    return b"\xcf" + struct.pack(">Q", v) if isinstance(v, int) else struct.pack(">BI", 0xDB, len(v.encode())) + v.encode()
+    if isinstance(v, (int, float)):
+        return b"\xcf" + struct.pack(">Q", v) if isinstance(v, int) else b"\xcb" + struct.pack(">d", v)
+    return struct.pack(">BI", 0xDB, len(v.encode())) + v.encode()
+
 
 def unpack(f):
     c = f.read(1)[0]
@@ -26,15 +35,39 @@ def unpack(f):
         return [unpack(f) for _ in range(n)]
     return n if 0xCA <= c <= 0xD3 else f.read(n).decode()
 
-path, command, *words = sys.argv[1:] if len(sys.argv) > 2 else sys.exit(__doc__)
-sock = socket.socket(socket.AF_UNIX)
-sock.connect(path)
-fields = dict(zip(["scene"] if command == "watch" else ["question", "scene"], words))
-for m in {"type": "hello", "id": 1, "protocol": 1}, {"type": command, "id": 2, **fields}:
-    sock.sendall(struct.pack(">I", len(pack(m))) + pack(m))
-stream, m = sock.makefile("rb"), {"type": ""}
-while m["type"] not in ("answer", "end") and stream.read(4):  # a frame is one value, which knows where it ends
-    m = unpack(stream)
-    if m["type"] == "error":
-        sys.exit(SHOW["error"].format(**m))
-    print(SHOW.get(m["type"], "").format(**m), end="", flush=True)
+
+class Client:
+    def __init__(self, path):
+        self.id, self.sock = 0, socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.stream = self.sock.makefile("rb")
+        self.welcome, = self.request("hello", protocol=1)
+
+    def request(self, kind, **fields):
+        """Yields the messages that belong to a request, one request at a time; the last one ends it."""
+        self.id += 1
+        payload = pack({"type": kind, "id": self.id, **fields})
+        self.sock.sendall(struct.pack(">I", len(payload)) + payload)
+        m = {"type": ""}
+        while m["type"] not in LAST:
+            if len(self.stream.read(4)) < 4:  # a frame is one value, which knows where it ends
+                sys.exit("the server closed the connection")
+            m = unpack(self.stream)
+            if m["type"] == "error":
+                sys.exit(SHOW["error"].format(**m))
+            yield m
+
+
+def main(path, command, *words):
+    kind, *names = REQUESTS[command]
+    fields = {n: w for n, w in zip(names, words) if w}
+    fields.update({n: f(fields[n]) for n, f in (("from", int), ("within", lambda h: float(h) * 3600e3)) if n in fields})
+    client, more = Client(path), True
+    while more:
+        for m in client.request(kind, **fields):
+            print(SHOW[m["type"]].format(**m) if m["type"] in SHOW else "" if m["type"] == "end" else f"{m}\n", end="", flush=True)
+        more = fields["from"] = m.get("next", 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:]) if len(sys.argv) > 2 and sys.argv[2] in REQUESTS else sys.exit(__doc__)

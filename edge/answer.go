@@ -31,7 +31,8 @@ type answerer struct {
 	cancel context.CancelFunc
 }
 
-const defaultQuestions = 8
+// defaultQuestions lets sixteen clients ask a few each.
+const defaultQuestions = 64
 
 func newAnswerer(m Model, t *turns, limit int) *answerer {
 	if limit <= 0 {

@@ -25,9 +25,15 @@ type Config struct {
 	Serve      wire.ServeOptions // limits on clients
 
 	// Questions is how many questions may be in flight, waiting ones included,
-	// before the next one is refused; 0 means 8. Up to four are answered
+	// before the next one is refused; 0 means 64. Up to four are answered
 	// together.
 	Questions int
+
+	Journal Journal // where events are kept
+
+	// Reload reads the configuration again when an administrator says so; nil:
+	// there is none.
+	Reload func() error
 
 	// Log is told, in a line for people, what happens to a scene: that it began,
 	// that it ended and why. It may be called from several goroutines. Nil:

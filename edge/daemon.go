@@ -87,10 +87,11 @@ func (d *Daemon) admit(cfg Scene) error {
 // order lists the components besides the scenes. They are stopped in the reverse
 // order, after the scenes: questions and clients outlive what feeds them.
 func (d *Daemon) order() []part {
-	parts := []part{
-		{"hub", func(context.Context) error { return nil }, func() error { d.hub.close(); return nil }},
-		{"answers", d.answers.start, d.answers.stop},
+	var parts []part
+	if d.cfg.Journal.Dir != "" {
+		parts = append(parts, part{"log", d.openJournal, d.closeJournal})
 	}
+	parts = append(parts, part{"answers", d.answers.start, d.answers.stop})
 	if g := d.cfg.Thermal; g != nil {
 		var running sync.WaitGroup
 		parts = append(parts, part{"governor", func(ctx context.Context) error {
@@ -222,6 +223,7 @@ func (d *Daemon) Close() error {
 		scenes := d.scenes
 		d.mu.Unlock()
 		errs = together(scenes, (*scene).stop) // also those that were never started
+		d.hub.close()                          // watchers hear the end of the scenes before they are cut off
 		for _, p := range slices.Backward(d.parts) {
 			if err := p.stop(); err != nil {
 				errs = append(errs, fmt.Errorf("stopping %s: %w", p.name, err))

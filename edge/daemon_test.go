@@ -24,21 +24,25 @@ func watchAll(t *testing.T, d *Daemon) (captions func() []string) {
 		t.Fatal(err)
 	}
 	var texts []string
-	done := make(chan struct{})
+	done, begun := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
 	go func() {
 		defer close(done)
-		for e, err := range c.Watch(t.Context(), nil) {
+		defer begin()
+		for e, err := range c.Watch(t.Context(), &wire.Watch{From: 1}) {
 			if err != nil {
 				if wire.Code(err) != wire.CodeClosing {
 					t.Errorf("watch: %v", err)
 				}
 				return
 			}
+			begin() // with the scene's own beginning
 			if e.Event == wire.EventCaption {
 				texts = append(texts, e.Text)
 			}
 		}
 	}()
+	<-begun
 	return func() []string {
 		<-done
 		c.Close()
@@ -60,11 +64,6 @@ func run(t *testing.T, m *fakeModel, n uint64, meanwhile func(d *Daemon)) []stri
 		t.Fatal(err)
 	}
 	captions := watchAll(t, d)
-	waitFor(t, func() bool { // until the watcher is there
-		d.hub.mu.Lock()
-		defer d.hub.mu.Unlock()
-		return len(d.hub.watchers) == 1
-	})
 	close(a.gate)
 	if meanwhile != nil {
 		meanwhile(d)

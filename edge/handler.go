@@ -16,7 +16,9 @@ var _ wire.Handler = (*Daemon)(nil)
 
 // Welcome implements [wire.Handler].
 func (d *Daemon) Welcome(context.Context, *wire.Hello) (*wire.Welcome, error) {
-	return &wire.Welcome{Server: "edged", Version: d.cfg.Version, Model: d.cfg.Model.Name(), Scenes: d.names()}, nil
+	return &wire.Welcome{
+		Server: "edged", Version: d.cfg.Version, Model: d.cfg.Model.Name(), Scenes: d.names(), Log: d.hub.journal != nil,
+	}, nil
 }
 
 // Status implements [wire.Handler].
@@ -25,7 +27,7 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 		Version: d.cfg.Version, Model: d.cfg.Model.Name(), Backend: d.cfg.Model.Backend(),
 		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
 		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
-		Goroutines: int64(runtime.NumGoroutine()), Asking: d.answers.waiting.Load(),
+		Goroutines: int64(runtime.NumGoroutine()), Asking: d.answers.waiting.Load(), Log: d.logStatus(),
 	}
 	if d.cfg.Problems != nil {
 		st.Problems = d.cfg.Problems()
@@ -57,14 +59,46 @@ func (d *Daemon) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event
 			return err
 		}
 	}
-	sub := d.hub.watch(w.Scene, emit)
-	defer d.hub.leave(sub)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-sub.done:
-		return wire.Errorf(wire.CodeClosing, "the daemon is stopping")
+	return d.hub.watch(ctx, w.From, w.Scene, emit)
+}
+
+// Snapshots implements [wire.Handler].
+func (d *Daemon) Snapshots(context.Context, *wire.GetSnapshots) (*wire.Snapshots, error) {
+	return nil, wire.Errorf(wire.CodeMissing, "this edged keeps no snapshots")
+}
+
+// Admin implements [wire.Handler].
+func (d *Daemon) Admin(_ context.Context, a *wire.Admin) error {
+	switch a.Action {
+	case wire.ActionReload:
+		if d.cfg.Reload == nil {
+			return wire.Errorf(wire.CodeMissing, "this edged has no configuration to read again")
+		}
+		if err := d.cfg.Reload(); err != nil {
+			return wire.Errorf(wire.CodeRequest, "%v", err)
+		}
+		return nil
+	case wire.ActionPause, wire.ActionResume:
+		return d.pause(a.Scene, a.Action == wire.ActionPause)
 	}
+	return wire.Errorf(wire.CodeRequest, "no action %q", a.Action)
+}
+
+// pause makes a scene, or all, look no more, or look again.
+func (d *Daemon) pause(scene string, paused bool) error {
+	scenes := d.all()
+	if scene != "" {
+		s, err := d.find(scene)
+		if err != nil {
+			return err
+		}
+		scenes = scenes[:0:0]
+		scenes = append(scenes, s)
+	}
+	for _, s := range scenes {
+		s.setPaused(paused)
+	}
+	return nil
 }
 
 // Ask implements [wire.Handler].

@@ -40,6 +40,8 @@ type scene struct {
 	spoken time.Time     // when the newest caption was written
 	owed   bool          // the gate opened, and there is no caption yet
 
+	paused atomic.Bool // frame sets are taken and not looked at
+
 	cancel context.CancelFunc // nil before start
 	done   chan struct{}
 	err    error // valid when done is closed
@@ -150,6 +152,10 @@ func (s *scene) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if s.paused.Load() {
+			set.release()
+			continue
+		}
 		err = s.step(ctx, set)
 		set.release()
 		if err != nil {
@@ -157,6 +163,23 @@ func (s *scene) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// setPaused makes the scene look at no more frame sets, or look again.
+func (s *scene) setPaused(paused bool) {
+	if s.isDone() || s.paused.Swap(paused) == paused {
+		return
+	}
+	e := &wire.Event{Event: wire.EventState, State: wire.StateWatching, Text: "watching again", Views: s.names}
+	if paused {
+		e.State, e.Text = wire.StatePaused, "paused"
+	}
+	s.mu.Lock()
+	if s.status.State != wire.StateStopped {
+		s.status.State = e.State
+	}
+	s.mu.Unlock()
+	s.event(e)
 }
 
 // pause waits until the next frame set is wanted.

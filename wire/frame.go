@@ -88,8 +88,14 @@ func ParseRequest(payload []byte) (Header, Message, error) {
 			return new(GetScenes)
 		case "watch":
 			return new(Watch)
+		case "search":
+			return new(Search)
 		case "ask":
 			return new(Ask)
+		case "get_snapshots":
+			return new(GetSnapshots)
+		case "admin":
+			return new(Admin)
 		case "cancel":
 			return new(Cancel)
 		}
@@ -115,6 +121,10 @@ func ParseReply(payload []byte) (Header, Message, error) {
 			return new(Answer)
 		case "end":
 			return new(End)
+		case "snapshots":
+			return new(Snapshots)
+		case "done":
+			return new(Done)
 		case "error":
 			return new(Error)
 		}

@@ -15,12 +15,15 @@ func samples() (requests, replies []Message) {
 		&Hello{Protocol: 1, Client: "test"},
 		new(GetStatus),
 		new(GetScenes),
-		&Watch{Scene: "yard"},
-		&Ask{Scene: "yard", Question: "what left the room? 什么"},
+		&Watch{Scene: "yard", From: 812},
+		&Search{Scene: "yard", Event: EventCaption, From: 1, To: 900, Within: 3600000, Match: "red|blue", Limit: 20, Newest: true},
+		&Ask{Scene: "yard", Question: "what left the room? 什么", Deadline: 30000},
+		&GetSnapshots{Scene: "yard"},
+		&Admin{Action: ActionForget, Scene: "yard"},
 		new(Cancel),
 	}
 	replies = []Message{
-		&Welcome{Protocol: 1, Server: "edged", Version: "0.1", Model: "demo", Scenes: []string{"yard", "hall"}},
+		&Welcome{Protocol: 1, Server: "edged", Version: "0.1", Model: "demo", Scenes: []string{"yard", "hall"}, Role: "ask", Log: true},
 		&Status{
 			Version: "0.1", Model: "demo", Backend: "avx2", Time: 1764000000000, UptimeMS: 1.5, RSSBytes: 1 << 40,
 			StateBytes: 1 << 20, Asking: 1, Zone: "cpu-thermal", Celsius: 61.5, Duty: 0.85,
@@ -31,13 +34,16 @@ func samples() (requests, replies []Message) {
 					{Name: "right", State: ViewReconnecting, Reason: "no such device"},
 				},
 			}},
+			Log: &LogStatus{Records: 1e6, Bytes: 1 << 28, First: 17, Next: 1000017, Pending: 3, Lost: 1, Error: "no space left on device"},
 		},
 		&Scenes{Scenes: []SceneInfo{{Name: "yard", Views: []string{"left", "right"}}, {Name: "hall"}}},
 		&Event{Seq: 812, Event: EventCaption, Scene: "yard", Time: 1764000000000, Frame: 300, Text: "a red box", Views: []string{"left"}, MS: &ms, Dropped: 2},
 		&Event{Seq: 813, Event: EventState, Scene: "yard", View: "right", State: ViewReconnecting, Text: "right: reconnecting: no such device"},
 		&Piece{Text: "a red"},
 		&Answer{Text: "a red box", Scene: "yard", Time: 1764000000000, Frame: 300, Tokens: 4, MS: AnswerMS{First: 40, Total: 90.5}},
-		new(End),
+		&End{Next: 813},
+		&Snapshots{Scene: "yard", Snapshots: []SnapshotInfo{{Number: 9, Frame: 300, Time: 1764000000000, Bytes: 1 << 21, Disk: true}}},
+		new(Done),
 		&Error{Code: CodeScene, Message: "no scene yrad"},
 	}
 	return requests, replies

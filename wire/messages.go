@@ -27,6 +27,8 @@ type Welcome struct {
 	Version  string   `msgpack:"version"` // version of the server's program
 	Model    string   `msgpack:"model"`   // general.name of the model
 	Scenes   []string `msgpack:"scenes"`  // names, in the order of the configuration
+	Role     string   `msgpack:"role"`    // what this client may do: view, ask or admin; set by the server
+	Log      bool     `msgpack:"log"`     // events are kept: they can be searched, and a watch can begin in the past
 }
 
 // GetStatus asks for one [Status].
@@ -35,11 +37,28 @@ type GetStatus struct{}
 // GetScenes asks for one [Scenes].
 type GetScenes struct{}
 
-// Watch asks for the stream of [Event]s from now on. It ends with [End] when the
-// client cancels it or there will be no more, else with [Error].
+// Watch asks for the stream of [Event]s from one of them or from now on. It ends
+// with [End] when the client cancels it or there will be no more, else with [Error].
 type Watch struct {
 	Scene string `msgpack:"scene,omitempty"` // empty: every scene
+	From  uint64 `msgpack:"from,omitempty"`  // sequence number of the first; 0: from now on
 }
+
+// Search asks for events that were kept. The reply is any number of [Event]s in
+// the order of their sequence numbers, and [End]. Zero fields do not restrict.
+type Search struct {
+	Scene  string  `msgpack:"scene,omitempty"`
+	Event  string  `msgpack:"event,omitempty"`  // EventCaption or EventState
+	From   uint64  `msgpack:"from,omitempty"`   // the first sequence number
+	To     uint64  `msgpack:"to,omitempty"`     // the last
+	Within float64 `msgpack:"within,omitempty"` // no older than this duration
+	Match  string  `msgpack:"match,omitempty"`  // regular expression (RE2) that matches the text
+	Limit  int64   `msgpack:"limit,omitempty"`  // how many at once, at most and by default MaxFound
+	Newest bool    `msgpack:"newest,omitempty"` // of more than that the newest instead of the oldest
+}
+
+// MaxFound is how many events one search gives; End.Next goes on.
+const MaxFound = 1000
 
 // Ask asks a question about what a scene's memory holds, or held. The reply is any
 // number of [Piece]s and one [Answer].
@@ -48,11 +67,31 @@ type Watch struct {
 // now, which no jump of a clock disturbs, a positive one a Unix time. The newest
 // memory kept from that moment or before it is taken.
 type Ask struct {
-	Scene    string `msgpack:"scene,omitempty"` // empty: the only scene
-	Question string `msgpack:"question"`
-	At       int64  `msgpack:"at,omitempty"`   // answer as it would have been answered then
-	Diff     int64  `msgpack:"diff,omitempty"` // compare with the memory of then, see [Change]; 0: with none
+	Scene    string  `msgpack:"scene,omitempty"` // empty: the only scene
+	Question string  `msgpack:"question"`
+	At       int64   `msgpack:"at,omitempty"`       // answer as it would have been answered then
+	Diff     int64   `msgpack:"diff,omitempty"`     // compare with the memory of then, see [Change]; 0: with none
+	Deadline float64 `msgpack:"deadline,omitempty"` // how long the answer may take; 0: as long as it takes
 }
+
+// GetSnapshots asks for one [Snapshots].
+type GetSnapshots struct {
+	Scene string `msgpack:"scene,omitempty"` // empty: the only scene
+}
+
+// Admin tells the server to do something. The reply is [Done].
+type Admin struct {
+	Action string `msgpack:"action"`
+	Scene  string `msgpack:"scene,omitempty"` // empty: every scene; forget: the only one
+}
+
+// Values of [Admin].Action.
+const (
+	ActionReload = "reload" // read the configuration again
+	ActionPause  = "pause"  // look at no more pictures
+	ActionResume = "resume" // look again
+	ActionForget = "forget" // delete what the scene's memory holds, and its snapshots
+)
 
 // Cancel ends the request whose id its frame carries. It has no reply of its
 // own: a watch ends with [End], any other request with [Error] of code
@@ -75,12 +114,24 @@ type Status struct {
 	Duty       float64       `msgpack:"duty"`               // share of the time for work, 1 unless it is too warm
 	Problems   []string      `msgpack:"problems,omitempty"` // what is wrong with the server itself, for people
 	Scenes     []SceneStatus `msgpack:"scenes"`
+	Log        *LogStatus    `msgpack:"log,omitempty"` // nil: events are not kept
+}
+
+// LogStatus is the part of [Status] about the events that are kept.
+type LogStatus struct {
+	Records int64  `msgpack:"records"`         // events on disk
+	Bytes   int64  `msgpack:"bytes"`           // that they take
+	First   uint64 `msgpack:"first"`           // sequence number of the oldest, 0: there is none
+	Next    uint64 `msgpack:"next"`            // of the next, 0: not known yet
+	Pending int64  `msgpack:"pending"`         // events that wait for the disk
+	Lost    int64  `msgpack:"lost,omitempty"`  // events given up since the disk takes none
+	Error   string `msgpack:"error,omitempty"` // why it takes none; empty: it does
 }
 
 // SceneStatus is the part of [Status] about one scene.
 type SceneStatus struct {
 	Name        string        `msgpack:"name"`
-	State       string        `msgpack:"state"`                // StateWatching or StateStopped
+	State       string        `msgpack:"state"`                // StateWatching, StatePaused or StateStopped
 	Reason      string        `msgpack:"reason,omitempty"`     // why it stopped
 	Frames      int64         `msgpack:"frames"`               // frame sets encoded into the memory
 	Skipped     int64         `msgpack:"skipped"`              // frame sets overtaken by a newer one
@@ -156,9 +207,11 @@ type SceneInfo struct {
 
 // Event is one line of a [Watch].
 //
-// Seq counts the server's events of all scenes from 1 without holes, so a watch
-// of every scene sees what it missed. Dropped says how many events of this watch
-// were left out just before this one because the client read too slowly.
+// Seq counts the server's events of all scenes from 1. No number is given twice;
+// some are left out after a crash; 0 stands for a number that is not known because
+// the disk cannot be read. Dropped says how many events of this watch were left out just
+// before this one: because the client read too slowly and they are not kept, or because
+// they were deleted since.
 type Event struct {
 	Seq     uint64   `msgpack:"seq"`
 	Event   string   `msgpack:"event"` // EventCaption or EventState
@@ -182,9 +235,11 @@ const (
 // Values of [Event].State, besides those of views. A client shows Text for those it does
 // not know.
 const (
-	StateWatching = "watching" // the scene has begun
+	StateWatching = "watching" // the scene has begun, or goes on
+	StatePaused   = "paused"   // an administrator stopped it for a while
 	StateStopped  = "stopped"  // the scene has ended
 	StateMemory   = "memory"   // the memory was reset or replaced
+	StateLog      = "log"      // events cannot be kept, or can again, or were lost
 )
 
 // Piece is text of an answer as it is generated. The pieces of an answer joined
@@ -226,20 +281,45 @@ type AnswerMS struct {
 	Total float64 `msgpack:"total"`
 }
 
-// End ends a [Watch] without an error.
-type End struct{}
+// End ends a [Watch] or a [Search] without an error.
+type End struct {
+	Next uint64 `msgpack:"next,omitempty"` // of a search: From to go on with; 0: that was all
+}
 
-func (*Hello) Kind() string     { return "hello" }
-func (*Welcome) Kind() string   { return "welcome" }
-func (*GetStatus) Kind() string { return "get_status" }
-func (*Status) Kind() string    { return "status" }
-func (*GetScenes) Kind() string { return "get_scenes" }
-func (*Scenes) Kind() string    { return "scenes" }
-func (*Watch) Kind() string     { return "watch" }
-func (*Event) Kind() string     { return "event" }
-func (*Ask) Kind() string       { return "ask" }
-func (*Piece) Kind() string     { return "piece" }
-func (*Answer) Kind() string    { return "answer" }
-func (*Cancel) Kind() string    { return "cancel" }
-func (*End) Kind() string       { return "end" }
-func (*Error) Kind() string     { return "error" }
+// Snapshots is the reply to [GetSnapshots], the oldest first.
+type Snapshots struct {
+	Scene     string         `msgpack:"scene"`
+	Snapshots []SnapshotInfo `msgpack:"snapshots"`
+}
+
+// SnapshotInfo is a saved memory that questions can be asked of.
+type SnapshotInfo struct {
+	Number uint64 `msgpack:"number"`
+	Frame  int64  `msgpack:"frame"` // number of its newest frame set
+	Time   int64  `msgpack:"time"`  // of that, as the clock showed it
+	Bytes  int64  `msgpack:"bytes"`
+	Disk   bool   `msgpack:"disk"` // it survives a restart
+}
+
+// Done is the reply to [Admin].
+type Done struct{}
+
+func (*Hello) Kind() string        { return "hello" }
+func (*Welcome) Kind() string      { return "welcome" }
+func (*GetStatus) Kind() string    { return "get_status" }
+func (*Status) Kind() string       { return "status" }
+func (*GetScenes) Kind() string    { return "get_scenes" }
+func (*Scenes) Kind() string       { return "scenes" }
+func (*Watch) Kind() string        { return "watch" }
+func (*Event) Kind() string        { return "event" }
+func (*Ask) Kind() string          { return "ask" }
+func (*Piece) Kind() string        { return "piece" }
+func (*Answer) Kind() string       { return "answer" }
+func (*Cancel) Kind() string       { return "cancel" }
+func (*End) Kind() string          { return "end" }
+func (*Error) Kind() string        { return "error" }
+func (*Search) Kind() string       { return "search" }
+func (*GetSnapshots) Kind() string { return "get_snapshots" }
+func (*Snapshots) Kind() string    { return "snapshots" }
+func (*Admin) Kind() string        { return "admin" }
+func (*Done) Kind() string         { return "done" }

@@ -28,18 +28,24 @@ func TestProtocolBytes(t *testing.T) {
 		m  Message
 	}{
 		"hello":         {1, &Hello{Protocol: 1}},
-		"welcome":       {1, &Welcome{Protocol: 1, Server: "edged", Version: "0.1.0", Model: "demo", Scenes: []string{"room"}}},
+		"welcome":       {1, &Welcome{Protocol: 1, Server: "edged", Version: "0.1.0", Model: "demo", Scenes: []string{"room"}, Role: "ask", Log: true}},
 		"ask":           {2, &Ask{Question: "what left?"}},
 		"piece":         {2, &Piece{Text: "a red box"}},
 		"answer":        {2, &Answer{Text: "a red box", Scene: "room", Time: 1764000000000, Frame: 300, Tokens: 4, MS: AnswerMS{First: 40, Total: 90.5}}},
-		"watch":         {3, new(Watch)},
+		"watch":         {3, &Watch{From: 7}},
 		"event":         {3, &Event{Seq: 7, Event: EventCaption, Scene: "room", Time: 1764000000000, Frame: 301, Text: "a blue ball", Views: []string{"left"}}},
 		"cancel":        {3, new(Cancel)},
 		"end":           {3, new(End)},
 		"error":         {2, &Error{Code: CodeScene, Message: "no scene yard"}},
 		"an id of 1000": {1000, new(GetStatus)},
+		"search":        {4, &Search{Within: 3600000, Match: "red box"}},
+		"search end":    {4, &End{Next: 1017}},
+		"get_snapshots": {5, new(GetSnapshots)},
+		"snapshots":     {5, &Snapshots{Scene: "room", Snapshots: []SnapshotInfo{{Number: 9, Frame: 300, Time: 1764000000000, Bytes: 65536, Disk: true}}}},
+		"admin":         {6, &Admin{Action: ActionPause, Scene: "room"}},
+		"done":          {6, new(Done)},
 	}
-	block := regexp.MustCompile("(?s)```hex ([a-z0-9 ]+)\n(.*?)```")
+	block := regexp.MustCompile("(?s)```hex ([a-z0-9_ ]+)\n(.*?)```")
 	comment := regexp.MustCompile(`(?m)  +#.*$`)
 	seen := 0
 	for _, found := range block.FindAllStringSubmatch(protocolDoc(t), -1) {
@@ -68,9 +74,10 @@ func TestProtocolBytes(t *testing.T) {
 func TestProtocolNames(t *testing.T) {
 	doc := protocolDoc(t)
 	names := []string{
-		CodeProtocol, CodeUnknown, CodeRequest, CodeScene, CodeBusy, CodeNotReady, CodeCanceled, CodeClosing, CodeInternal,
+		CodeProtocol, CodeUnknown, CodeRequest, CodeScene, CodeDenied, CodeMissing, CodeBusy, CodeNotReady, CodeCanceled, CodeDeadline, CodeClosing, CodeInternal,
 		ViewLive, ViewReconnecting, ViewDark, ViewOverexposed, ViewBlurred, ViewFrozen, ViewDisabled, ViewEnded, EventCaption, EventState,
-		StateWatching, StateStopped, StateMemory,
+		StateWatching, StatePaused, StateStopped, StateMemory, StateLog,
+		ActionReload, ActionPause, ActionResume, ActionForget, "view", "ask", "admin",
 	}
 	var fields func(reflect.Type)
 	fields = func(typ reflect.Type) {

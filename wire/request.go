@@ -2,13 +2,16 @@ package wire
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 )
 
-// maxPending bounds the text of an answer that a slow client has not taken.
-const maxPending = 256 << 10
+const (
+	maxPending = 256 << 10 // of the text of an answer that a slow client has not taken
+	maxMatch   = 1024      // of a regular expression
+)
 
 // request is one request in flight and the callbacks that its handler gets.
 type request struct {
@@ -19,7 +22,6 @@ type request struct {
 
 	mu      sync.Mutex
 	over    bool
-	dropped int64  // events since the last that was sent
 	pending string // text of pieces that were not sent
 }
 
@@ -58,61 +60,85 @@ func (r *request) run(m Message) {
 }
 
 func (r *request) handle(m Message) Message {
-	var final Message
-	var err error
-	switch m := m.(type) {
-	case *GetStatus:
-		var st *Status
-		st, err = r.s.h.Status(r.ctx)
-		final = st
-	case *GetScenes:
-		var sc *Scenes
-		sc, err = r.s.h.Scenes(r.ctx)
-		final = sc
-	case *Watch:
-		err = r.s.h.Watch(r.ctx, m, r.emit)
-		if r.ctx.Err() != nil {
-			err = r.s.stop.Err() // nil: the client canceled
-		}
-		final = new(End)
-	case *Ask:
-		switch n := len(m.Question); {
-		case strings.TrimSpace(m.Question) == "":
-			err = Errorf(CodeRequest, "the question is empty")
-		case n > r.s.o.MaxQuestion:
-			err = Errorf(CodeRequest, "the question has %d bytes, more than %d", n, r.s.o.MaxQuestion)
-		default:
-			var a *Answer
-			a, err = r.s.h.Ask(r.ctx, m, r.piece)
-			final = a
-		}
-	default: // a second hello
-		err = Errorf(CodeRequest, "%s is not possible now", m.Kind())
+	if need := needs(m); r.s.role < need {
+		return Errorf(CodeDenied, "%s needs the role %s, yours is %s", m.Kind(), need, r.s.role)
 	}
+	final, err := r.answer(m)
 	if err != nil {
 		return r.s.asError(err)
 	}
 	return final
 }
 
-// emit is the callback of a watch.
+func (r *request) answer(m Message) (Message, error) {
+	h, ctx := r.s.h, r.ctx
+	switch m := m.(type) {
+	case *GetStatus:
+		return h.Status(ctx)
+	case *GetScenes:
+		return h.Scenes(ctx)
+	case *Watch:
+		err := h.Watch(ctx, m, r.emit)
+		if ctx.Err() != nil {
+			err = r.s.stop.Err() // nil: the client canceled
+		}
+		return new(End), err
+	case *Search:
+		return r.search(m)
+	case *Ask:
+		return r.ask(m)
+	case *GetSnapshots:
+		return h.Snapshots(ctx, m)
+	case *Admin:
+		return new(Done), h.Admin(ctx, m)
+	}
+	return nil, Errorf(CodeRequest, "%s is not possible now", m.Kind()) // a second hello
+}
+
+func (r *request) search(m *Search) (Message, error) {
+	if m.Limit <= 0 || m.Limit > MaxFound {
+		m.Limit = MaxFound
+	}
+	if len(m.Match) > maxMatch {
+		return nil, Errorf(CodeRequest, "the regular expression has %d bytes, more than %d", len(m.Match), maxMatch)
+	}
+	var match *regexp.Regexp
+	if m.Match != "" {
+		var err error
+		if match, err = regexp.Compile(m.Match); err != nil {
+			return nil, Errorf(CodeRequest, "%v", err)
+		}
+	}
+	next, err := r.s.h.Search(r.ctx, m, match, r.emit)
+	return &End{Next: next}, err
+}
+
+func (r *request) ask(m *Ask) (Message, error) {
+	switch n := len(m.Question); {
+	case strings.TrimSpace(m.Question) == "":
+		return nil, Errorf(CodeRequest, "the question is empty")
+	case n > r.s.o.MaxQuestion:
+		return nil, Errorf(CodeRequest, "the question has %d bytes, more than %d", n, r.s.o.MaxQuestion)
+	}
+	ctx := r.ctx
+	if d := time.Duration(m.Deadline * float64(time.Millisecond)); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, Errorf(CodeDeadline, "there was no answer within %v", d))
+		defer cancel()
+	}
+	a, err := r.s.h.Ask(ctx, m, r.piece)
+	if e, ok := context.Cause(ctx).(*Error); ok && err != nil && r.ctx.Err() == nil {
+		err = e
+	}
+	return a, err
+}
+
+// emit is the callback of a watch and of a search.
 func (r *request) emit(e *Event) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
-		return errOver
+	if err := r.ctx.Err(); err != nil {
+		return err
 	}
-	ev := *e
-	ev.Dropped += r.dropped
-	err := r.s.conn.TrySend(r.id, &ev)
-	switch err {
-	case nil:
-		r.dropped = 0
-	case ErrFull:
-		r.dropped++
-		return nil
-	}
-	return err
+	return r.s.conn.Send(r.ctx, r.id, e)
 }
 
 // piece is the callback of a question.

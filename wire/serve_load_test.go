@@ -32,7 +32,7 @@ func TestServeMany(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			p := &peer{t, nc, NewConn(nc, nil)}
+			p := &client{t, nc, NewConn(nc, nil)}
 			defer p.conn.Close()
 			p.send(1, &Hello{Protocol: 1})
 			p.read()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +18,6 @@ import (
 type house struct {
 	events chan *Event // passed to the one watcher
 	posted chan struct{}
-	mu     sync.Mutex
-	emit   func(*Event) error
 }
 
 func (h *house) Welcome(_ context.Context, hello *Hello) (*Welcome, error) {
@@ -40,9 +39,9 @@ func (h *house) Watch(ctx context.Context, w *Watch, emit func(*Event) error) er
 	if w.Scene == "nowhere" {
 		return Errorf(CodeScene, "no scene %q", w.Scene)
 	}
-	h.mu.Lock()
-	h.emit = emit
-	h.mu.Unlock()
+	if w.From > 0 {
+		return emit(&Event{Seq: w.From})
+	}
 	for {
 		select {
 		case e := <-h.events:
@@ -57,6 +56,35 @@ func (h *house) Watch(ctx context.Context, w *Watch, emit func(*Event) error) er
 			return ctx.Err()
 		}
 	}
+}
+
+// Search finds as many events as it may, from the first to the last.
+func (h *house) Search(_ context.Context, s *Search, match *regexp.Regexp, emit func(*Event) error) (uint64, error) {
+	if s.Scene == "nowhere" {
+		return 0, Errorf(CodeScene, "no scene %q", s.Scene)
+	}
+	for n := range uint64(s.Limit) {
+		if s.From+n > s.To {
+			return 0, nil
+		}
+		if match == nil || match.MatchString("caption") {
+			if err := emit(&Event{Seq: s.From + n, Text: "caption"}); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return s.From + uint64(s.Limit), nil
+}
+
+func (h *house) Snapshots(_ context.Context, g *GetSnapshots) (*Snapshots, error) {
+	return &Snapshots{Scene: g.Scene, Snapshots: []SnapshotInfo{{Number: 1}}}, nil
+}
+
+func (h *house) Admin(_ context.Context, a *Admin) error {
+	if a.Action != ActionPause {
+		return Errorf(CodeMissing, "no %s here", a.Action)
+	}
+	return nil
 }
 
 func (h *house) Ask(ctx context.Context, a *Ask, piece func(string) error) (*Answer, error) {
@@ -111,42 +139,54 @@ func serveUntilEnd(t *testing.T, ln net.Listener, h Handler, o *ServeOptions) (s
 	return stop
 }
 
-// peer is a client that sends what the test wants.
-type peer struct {
+// client is one that sends what the test wants.
+type client struct {
 	t    *testing.T
 	nc   net.Conn
 	conn *Conn
 }
 
 // visit connects without a greeting.
-func visit(t *testing.T, ln *Memory) *peer {
+func visit(t *testing.T, ln *Memory) *client {
 	t.Helper()
 	nc, err := ln.Dial(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t, nc, NewConn(nc, nil)}
+	p := &client{t, nc, NewConn(nc, nil)}
+	t.Cleanup(func() { p.conn.Close() })
+	return p
+}
+
+// dialPath connects to a socket.
+func dialPath(t *testing.T, path string) *client {
+	t.Helper()
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &client{t, nc, NewConn(nc, nil)}
 	t.Cleanup(func() { p.conn.Close() })
 	return p
 }
 
 // greet connects and greets.
-func greet(t *testing.T, ln *Memory) *peer {
+func greet(t *testing.T, ln *Memory) *client {
 	t.Helper()
 	p := visit(t, ln)
 	p.send(1, &Hello{Protocol: Protocol})
-	p.want(1, &Welcome{Protocol: 1, Server: "house", Version: "1", Model: "m", Scenes: []string{"yard"}})
+	p.want(1, &Welcome{Protocol: 1, Server: "house", Version: "1", Model: "m", Scenes: []string{"yard"}, Role: "admin"})
 	return p
 }
 
-func (p *peer) send(id uint64, m Message) {
+func (p *client) send(id uint64, m Message) {
 	p.t.Helper()
 	if err := p.conn.Send(context.Background(), id, m); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-func (p *peer) read() (uint64, Message) {
+func (p *client) read() (uint64, Message) {
 	p.t.Helper()
 	payload, err := p.conn.Read(5 * time.Second)
 	if err != nil {
@@ -160,7 +200,7 @@ func (p *peer) read() (uint64, Message) {
 }
 
 // want reads one message and compares it.
-func (p *peer) want(id uint64, want Message) {
+func (p *client) want(id uint64, want Message) {
 	p.t.Helper()
 	gotID, got := p.read()
 	a, _ := Append(nil, gotID, got)
@@ -171,7 +211,7 @@ func (p *peer) want(id uint64, want Message) {
 }
 
 // wantError reads an error and compares its code and a part of its text.
-func (p *peer) wantError(id uint64, code, text string) {
+func (p *client) wantError(id uint64, code, text string) {
 	p.t.Helper()
 	gotID, got := p.read()
 	e, ok := got.(*Error)
@@ -181,7 +221,7 @@ func (p *peer) wantError(id uint64, code, text string) {
 }
 
 // wantEnd checks that the server closes.
-func (p *peer) wantEnd() {
+func (p *client) wantEnd() {
 	p.t.Helper()
 	if payload, err := p.conn.Read(5 * time.Second); !errors.Is(err, io.EOF) {
 		p.t.Fatalf("%q, %v", payload, err)
@@ -224,9 +264,6 @@ func TestServe(t *testing.T) {
 	p.send(13, new(Cancel)) // of nothing
 	p.send(12, new(Cancel))
 	p.want(12, new(End))
-	if err := h.emit(&Event{Seq: 2}); err == nil {
-		t.Error("a watch that is over takes events")
-	}
 	p.send(11, new(Cancel))
 	p.wantError(11, CodeCanceled, "canceled")
 
@@ -234,6 +271,55 @@ func TestServe(t *testing.T) {
 	p.send(12, new(Watch))
 	h.events <- nil
 	p.want(12, new(End))
+	p.send(12, &Watch{From: 7})
+	p.want(12, &Event{Seq: 7})
+	p.want(12, new(End))
+
+	p.send(13, &Search{From: 5, To: 6, Match: "cap"})
+	p.want(13, &Event{Seq: 5, Text: "caption"})
+	p.want(13, &Event{Seq: 6, Text: "caption"})
+	p.want(13, new(End))
+	p.send(13, &Search{From: 5, To: 9, Limit: 1})
+	p.want(13, &Event{Seq: 5, Text: "caption"})
+	p.want(13, &End{Next: 6})
+	p.send(13, &Search{From: 1, To: 9e9, Limit: 9e9, Match: "dog"})
+	p.want(13, &End{Next: MaxFound + 1})
+	p.send(13, &Search{Match: "(cap"})
+	p.wantError(13, CodeRequest, "missing closing )")
+	p.send(13, &Search{Match: strings.Repeat("x", 1025)})
+	p.wantError(13, CodeRequest, "1025 bytes, more than 1024")
+	p.send(13, &Search{Scene: "nowhere"})
+	p.wantError(13, CodeScene, "nowhere")
+
+	p.send(14, &GetSnapshots{Scene: "yard"})
+	p.want(14, &Snapshots{Scene: "yard", Snapshots: []SnapshotInfo{{Number: 1}}})
+	p.send(15, &Admin{Action: ActionPause})
+	p.want(15, new(Done))
+	p.send(15, &Admin{Action: "dance"})
+	p.wantError(15, CodeMissing, "no dance here")
+}
+
+// TestServeDeadline: a question's own, and those of others stay as they are.
+func TestServeDeadline(t *testing.T) { synctest.Test(t, testServeDeadline) }
+
+func testServeDeadline(t *testing.T) {
+	_, ln := open(t, nil)
+	p := greet(t, ln)
+	start := time.Now()
+	p.send(2, &Ask{Question: "wait", Deadline: 1500})
+	p.want(2, &Piece{Text: "..."})
+	p.wantError(2, CodeDeadline, "within 1.5s")
+	if d := time.Since(start); d != 1500*time.Millisecond {
+		t.Errorf("after %v", d)
+	}
+	p.send(2, &Ask{Question: "red box", Deadline: 1500})
+	p.want(2, &Piece{Text: "red"})
+	p.want(2, &Piece{Text: "box"})
+	p.want(2, &Answer{Text: "red box"})
+	p.send(2, &Ask{Question: "wait", Deadline: 1500})
+	p.want(2, &Piece{Text: "..."})
+	p.send(2, new(Cancel))
+	p.wantError(2, CodeCanceled, "canceled")
 }
 
 func TestServeProtocolErrors(t *testing.T) { synctest.Test(t, testServeProtocolErrors) }
@@ -328,8 +414,8 @@ func testServeLimits(t *testing.T) {
 	greet(t, ln) // there is room again
 }
 
-// TestServeSlowReader: callbacks never wait, events are dropped and counted, answers
-// are joined.
+// TestServeSlowReader: events wait for a client that reads slowly and none is lost,
+// the pieces of answers are joined, and others do not notice.
 func TestServeSlowReader(t *testing.T) { synctest.Test(t, testServeSlowReader) }
 
 func testServeSlowReader(t *testing.T) {
@@ -337,41 +423,34 @@ func testServeSlowReader(t *testing.T) {
 	p := greet(t, ln)
 	p.send(2, new(Watch))
 	const n = 500
+	go func() {
+		for i := range n {
+			h.events <- &Event{Seq: uint64(i + 1), Text: "something happened in the yard"}
+			<-h.posted
+		}
+	}()
+	synctest.Wait() // until there is no more room
+	other := greet(t, ln)
+	other.send(2, new(GetStatus))
+	other.want(2, &Status{Model: "m"})
 	for i := range n {
-		h.events <- &Event{Seq: uint64(i + 1), Text: "something happened in the yard"}
-		<-h.posted
-	}
-	seen, dropped, last := 0, int64(0), uint64(0)
-	next := func() {
-		t.Helper()
-		_, m := p.read()
-		e := m.(*Event)
-		if e.Seq != last+1+uint64(e.Dropped) {
-			t.Fatalf("event %d after %d, %d dropped", e.Seq, last, e.Dropped)
-		}
-		seen, dropped, last = seen+1, dropped+e.Dropped, e.Seq
-	}
-	for range 10 {
-		next()
-	}
-	// Everything that waited has been read when a status comes.
-	p.send(3, new(GetStatus))
-	for {
-		id, m := p.read()
-		if id == 3 {
-			break
-		}
-		e := m.(*Event)
-		seen, dropped, last = seen+1, dropped+e.Dropped, e.Seq
-	}
-	h.events <- &Event{Seq: n + 1}
-	<-h.posted
-	next()
-	if last != n+1 || int(dropped)+seen != n+1 || dropped < n/2 {
-		t.Errorf("last %d, %d seen, %d dropped", last, seen, dropped)
+		p.want(2, &Event{Seq: uint64(i + 1), Text: "something happened in the yard"})
 	}
 	p.send(2, new(Cancel))
 	p.want(2, new(End))
+
+	// A watch that waits for room ends when it is canceled.
+	p.send(3, &Search{From: 1, To: n})
+	p.send(3, new(Cancel))
+	synctest.Wait()
+	for {
+		if _, m := p.read(); m.Kind() != "event" {
+			if e, ok := m.(*Error); !ok || e.Code != CodeCanceled {
+				t.Errorf("%+v", m)
+			}
+			break
+		}
+	}
 
 	p.send(4, &Ask{Question: "long"})
 	synctest.Wait()

@@ -17,6 +17,7 @@ type session struct {
 	ctx    context.Context // ends with the connection and when the server stops
 	stop   context.Context // ends when the server stops
 	conn   *Conn
+	role   Role
 	slots  chan struct{} // one for each goroutine of a request
 	runs   sync.WaitGroup
 	mu     sync.Mutex
@@ -26,11 +27,18 @@ type session struct {
 
 // serve talks to one client until either side ends it.
 func (s *server) serve(stop context.Context, nc net.Conn) {
+	role, leave, err := s.admit(nc)
+	defer leave()
+	if err != nil {
+		s.refuse(nc, toError(err))
+		return
+	}
 	ctx, cancel := context.WithCancel(stop)
 	c := &session{
 		server: s,
 		ctx:    ctx,
 		stop:   stop,
+		role:   role,
 		conn: NewConn(nc, &ConnOptions{
 			QueueBytes:   s.o.QueueBytes,
 			ReadTimeout:  s.o.ReadTimeout,
@@ -41,7 +49,7 @@ func (s *server) serve(stop context.Context, nc net.Conn) {
 		last:   time.Now(),
 	}
 	release := context.AfterFunc(stop, c.conn.Interrupt)
-	err := c.greet()
+	err = c.greet()
 	for err == nil {
 		err = c.next()
 	}
@@ -114,7 +122,7 @@ func (c *session) greet() error {
 		return c.asError(err)
 	}
 	reply := *w
-	reply.Protocol = Protocol
+	reply.Protocol, reply.Role = Protocol, c.role.String()
 	return c.conn.Send(c.ctx, head.ID, &reply)
 }
 
@@ -200,8 +208,5 @@ func (c *session) asError(err error) *Error {
 	if c.stop.Err() != nil {
 		return Errorf(CodeClosing, "the server stops")
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	return &Error{Code: Code(err), Message: err.Error()}
+	return toError(err)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera/sim"
+	"github.com/visualrwkv/edged/wire"
 )
 
 type demoCaption struct {
@@ -144,7 +145,7 @@ func TestDemoAsked(t *testing.T) {
 	watched := firstLine{text: `"type":"caption"`, seen: make(chan struct{})}
 	others.Go(func() {
 		if listening() {
-			if err := watch(t.Context(), socket, "", true, &watched); err != nil {
+			if err := watch(t.Context(), socket, new(wire.Watch), true, &watched); err != nil {
 				t.Errorf("watch: %v", err)
 			}
 		}

@@ -40,6 +40,7 @@ var commands = []command{
 	{"check", "say what is wrong with a configuration", simple(checkMain)},
 	{"ask", "ask a running daemon a question", askMain},
 	{"watch", "follow the captions of a running daemon", simple(watchMain)},
+	{"log", "search the captions that a daemon has kept", simple(logMain)},
 	{"status", "tell how a running daemon is", simple(statusMain)},
 	{"cams", "list cameras, and say why one cannot be used", simple(camsMain)},
 	{"doctor", "collect what a bug report needs", simple(doctorMain)},

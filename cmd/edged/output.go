@@ -32,7 +32,7 @@ func startOutput(d *edge.Daemon, o config.Output, stdout io.Writer, log *runLog)
 			if err != nil {
 				return // the daemon stops
 			}
-			err = printEventJSON(out, e, false)
+			err = printEventJSON(out, e)
 			if err != nil && !failing {
 				log.printf("output: events are lost: %v", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -79,9 +80,9 @@ func runDaemon(ctx context.Context, o runOptions, stdout, stderr io.Writer) int 
 
 // watchScenes runs the daemon until ctx ends.
 func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Writer, log *runLog) (err error) {
-	switch {
-	case len(f.Socket.Roles) > 0:
-		return badInput{errors.New("socket: this version knows no roles: everybody who may open the socket may do everything")}
+	role, err := roles(f.Socket.Roles)
+	if err != nil {
+		return badInput{err}
 	}
 	defer keepSmall()()
 	var cpus cpuList
@@ -135,9 +136,12 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		return err
 	}
 	w := &wiring{kinds: new(kinds.Set), file: f, state: state}
+	r := &reloader{path: o.config, model: m, wiring: w, log: log, now: f}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
-		Serve:    wire.ServeOptions{StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
+		Serve:    wire.ServeOptions{Role: role, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
+		Journal:  edge.Journal{Dir: filepath.Join(state, "log"), MaxBytes: f.Budgets.Disk / 4},
+		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
 		Thermal: thermal.New(thermal.Config{
 			Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
@@ -157,6 +161,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if err != nil {
 		return badInput{err}
 	}
+	r.daemon = d
 	if err := d.Start(ctx); err != nil {
 		return err
 	}
@@ -177,7 +182,6 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
 	service.run(d)
-	r := &reloader{path: o.config, model: m, daemon: d, wiring: w, log: log, now: f}
 	for {
 		select {
 		case <-ctx.Done():
@@ -188,6 +192,19 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 			r.reload()
 		}
 	}
+}
+
+// roles makes what a configuration says of roles.
+func roles(configured []config.Role) (func(wire.Peer) wire.Role, error) {
+	var grants []wire.Grant
+	for _, c := range configured {
+		r, err := wire.ParseRole(c.Role)
+		if err != nil {
+			return nil, fmt.Errorf("socket: %w", err)
+		}
+		grants = append(grants, wire.Grant{UID: c.UID, GID: c.GID, Role: r})
+	}
+	return wire.Grants(grants, uint32(os.Getuid())), nil
 }
 
 // checkScenes says what keeps a model from watching the scenes.

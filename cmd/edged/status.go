@@ -32,6 +32,17 @@ type jsonStatus struct {
 	Duty       float64     `json:"duty"`
 	Problems   []string    `json:"problems,omitempty"` // what is wrong with the daemon itself
 	Scenes     []jsonScene `json:"scenes"`
+	Log        *jsonLog    `json:"log,omitempty"`
+}
+
+type jsonLog struct {
+	Records int64  `json:"records"` // events on disk
+	Bytes   int64  `json:"bytes"`
+	First   uint64 `json:"first"` // sequence number of the oldest
+	Next    uint64 `json:"next"`
+	Pending int64  `json:"pending"`         // events that wait for the disk
+	Lost    int64  `json:"lost,omitempty"`  // given up since the disk takes none
+	Error   string `json:"error,omitempty"` // why it takes none
 }
 
 type jsonScene struct {
@@ -130,6 +141,9 @@ func newStatus(st *wire.Status) *jsonStatus {
 		Problems: st.Problems,
 		Scenes:   []jsonScene{},
 	}
+	if l := st.Log; l != nil {
+		s.Log = &jsonLog{l.Records, l.Bytes, l.First, l.Next, l.Pending, l.Lost, l.Error}
+	}
 	if st.Zone != "" {
 		c := round(st.Celsius, 10)
 		s.Zone, s.Celsius = st.Zone, &c
@@ -171,6 +185,12 @@ func (s *jsonStatus) print(out io.Writer) error {
 	fmt.Fprintf(&b, "memory %s, of a scene %s; %s\n", megabytes(s.RSSBytes), megabytes(s.StateBytes), plural(int(s.Asking), "question")+" in flight")
 	if s.Celsius != nil {
 		fmt.Fprintf(&b, "%s %.0f °C, working %.0f %% of the time\n", s.Zone, *s.Celsius, 100*s.Duty)
+	}
+	if l := s.Log; l != nil {
+		fmt.Fprintf(&b, "log: %d events in %s\n", l.Records, megabytes(l.Bytes))
+		if l.Error != "" {
+			fmt.Fprintf(&b, "problem: events cannot be saved, %d wait in memory, %d are lost: %s\n", l.Pending, l.Lost, l.Error)
+		}
 	}
 	for _, p := range s.Problems {
 		fmt.Fprintf(&b, "problem: %s\n", p)

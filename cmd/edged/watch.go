@@ -34,6 +34,7 @@ func watchMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("watch", "[flags]", watchAbout)
 	socket := fs.String("socket", "", socketHelp)
 	scene := fs.String("scene", "", "`name` of the scene (default: all)")
+	from := fs.Uint64("from", 0, "begin with the event of this sequence `number`, as -json prints it, instead of now")
 	asJSON := fs.Bool("json", false, "print one JSON object per event")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
@@ -43,7 +44,7 @@ func watchMain(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := watch(ctx, socketPath(*socket), *scene, *asJSON, stdout); err != nil && ctx.Err() == nil {
+	if err := watch(ctx, socketPath(*socket), &wire.Watch{Scene: *scene, From: *from}, *asJSON, stdout); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(stderr, "edged watch:", err)
 		return exitFailed
 	}
@@ -51,32 +52,31 @@ func watchMain(args []string, stdout, stderr io.Writer) int {
 }
 
 // watch prints events until the server says that it stops, which is no error.
-func watch(ctx context.Context, path, scene string, asJSON bool, out io.Writer) error {
+func watch(ctx context.Context, path string, w *wire.Watch, asJSON bool, out io.Writer) error {
 	c, err := client.Dial(ctx, path, &client.Options{Name: "edged watch"})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	show := printEvent
+	show := eventPrinter(time.TimeOnly, w.Scene == "" && len(c.Server().Scenes) > 1)
 	if asJSON {
 		show = printEventJSON
 	}
-	several := scene == "" && len(c.Server().Scenes) > 1
-	for e, err := range c.Watch(ctx, &wire.Watch{Scene: scene}) {
+	for e, err := range c.Watch(ctx, w) {
 		if err != nil {
 			if wire.Code(err) == wire.CodeClosing {
 				return nil
 			}
 			return err
 		}
-		if err := show(out, e, several); err != nil {
+		if err := show(out, e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func printEventJSON(out io.Writer, e *wire.Event, _ bool) error {
+func printEventJSON(out io.Writer, e *wire.Event) error {
 	j := jsonEvent{
 		Type: e.Event, Seq: e.Seq, Scene: e.Scene, Time: time.UnixMilli(e.Time), Frame: e.Frame, Text: e.Text,
 		Views: e.Views, View: e.View, State: e.State, Dropped: e.Dropped,
@@ -88,19 +88,22 @@ func printEventJSON(out io.Writer, e *wire.Event, _ bool) error {
 	return printJSON(out, j)
 }
 
-func printEvent(out io.Writer, e *wire.Event, withScene bool) error {
-	if e.Dropped > 0 {
-		if _, err := fmt.Fprintf(out, "          (%d events lost)\n", e.Dropped); err != nil {
-			return err
+// eventPrinter prints events for people, with times of the given layout.
+func eventPrinter(layout string, withScene bool) func(io.Writer, *wire.Event) error {
+	return func(out io.Writer, e *wire.Event) error {
+		if e.Dropped > 0 {
+			if _, err := fmt.Fprintf(out, "%*s  (%d events lost)\n", len(layout), "", e.Dropped); err != nil {
+				return err
+			}
 		}
+		line := time.UnixMilli(e.Time).Format(layout) + "  "
+		if withScene && e.Scene != "" {
+			line += printable(e.Scene) + "  "
+		}
+		if e.Event != wire.EventCaption {
+			line += "-- "
+		}
+		_, err := fmt.Fprintln(out, line+printable(e.Text))
+		return err
 	}
-	line := time.UnixMilli(e.Time).Format(time.TimeOnly) + "  "
-	if withScene {
-		line += printable(e.Scene) + "  "
-	}
-	if e.Event != wire.EventCaption {
-		line += "-- "
-	}
-	_, err := fmt.Fprintln(out, line+printable(e.Text))
-	return err
 }

@@ -1,0 +1,137 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/visualrwkv/edged/edge/journal"
+	"github.com/visualrwkv/edged/internal/clock"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// Journal says where events are kept, and for how long. Zero fields are as
+// [journal.Options] says.
+type Journal struct {
+	Dir      string // folder; empty: nowhere
+	MaxBytes int64
+	MaxAge   time.Duration
+	Delay    time.Duration
+}
+
+// eventRest is what of an event has no place of its own in a record.
+type eventRest struct {
+	Frame int64         `json:"frame,omitempty"`
+	Views []string      `json:"views,omitempty"`
+	View  string        `json:"view,omitempty"`
+	State string        `json:"state,omitempty"`
+	MS    *wire.StageMS `json:"ms,omitempty"`
+}
+
+func toRecord(e *wire.Event) *journal.Record {
+	data, err := json.Marshal(eventRest{e.Frame, e.Views, e.View, e.State, e.MS})
+	if err != nil {
+		panic(fmt.Sprintf("edge: %v", err)) // numbers are finite
+	}
+	now := clock.System()
+	now.Wall = time.UnixMilli(e.Time)
+	return &journal.Record{Time: now, Kind: e.Event, Scene: e.Scene, Text: e.Text, Data: data}
+}
+
+// toEvent makes the event of a record of [toRecord]. What cannot be read of it is left
+// out.
+func toEvent(r *journal.Record) *wire.Event {
+	var rest eventRest
+	_ = json.Unmarshal(r.Data, &rest)
+	return &wire.Event{
+		Seq: r.Seq, Event: r.Kind, Scene: r.Scene, Time: r.Time.Wall.UnixMilli(), Text: r.Text,
+		Frame: rest.Frame, Views: rest.Views, View: rest.View, State: rest.State, MS: rest.MS,
+	}
+}
+
+// openJournal opens the journal of the hub.
+func (d *Daemon) openJournal(context.Context) error {
+	c := d.cfg.Journal
+	d.hub.mu.Lock() // a report waits until there is a journal
+	defer d.hub.mu.Unlock()
+	j, err := journal.Open(c.Dir, &journal.Options{
+		Delay: c.Delay, MaxBytes: c.MaxBytes, MaxAge: c.MaxAge,
+		Report: func(r journal.Report) {
+			if d.cfg.Log != nil {
+				d.cfg.Log(r.Text)
+			}
+			d.hub.publish(&wire.Event{Event: wire.EventState, State: wire.StateLog, Time: time.Now().UnixMilli(), Text: r.Text})
+		},
+	})
+	d.hub.journal = j
+	return err
+}
+
+func (d *Daemon) closeJournal() error { return d.hub.journal.Close() }
+
+// logStatus is the part of the status about the journal.
+func (d *Daemon) logStatus() *wire.LogStatus {
+	if d.hub.journal == nil {
+		return nil
+	}
+	s := d.hub.journal.Status()
+	return &wire.LogStatus{
+		Records: s.Records, Bytes: s.Bytes, First: s.First, Next: s.Next,
+		Pending: int64(s.Pending), Lost: int64(s.Lost), Error: s.Error,
+	}
+}
+
+// Search implements [wire.Handler].
+func (d *Daemon) Search(ctx context.Context, s *wire.Search, match *regexp.Regexp, emit func(*wire.Event) error) (next uint64, err error) {
+	if d.hub.journal == nil {
+		return 0, wire.Errorf(wire.CodeMissing, "this edged keeps no log")
+	}
+	q := journal.Query{
+		From: s.From, To: s.To, Within: time.Duration(s.Within * float64(time.Millisecond)),
+		Scene: s.Scene, Kind: s.Event, Match: match,
+	}
+	found := d.hub.journal.Search(ctx, q)
+	var lost int64
+	if first := d.hub.journal.Status().First; s.From > 0 && s.From < first {
+		lost = int64(first - s.From)
+	}
+	if s.Newest {
+		return 0, newest(found, s.Limit, emit)
+	}
+	n := int64(0)
+	for r, err := range found {
+		if err != nil {
+			return 0, err
+		}
+		if n++; n > s.Limit {
+			return r.Seq, nil
+		}
+		e := toEvent(r)
+		e.Dropped, lost = lost, 0
+		if err := emit(e); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// newest emits the last limit of what was found.
+func newest(found func(func(*journal.Record, error) bool), limit int64, emit func(*wire.Event) error) error {
+	ring := make([]*journal.Record, limit)
+	n := int64(0)
+	for r, err := range found {
+		if err != nil {
+			return err
+		}
+		ring[n%limit] = r
+		n++
+	}
+	for i := max(0, n-limit); i < n; i++ {
+		if err := emit(toEvent(ring[i%limit])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
