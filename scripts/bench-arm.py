@@ -125,7 +125,7 @@ def count(binary, plugin):
     figures = {}
     for cpu, tier in ("cortex-a76", "Dot"), ("cortex-a72", ""), ("max", "MM"):
         start = benchmarks(plugin, cpu, binary, "^$")  # the self-check
-        total = benchmarks(plugin, cpu, binary, "^Benchmark(Packed|WKV6|LowRank|Attention|Vector)$")
+        total = benchmarks(plugin, cpu, binary, "^Benchmark(Packed|WKV6|WKV7|LowRank|Attention|Vector)$")
         def put(name, symbol, units):
             if symbol not in total:
                 sys.exit(f"{cpu}: {symbol} did not run")
@@ -138,6 +138,7 @@ def count(binary, plugin):
             put("unpack int4", "unpackP4", WEIGHTS)
             put("quantize", "quantizeRow", 2048 * (1 + 2 + 3 + 4 + 8 + 12))
             put("wkv6, per element", "wkv6Head", (1 + 64) * 12 * 64 * 64)
+            put("wkv7, per element", "wkv7Head", 64 * 64)
             put("low-rank", "sumRows", 768 * 160)
             put("attention scores", "attentionScores", 16 * 256 * 64)
             put("attention values", "attentionValues", 16 * 256 * 64)
@@ -217,6 +218,9 @@ def predict(binary):
         rows = cycles(cpu, f.loop(1))
         figures[f"cycles {cpu} wkv6 loop, per element"] = 32 * rows / 4096
         figures[f"cycles {cpu} wkv6 step, per element"] = (8 * cycles(cpu, f.loop(0)) + 2 * (16 * rows + cycles(cpu, f.rest(1)))) / 4096
+        # Two halves, each of which reads the whole state first; what is around the rows has one turn of that.
+        f = Function(binary, "wkv7Head")
+        figures[f"cycles {cpu} wkv7 step, per element"] = 2 * (15 * cycles(cpu, f.loop(0)) + 16 * cycles(cpu, f.loop(1)) + cycles(cpu, f.rest(1))) / 4096
     return figures
 
 
