@@ -81,6 +81,18 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// TestConfigViews: a model that looks at one picture cannot be made for frame sets of two.
+func TestConfigViews(t *testing.T) {
+	spec := base
+	spec.Variant, spec.GatedProjector = "bidirectional", false
+	if c, err := describe(t, spec, `{"image.views": 1}`); err != nil || c.Views != 1 {
+		t.Errorf("%d views, %v", c.Views, err)
+	}
+	if _, err := describe(t, spec, `{"image.views": 2}`); err == nil || !strings.Contains(err.Error(), "2 is not in 0 to 1") {
+		t.Errorf("two views: %v", err)
+	}
+}
+
 func one(name string, shape ...int) tinymodel.Tensor {
 	n := 1
 	for _, d := range shape {

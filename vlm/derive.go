@@ -55,7 +55,7 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	}
 	c.DecoderTokens = square(r.number(keyDecoderTokens, tokens, 1, patches))
 	c.EncoderTokens = square(r.number(keyEncoderTokens, min(defaultEncoderTokens, patches), 1, patches))
-	c.Views = r.number(keyViews, 0, 0, MaxViews)
+	c.Views = r.number(keyViews, 0, 0, c.MaxViews())
 	c.StateOnly = !value(r, keyFillFeatures, true, weights.Value.Bool)
 	if c.StateOnly && c.Variant != rwkv.Cross.String() {
 		r.fail(keyFillFeatures, "false is for cross models, this one is %s", c.Variant)

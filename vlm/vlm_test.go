@@ -45,7 +45,7 @@ func config(t testing.TB) []byte {
 	c, err := json.Marshal(map[string]any{
 		"image.decoder_tokens":     4,
 		"image.encoder_tokens":     9,
-		"image.views":              2,
+		"image.views":              1,
 		"vision.siglip.head_count": 2,
 		"vision.clip.head_count":   2,
 		"prompt.stop":              stop,
