@@ -25,11 +25,22 @@ type Compensation struct {
 // compensationStep is compensationWidth positions that are rounded one by one, from k on.
 type compensationStep struct {
 	k     int
-	below []float32 // [positions of the step, positions after it]: L transposed
+	below []float32 // of each chunk from the one of the position after the step on, [positions of the step, chunk]: L transposed
 	own   []float32 // [positions, positions]: L within the step
 }
 
-const compensationWidth = 32
+const (
+	compensationWidth = 32
+	compensationChunk = 512 // positions whose part of a step, and of a row tile's errors, stay in a core's cache
+)
+
+// chunks calls f with the first position and the length of each chunk from the one of
+// position from on, of rows with stored columns.
+func chunks(from, stored int, f func(at, n int)) {
+	for at := from / compensationChunk * compensationChunk; at < stored; at += compensationChunk {
+		f(at, min(compensationChunk, stored-at))
+	}
+}
 
 // damping is the share of the mean square of the inputs that is added to each: directions
 // that were never seen still count.
@@ -76,15 +87,20 @@ func NewCompensation(h *Hessian) (*Compensation, error) {
 	pool.Run(len(c.steps), func(i int) {
 		k := i * compensationWidth
 		w := min(compensationWidth, n-k)
-		after := n - k - w
-		s := compensationStep{k, make([]float32, w*after), make([]float32, w*w)}
+		s := compensationStep{k: k, own: make([]float32, w*w)}
 		for i := range w {
 			copy(s.own[i*w:][:i+1], l[at(k+i, k):])
 		}
-		for i := range after {
-			for j, v := range l[at(k+w+i, k):][:w] {
-				s.below[j*after+i] = v
-			}
+		if k+w < n {
+			chunks(k+w, StoredCols(n), func(from, length int) {
+				below := make([]float32, w*length)
+				for i := max(from, k+w); i < min(from+length, n); i++ {
+					for j, v := range l[at(i, k):][:w] {
+						below[j*length+i-from] = v
+					}
+				}
+				s.below = append(s.below, below...)
+			})
 		}
 		c.steps[i] = s
 	})

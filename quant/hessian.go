@@ -29,7 +29,7 @@ type Hessian struct {
 }
 
 const (
-	hessianWaiting = 256 // vectors that are added together
+	hessianWaiting = 128 // vectors that are added together
 	hessianRows    = 128 // rows of the sum that are computed together
 )
 

@@ -23,9 +23,9 @@ const (
 type Packer struct {
 	c      *Compensation
 	stored int
-	rest   []float32 // [tile, size]: w - ŵ by position
-	after  []float32 // [tile, positions after a step] of rest
-	sums   []float32 // [tile, compensationWidth]: products of after with L
+	rest   []float32 // of each chunk [tile, chunk]: w - ŵ by position, 0 where nothing is rounded yet
+	sums   []float32 // [tile, compensationWidth]: products of rest with L
+	part   []float32 // the same of one chunk
 	row    []float32 // [stored]: one row, with zeros in the columns that are added
 	weight []float32 // [stored]: what the error of each column counts
 	even   []float32 // [stored]: ones
@@ -41,9 +41,9 @@ func (c *Compensation) NewPacker() *Packer {
 	p := &Packer{
 		c:      c,
 		stored: stored,
-		rest:   make([]float32, tile*c.size),
-		after:  make([]float32, tile*c.size),
+		rest:   make([]float32, tile*stored),
 		sums:   make([]float32, tile*compensationWidth),
+		part:   make([]float32, tile*compensationWidth),
 		row:    make([]float32, stored),
 		weight: make([]float32, stored),
 		even:   slices.Repeat([]float32{1}, stored),
@@ -142,15 +142,19 @@ func (p *Packer) round(t Type, src []float32, how rounding) (sum float64) {
 	if how == toZero {
 		lo, hi = 0, 0
 	}
+	clear(p.rest)
 	for i := len(p.c.steps) - 1; i >= 0; i-- {
 		s := &p.c.steps[i]
 		w := min(compensationWidth, n-s.k)
-		after := n - s.k - w
-		x := p.after[:tile*after]
-		for r := range tile {
-			copy(x[r*after:][:after], p.rest[r*n+s.k+w:])
+		clear(p.sums)
+		if below := s.below; len(below) > 0 {
+			sums, part := p.sums[:tile*w], p.part[:tile*w]
+			chunks(s.k+w, p.stored, func(at, n int) {
+				kernels.MulF32(part, w, bytesOf(below[:w*n]), p.rest[tile*at:][:tile*n], w, n, tile)
+				kernels.Add(sums, sums, part)
+				below = below[w*n:]
+			})
 		}
-		kernels.MulF32(p.sums, w, bytesOf(s.below), x, w, after, tile)
 		for r := range tile {
 			for j := w - 1; j >= 0; j-- {
 				sum += p.roundOne(s, r, j, w, src, how, lo, hi)
@@ -164,7 +168,7 @@ func (p *Packer) round(t Type, src []float32, how rounding) (sum float64) {
 // its term of the error.
 func (p *Packer) roundOne(s *compensationStep, r, j, w int, src []float32, how rounding, lo, hi float32) float64 {
 	n, k := p.c.size, s.k+j
-	rest := p.rest[r*n+s.k:][:w]
+	rest := p.restOf(r, s.k)[:w]
 	sum := p.sums[r*w+j]
 	for i := j + 1; i < w; i++ {
 		sum += float32(rest[i] * s.own[i*w+j])
@@ -182,4 +186,11 @@ func (p *Packer) roundOne(s *compensationStep, r, j, w int, src []float32, how r
 	rest[j] = v - float32(q*step)
 	e := float64(float32(rest[j]*pivot) + sum)
 	return e * e
+}
+
+// restOf returns the errors of row r from position k to the end of its chunk.
+func (p *Packer) restOf(r, k int) []float32 {
+	at := k / compensationChunk * compensationChunk
+	n := min(compensationChunk, p.stored-at)
+	return p.rest[tile*at+r*n:][k-at : n]
 }

@@ -55,7 +55,7 @@ func BenchmarkAnswer(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.Follow(context.Background(), "what left the room?", tokens, 0, func([]float32) {}); err != nil {
+				if _, err := s.Follow(context.Background(), []string{"what left the room?"}, [][]int{tokens}, 0, func(int, []float32) {}); err != nil {
 					b.Fatal(err)
 				}
 			}

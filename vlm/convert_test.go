@@ -157,7 +157,7 @@ func TestConvertTypes(t *testing.T) {
 			"rwkv.blocks.0.att.time_maa_k":                  quant.F32,
 			"rwkv.blocks.0.att.time_faaaa":                  quant.F32,
 		})
-		if testing.Short() && typ != quant.P4 {
+		if testing.Short() {
 			continue // 1024 channels
 		}
 		checkTypes(t, rwkv7, typ, map[string]quant.Type{

@@ -2,6 +2,7 @@ package vlm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"iter"
@@ -268,35 +269,66 @@ func (s *Stream) Caption(ctx context.Context, views ...image.Image) (string, err
 	return s.Answer(ctx, s.m.config.Caption, nil)
 }
 
-// Follow computes what the model expects at each position of an answer: f
-// gets the logits [vocabulary] before each token of follow. With follow nil
-// the model's own most likely tokens are followed, limit at most, the stop
-// token included. It returns the tokens. Comparing two files of one model on
-// the same tokens is what it is for.
-func (s *Stream) Follow(ctx context.Context, question string, follow []int, limit int, f func(logits []float32)) ([]int, error) {
-	v := s.voice(0)
-	if err := s.begin(ctx, v, question); err != nil {
-		return nil, err
-	}
-	if follow != nil {
-		limit = len(follow)
-	}
-	s.m.batcher.join(1)
-	defer s.m.batcher.leave(1)
-	var tokens []int
-	for i := range limit {
-		f(v.logits)
-		id := decoder.Argmax(v.logits)
-		if follow != nil {
-			id = follow[i]
-		}
-		tokens = append(tokens, id)
-		if i == limit-1 || follow == nil && (id == s.m.config.Stop || id == tokenizer.End) {
-			break
-		}
-		if err := s.step(ctx, []*voice{v}, tokens[i:]); err != nil {
+// Follow computes what the model expects at each position of answers to questions about the
+// same instant, which are decoded together as those of [Stream.Answers]: f gets the logits
+// [vocabulary] before each token of follow[question]. With follow nil the model's own most
+// likely tokens are followed, limit at most, the stop token included. It returns the tokens
+// of each question: none where the vocabulary cannot write it, or where there are none to
+// follow. Comparing two files of one model on the same tokens is what it is for.
+func (s *Stream) Follow(ctx context.Context, questions []string, follow [][]int, limit int, f func(question int, logits []float32)) ([][]int, error) {
+	tokens := make([][]int, len(questions))
+	for at := 0; at < len(questions); at += batch {
+		if err := s.follow(ctx, at, min(at+batch, len(questions)), questions, follow, tokens, limit, f); err != nil {
 			return nil, err
 		}
 	}
 	return tokens, nil
+}
+
+// follow follows the answers to questions from to to.
+func (s *Stream) follow(ctx context.Context, from, to int, questions []string, follow, tokens [][]int, limit int, f func(int, []float32)) error {
+	var voices []*voice
+	var at []int // which question a voice answers
+	for i := from; i < to; i++ {
+		if follow != nil && len(follow[i]) == 0 {
+			continue
+		}
+		v := s.voice(len(voices))
+		if err := s.begin(ctx, v, questions[i]); errors.Is(err, ErrQuestion) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		voices, at = append(voices, v), append(at, i)
+	}
+	ids := make([]int, len(voices))
+	s.m.batcher.join(len(voices))
+	defer func() { s.m.batcher.leave(len(voices)) }()
+	for n := 1; len(voices) > 0; n++ {
+		k := 0
+		for i, v := range voices {
+			q := at[i]
+			f(q, v.logits)
+			id, done := decoder.Argmax(v.logits), n == limit
+			if follow != nil {
+				id, done = follow[q][n-1], n == len(follow[q])
+			} else {
+				done = done || id == s.m.config.Stop || id == tokenizer.End
+			}
+			tokens[q] = append(tokens[q], id)
+			if !done {
+				voices[k], at[k], ids[k] = v, q, id
+				k++
+			}
+		}
+		s.m.batcher.leave(len(voices) - k)
+		voices = voices[:k]
+		if k == 0 {
+			break
+		}
+		if err := s.step(ctx, voices, ids[:k]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -15,8 +15,12 @@ import (
 // whose towers need far more than anything else.
 func TestPlanScratch(t *testing.T) {
 	text, _ := vocabulary()
-	wide := tinymodel.Spec{Seed: 7, Vocab: 120, Image: 256, Patch: 8, Width: 128, MLP: 512, GatedProjector: true}
-	window := tinymodel.Spec{Seed: 8, Vocab: 120, Image: 256, Patch: 8, Width: 128, Heads: 2, MLP: 512, Window: 7}
+	side, least := 256, 0.9
+	if testing.Short() {
+		side, least = 128, 0.85 // what a plan rounds up is more of a small tower
+	}
+	wide := tinymodel.Spec{Seed: 7, Vocab: 120, Image: side, Patch: 8, Width: 128, MLP: 512, GatedProjector: true}
+	window := tinymodel.Spec{Seed: 8, Vocab: 120, Image: side, Patch: 8, Width: 128, Heads: 2, MLP: 512, Window: 7}
 	class := wide
 	class.Variant, class.GatedProjector = "bidirectional", false
 	for name, c := range map[string]struct {
@@ -25,9 +29,9 @@ func TestPlanScratch(t *testing.T) {
 		config string
 		size   int // of the pictures: that of the tower, so that nothing is resized
 	}{
-		"clip":   {file: tinymodel.New(class).Safetensors(), config: `{"vision.clip.head_count": 2}`, size: 256},
-		"siglip": {file: tinymodel.New(wide).Safetensors(), config: `{"vision.siglip.head_count": 2}`, size: 256},
-		"sam":    {file: tinymodel.New(window).Safetensors(), config: `{}`, size: 256},
+		"clip":   {file: tinymodel.New(class).Safetensors(), config: `{"vision.clip.head_count": 2}`, size: side},
+		"siglip": {file: tinymodel.New(wide).Safetensors(), config: `{"vision.siglip.head_count": 2}`, size: side},
+		"sam":    {file: tinymodel.New(window).Safetensors(), config: `{}`, size: side},
 		"three":  {path: e2e + "hm21_e2e.bf16.pth", config: e2eConfig, size: 128},
 	} {
 		f, err := weights.OpenBytes("tiny", c.file)
@@ -69,7 +73,7 @@ func TestPlanScratch(t *testing.T) {
 		s = nil // and with it what it holds
 		got, want := with-heap(), plan.Scratch+plan.Stream
 		t.Logf("%s: a stream holds %d bytes, %d planned, %.3f", name, got, want, float64(got)/float64(want))
-		if ratio := float64(got) / float64(want); ratio < 0.9 || ratio > 1.1 {
+		if ratio := float64(got) / float64(want); ratio < least || ratio > 1.1 {
 			t.Errorf("%s: a stream holds %d bytes, %d planned", name, got, want)
 		}
 		m.Close()

@@ -36,7 +36,7 @@ type QuantizeOptions struct {
 	// Calibration is a word for what Show shows.
 	Calibration string
 
-	// Memory bounds the bytes of what is learned in one pass; 0 means 5 GiB. What does
+	// Memory bounds the bytes of what is learned in one pass; 0 means 5.5 GiB. What does
 	// not fit is learned in further passes.
 	Memory int64
 
@@ -44,9 +44,9 @@ type QuantizeOptions struct {
 	Progress func(what string)
 }
 
-// defaultMemory holds what is learned of the decoder of a 1.6B model, so that its
-// quantisation takes one pass and less than 12 GB with everything else.
-const defaultMemory = 5 << 30
+// defaultMemory holds what is learned of decoder and state encoder of a 1.6B model, so that
+// int4 takes one pass and less than 12 GB with everything else.
+const defaultMemory = 5632 << 20
 
 // Quantize writes the model of one file, described by c, to a GGUF file at path, as
 // [Source.Convert] does with a packed type, but with errors of rounding that make up for each other on
@@ -74,6 +74,11 @@ func (s *Source) Quantize(ctx context.Context, path string, c Config, o Quantize
 		return nil, err
 	}
 	defer q.pool.Close()
+	if o.Bits != 0 {
+		if _, _, err := q.budget(); err != nil { // before hours of work
+			return nil, err
+		}
+	}
 	if err := q.compensate(ctx); err != nil {
 		return nil, err
 	}

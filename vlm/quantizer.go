@@ -80,6 +80,12 @@ func (q *quantizer) types(w *checkpoint.Weight) []quant.Type {
 	return []quant.Type{tensorType(w, q.Type)}
 }
 
+// learns reports whether the inputs of a matrix are observed. INT8 among INT4 is rounded to
+// nearest: that leaves a tenth of the error of INT4 calibrated.
+func (q *quantizer) learns(j *matrixJob) bool {
+	return q.Type == quant.P8 || tensorType(&j.w, q.Type) == quant.P4
+}
+
 // packed returns the matrices rounded so far.
 func (q *quantizer) packed() map[string]*quant.Matrix {
 	all := map[string]*quant.Matrix{}
@@ -96,8 +102,7 @@ func (q *quantizer) compensate(ctx context.Context) error {
 	passes := q.passes()
 	done := 0
 	for i, jobs := range passes {
-		q.Progress(fmt.Sprintf("pass %d of %d: learning what %d of %d matrices are multiplied with", i+1, len(passes), len(jobs), len(q.jobs)))
-		if err := q.learn(ctx, jobs); err != nil {
+		if err := q.learn(ctx, jobs, fmt.Sprintf("pass %d of %d", i+1, len(passes))); err != nil {
 			return err
 		}
 		for _, j := range jobs {
@@ -119,7 +124,10 @@ func (q *quantizer) compensate(ctx context.Context) error {
 func (q *quantizer) passes() (passes [][]*matrixJob) {
 	var sum int64
 	for _, j := range q.jobs {
-		n := quant.HessianBytes(j.cols())
+		var n int64
+		if q.learns(j) {
+			n = quant.HessianBytes(j.cols())
+		}
 		if len(passes) == 0 || sum+n > q.Memory {
 			passes, sum = append(passes, nil), 0
 		}
@@ -134,13 +142,16 @@ func (j *matrixJob) cols() int { return j.w.Shape[1] }
 
 // learn shows the calibration data to a model in which the inputs of some matrices are
 // observed.
-func (q *quantizer) learn(ctx context.Context, jobs []*matrixJob) error {
+func (q *quantizer) learn(ctx context.Context, jobs []*matrixJob, pass string) error {
 	observed := map[string]*quant.Hessian{}
 	scratch := quant.NewScratch(q.pool)
 	for _, j := range jobs {
-		j.hessian = quant.NewHessian(j.cols(), scratch)
-		observed[j.w.Name] = j.hessian
+		if q.learns(j) {
+			j.hessian = quant.NewHessian(j.cols(), scratch)
+			observed[j.w.Name] = j.hessian
+		}
 	}
+	q.Progress(fmt.Sprintf("%s: learning what %d of %d matrices are multiplied with", pass, len(observed), len(q.jobs)))
 	m, err := q.open(q.packed(), observed)
 	if err != nil {
 		return err
@@ -178,7 +189,9 @@ func (o overlay) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
 
 // round rounds one matrix, and spends what was learned about it.
 func (q *quantizer) round(ctx context.Context, j *matrixJob) error {
-	j.inputs = j.hessian.Count()
+	if j.hessian != nil {
+		j.inputs = j.hessian.Count()
+	}
 	var c *quant.Compensation
 	if j.inputs > 0 {
 		var err error

@@ -12,15 +12,12 @@ import (
 // choose decides which matrices are int4 and which int8: each is tried in int4 alone,
 // and those that make the model diverge most for the bytes that they save stay int8.
 func (q *quantizer) choose(ctx context.Context) error {
-	var values, bytes int64
+	bytes, limit, err := q.budget()
+	if err != nil {
+		return err
+	}
 	for _, j := range q.jobs {
 		j.use = inInt4
-		values += int64(j.w.Len())
-		bytes += packedBytes(j.rounded[inInt4].Matrix)
-	}
-	limit := int64(q.Bits * float64(values) / 8)
-	if bytes > limit {
-		return fmt.Errorf("with all matrices in int4 there are %.2f bits per value, more than %g", 8*float64(bytes)/float64(values), q.Bits)
 	}
 	if err := q.diverge(ctx, nil, new(float64)); err != nil {
 		return err
@@ -46,6 +43,23 @@ func (q *quantizer) choose(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// budget returns the bytes of all matrices in int4, and those that there may be.
+func (q *quantizer) budget() (bytes, limit int64, err error) {
+	var values int64
+	for _, j := range q.jobs {
+		data, scale, group, err := quant.P4.PackedSize(j.w.Dims())
+		if err != nil {
+			return 0, 0, fmt.Errorf("tensor %s: %w", j.w.Name, err)
+		}
+		values += int64(j.w.Len())
+		bytes += int64(data + scale + group)
+	}
+	if limit = int64(q.Bits * float64(values) / 8); bytes > limit {
+		return 0, 0, fmt.Errorf("with all matrices in int4 there are %.2f bits per value, more than %g", 8*float64(bytes)/float64(values), q.Bits)
+	}
+	return bytes, limit, nil
 }
 
 // extra returns the bytes that int8 takes more than int4.

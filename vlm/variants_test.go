@@ -159,7 +159,7 @@ func TestCarriedDecoderEqualsOnePrompt(t *testing.T) {
 		}
 		const tokens = 6
 		var got [][]float32
-		ids, err := s.Follow(ctx, "what?", nil, tokens, func(l []float32) { got = append(got, slices.Clone(l)) })
+		ids, err := s.Follow(ctx, []string{"what?"}, nil, tokens, func(_ int, l []float32) { got = append(got, slices.Clone(l)) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestCarriedDecoderEqualsOnePrompt(t *testing.T) {
 		if err := d.Prefill(ctx, w, state, nil, decoder.Prompt{IDs: p.IDs, ImageID: c.ImageToken, Rows: rows}, logits); err != nil {
 			t.Fatal(err)
 		}
-		for i, id := range ids {
+		for i, id := range ids[0] {
 			if !slices.Equal(logits, got[i]) {
 				t.Fatalf("%s: logits of token %d differ", variant, i)
 			}
@@ -213,11 +213,11 @@ func TestPureCrossState(t *testing.T) {
 		t.Error("the image state depends on whether the prompt is filled")
 	}
 	var got []float32
-	if _, err := s.Follow(ctx, "what?", []int{1}, 0, func(l []float32) { got = slices.Clone(l) }); err != nil {
+	if _, err := s.Follow(ctx, []string{"what?"}, [][]int{{1}}, 0, func(_ int, l []float32) { got = slices.Clone(l) }); err != nil {
 		t.Fatal(err)
 	}
 	var other []float32
-	if _, err := filled.Follow(ctx, "what?", []int{1}, 0, func(l []float32) { other = slices.Clone(l) }); err != nil {
+	if _, err := filled.Follow(ctx, []string{"what?"}, [][]int{{1}}, 0, func(_ int, l []float32) { other = slices.Clone(l) }); err != nil {
 		t.Fatal(err)
 	}
 	if slices.Equal(got, other) {
@@ -310,7 +310,7 @@ func TestBidirectionalModel(t *testing.T) {
 	if err := d.Prefill(ctx, w, d.NewState(), nil, decoder.Prompt{IDs: p.IDs, ImageID: c.ImageToken, Rows: rows}, want); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Follow(ctx, "what?", []int{1}, 0, func(l []float32) {
+	if _, err := s.Follow(ctx, []string{"what?"}, [][]int{{1}}, 0, func(_ int, l []float32) {
 		if !slices.Equal(l, want) {
 			t.Error("logits are not those of the prompt")
 		}

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -285,25 +286,26 @@ func TestOverflowKeepsTheMemory(t *testing.T) {
 	}
 }
 
+// TestFollow: answers that are followed again, together or one alone, have the same logits.
 func TestFollow(t *testing.T) {
 	s := stream(t, open(t, base, nil))
 	see(t, s, 1)
-	var a, b [][]float32
-	keep := func(to *[][]float32) func([]float32) {
-		return func(l []float32) { *to = append(*to, slices.Clone(l)) }
-	}
-	tokens, err := s.Follow(context.Background(), "what?", nil, 7, keep(&a))
-	if err != nil || len(tokens) == 0 || len(tokens) != len(a) {
-		t.Fatalf("%d tokens, %d logits, %v", len(tokens), len(a), err)
-	}
-	again, err := s.Follow(context.Background(), "what?", tokens, 0, keep(&b))
-	if err != nil || !slices.Equal(tokens, again) {
-		t.Fatalf("tokens %v, %v, %v", tokens, again, err)
-	}
-	for i := range a {
-		if !slices.Equal(a[i], b[i]) {
-			t.Errorf("logits %d differ", i)
+	questions := []string{"what?", "where is it?", "caf\u00e9?", "what moved?"} // one that cannot be written
+	follow := func(questions []string, tokens [][]int) (ids [][]int, logits [][]float32) {
+		logits = make([][]float32, len(questions))
+		ids, err := s.Follow(t.Context(), questions, tokens, 7, func(q int, l []float32) { logits[q] = append(logits[q], l...) })
+		if err != nil {
+			t.Fatal(err)
 		}
+		return ids, logits
+	}
+	tokens, logits := follow(questions, nil)
+	again, same := follow(questions, tokens)
+	if len(tokens[0]) == 0 || tokens[2] != nil || !reflect.DeepEqual(tokens, again) || !reflect.DeepEqual(logits, same) {
+		t.Errorf("tokens %v, followed %v", tokens, again)
+	}
+	if one, alone := follow(questions[3:], tokens[3:]); !slices.Equal(one[0], tokens[3]) || !slices.Equal(alone[0], logits[3]) {
+		t.Errorf("tokens %v, alone %v", tokens[3], one[0])
 	}
 }
 

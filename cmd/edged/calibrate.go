@@ -70,33 +70,34 @@ func newCalibration(source string, views, clips int) (*calibration, error) {
 // divergence returns the function that tells how far a model is from the one that it is
 // called with first.
 func (c *calibration) divergence() func(ctx context.Context, m *vlm.Model) (float64, error) {
-	type answer struct {
-		tokens []int
-		logits [][]float32
+	type answers struct {
+		tokens [][]int
+		logits [][][]float32
 	}
-	var original []answer // nil until the first call has ended
+	var original []answers // to the questions of one instant each; nil until the first call has ended
 	return func(ctx context.Context, m *vlm.Model) (float64, error) {
 		s, err := m.NewStream()
 		if err != nil {
 			return 0, err
 		}
 		var r refResult
-		var answers []answer
-		a := &audience{begin: s.Reset, see: s.See, ask: func(ctx context.Context, q string) error {
-			n := len(answers)
-			var now answer
+		var said []answers
+		asked := 0
+		a := &audience{begin: s.Reset, see: s.See, ask: func(ctx context.Context, questions []string) (err error) {
+			questions = orCaption(m, questions)
 			if original == nil {
-				now.tokens, err = s.Follow(ctx, orCaption(m, q), nil, answerTokens, func(l []float32) { now.logits = append(now.logits, slices.Clone(l)) })
-			} else {
-				i := 0
-				_, err = s.Follow(ctx, orCaption(m, q), original[n].tokens, 0, func(l []float32) {
-					r.add(original[n].logits[i], l)
-					i++
-				})
+				now := answers{logits: make([][][]float32, len(questions))}
+				now.tokens, err = s.Follow(ctx, questions, nil, answerTokens, func(i int, l []float32) { now.logits[i] = append(now.logits[i], slices.Clone(l)) })
+				said = append(said, now)
+				return err
 			}
-			if err == nil {
-				answers = append(answers, now)
-			}
+			want := original[asked]
+			at := make([]int, len(questions))
+			_, err = s.Follow(ctx, questions, want.tokens, 0, func(i int, l []float32) {
+				r.add(want.logits[i][at[i]], l)
+				at[i]++
+			})
+			asked++
 			return err
 		}}
 		for _, scene := range c.probe {
@@ -105,7 +106,7 @@ func (c *calibration) divergence() func(ctx context.Context, m *vlm.Model) (floa
 			}
 		}
 		if original == nil {
-			original = answers
+			original = said
 			return 0, nil
 		}
 		return r.KLMean / float64(max(r.Tokens, 1)), nil

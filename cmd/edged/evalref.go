@@ -96,15 +96,16 @@ func compareModels(ctx context.Context, a, b *vlm.Model, scenes []scene) (*refRe
 		see: func(ctx context.Context, views ...image.Image) error {
 			return errors.Join(sa.See(ctx, views...), sb.See(ctx, views...))
 		},
-		ask: func(ctx context.Context, q string) error {
-			var want [][]float32
-			tokens, err := sa.Follow(ctx, orCaption(a, q), nil, answerTokens, func(l []float32) { want = append(want, slices.Clone(l)) })
+		ask: func(ctx context.Context, questions []string) error {
+			questions = orCaption(a, questions)
+			want := make([][][]float32, len(questions))
+			tokens, err := sa.Follow(ctx, questions, nil, answerTokens, func(i int, l []float32) { want[i] = append(want[i], slices.Clone(l)) })
 			if err != nil {
 				return err
 			}
-			_, err = sb.Follow(ctx, orCaption(a, q), tokens, 0, func(l []float32) {
-				r.add(want[0], l)
-				want = want[1:]
+			_, err = sb.Follow(ctx, questions, tokens, 0, func(i int, l []float32) {
+				r.add(want[i][0], l)
+				want[i] = want[i][1:]
 			})
 			return err
 		},

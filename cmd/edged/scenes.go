@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -18,11 +18,11 @@ import (
 )
 
 // audience is what looks at a scene and is asked about it: one model, or two that are
-// compared.
+// compared. Questions that the vocabulary does not cover are left out.
 type audience struct {
 	begin func() // forgets
 	see   func(ctx context.Context, views ...image.Image) error
-	ask   func(ctx context.Context, question string) error
+	ask   func(ctx context.Context, questions []string) error
 }
 
 // scene is a sequence of frame sets, and questions about them; the empty question stands
@@ -69,17 +69,7 @@ func roomScene(ctx context.Context, a *audience, screen *screenings, seed uint64
 			questions = append(questions, q.Question)
 		}
 	}
-	return askAll(ctx, a, questions)
-}
-
-// askAll asks questions. One that the vocabulary does not cover is left out.
-func askAll(ctx context.Context, a *audience, questions []string) error {
-	for _, q := range questions {
-		if err := a.ask(ctx, q); err != nil && !errors.Is(err, vlm.ErrQuestion) {
-			return err
-		}
-	}
-	return nil
+	return a.ask(ctx, questions)
 }
 
 // sceneFrames is how many frame sets of pictures are shown in a row.
@@ -112,7 +102,7 @@ func pictureScenes(sets []frameSet, questions []string) (all []scene) {
 				if err := a.see(ctx, views...); err != nil {
 					return err
 				}
-				if err := askAll(ctx, a, questions); err != nil {
+				if err := a.ask(ctx, questions); err != nil {
 					return err
 				}
 			}
@@ -169,8 +159,8 @@ func show(ctx context.Context, m *vlm.Model, scenes []scene) error {
 	if err != nil {
 		return err
 	}
-	a := &audience{begin: s.Reset, see: s.See, ask: func(ctx context.Context, q string) error {
-		_, err := s.Follow(ctx, orCaption(m, q), nil, answerTokens, func([]float32) {})
+	a := &audience{begin: s.Reset, see: s.See, ask: func(ctx context.Context, questions []string) error {
+		_, err := s.Follow(ctx, orCaption(m, questions), nil, answerTokens, func(int, []float32) {})
 		return err
 	}}
 	for _, scene := range scenes {
@@ -181,11 +171,13 @@ func show(ctx context.Context, m *vlm.Model, scenes []scene) error {
 	return nil
 }
 
-func orCaption(m *vlm.Model, question string) string {
-	if question == "" {
-		return m.Config().Caption
+// orCaption puts the model's own question for a caption in the place of the empty one.
+func orCaption(m *vlm.Model, questions []string) []string {
+	questions = slices.Clone(questions)
+	for i, q := range questions {
+		questions[i] = cmp.Or(q, m.Config().Caption)
 	}
-	return question
+	return questions
 }
 
 // patterns are smooth backgrounds with coloured discs and boxes that move from
