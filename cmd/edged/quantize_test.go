@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/vlm"
+	"github.com/visualrwkv/edged/weights"
 )
 
 // singleDemo writes the demo model in single precision.
@@ -39,6 +40,34 @@ func refOf(t *testing.T, ref, model string, more ...string) (r refResult) {
 	return r
 }
 
+// TestEmbeddedInt4: what is in the binary in four bits is as near to the model in eight as a
+// calibrated file is, and says of itself that it reaches within a point what the original does.
+func TestEmbeddedInt4(t *testing.T) {
+	defer func(n int) { refClips = n }(refClips)
+	if refClips = 40; testing.Short() {
+		refClips = 6
+	}
+	r := refOf(t, "demo-int8", "demo-int4", "-source", "sim")
+	t.Logf("%+v", r)
+	if r.KLMean > 0.0012 || r.Top1 < 0.99 {
+		t.Errorf("divergence %.5f, same most likely token %.2f %%", r.KLMean, 100*r.Top1)
+	}
+	f, err := weights.OpenBytes("demo-int4", demoInt4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	q, err := vlm.ReadQuantization(f.Meta())
+	if err != nil || q == nil || q.Type != "int4" || len(q.Results) < 20 {
+		t.Fatalf("%+v, %v", q, err)
+	}
+	for _, l := range q.Results {
+		if l.Original-l.Quantized > 0.0101 {
+			t.Errorf("%s: %.4f, original %.4f", l.Name, l.Quantized, l.Original)
+		}
+	}
+}
+
 // TestQuantizeCalibrated: calibration halves the distance to the original, in fewer bits
 // too; the report says what the file says.
 func TestQuantizeCalibrated(t *testing.T) {
@@ -46,7 +75,7 @@ func TestQuantizeCalibrated(t *testing.T) {
 		t.Skip("many tokens, one after another")
 	}
 	defer func(learn, ref int) { learnClips, refClips = learn, ref }(learnClips, refClips)
-	learnClips, refClips = 64, 40
+	learnClips, refClips = 32, 20
 	f32, dir := singleDemo(t), t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	if code, _, stderr := tool(t, "quantize", f32, "-o", path("nearest.gguf"), "-type", "int4"); code != exitOK {
@@ -134,7 +163,11 @@ func TestQuantizeOnFolder(t *testing.T) {
 	if code != exitOK || !strings.Contains(stdout, "next token") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
-	if got, want := refOf(t, f32, out), refOf(t, f32, "demo-int4"); got.KLMean > want.KLMean {
+	nearest := filepath.Join(t.TempDir(), "nearest.gguf")
+	if code, _, stderr := tool(t, "quantize", f32, "-o", nearest, "-type", "int4"); code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	if got, want := refOf(t, f32, out), refOf(t, f32, nearest); got.KLMean > want.KLMean {
 		t.Errorf("divergence on patterns %.5f, without calibration %.5f", got.KLMean, want.KLMean)
 	}
 }
