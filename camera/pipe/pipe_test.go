@@ -475,12 +475,9 @@ func TestMemoryOfAHelper(t *testing.T) {
 }
 
 // TestRealFFmpeg: the arguments are ones that ffmpeg takes, and its words arrive. Pictures
-// come from a file, as a server for RTSP is another matter.
+// come from a file here; TestRealRTSP has a server.
 func TestRealFFmpeg(t *testing.T) {
-	path, err := exec.LookPath(ffmpeg)
-	if err != nil {
-		t.Skip("needs the program ffmpeg, which is not installed")
-	}
+	path := realFFmpeg(t)
 	mode, err := frameMode(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

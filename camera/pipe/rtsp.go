@@ -65,7 +65,8 @@ const (
 
 // ffmpegArgs asks for the first video stream as YUV4MPEG2. mode is the option that keeps
 // ffmpeg from repeating pictures to keep a constant rate: a picture that stays the same
-// must look like a camera that has stopped.
+// must look like a camera that has stopped. Nor need ffmpeg learn the rate: it would drop
+// twenty pictures for that, seconds of a slow camera.
 func ffmpegArgs(url, mode string, w, h int, rate float64) []string {
 	var filters []string
 	if rate > 0 {
@@ -75,7 +76,7 @@ func ffmpegArgs(url, mode string, w, h int, rate float64) []string {
 		`scale=w=min(%d\,iw):h=min(%d\,ih):force_original_aspect_ratio=decrease:force_divisible_by=2:out_range=full:out_color_matrix=bt601`, w, h), "format=yuv420p")
 	return []string{
 		"-nostdin", "-hide_banner", "-loglevel", "error",
-		"-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay", "-i", url,
+		"-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay", "-fpsprobesize", "0", "-i", url,
 		"-map", "0:v:0", "-vf", strings.Join(filters, ","), mode, "passthrough",
 		"-f", "yuv4mpegpipe", "-strict", "-1", "pipe:1",
 	}
