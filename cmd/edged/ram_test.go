@@ -57,24 +57,37 @@ func TestRAMBudget(t *testing.T) {
 	t.Log(p)
 }
 
+// memoryGroup makes a control group of either version, whose memory can be limited by
+// the named file.
+func memoryGroup(t *testing.T) (group, limitFile string) {
+	t.Helper()
+	for _, g := range []struct{ mount, file string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
+		group := filepath.Join(g.mount, fmt.Sprintf("edged-test-%d", os.Getpid()))
+		if os.Mkdir(group, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(group); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := os.Stat(filepath.Join(group, g.file)); err == nil {
+			return group, g.file
+		}
+	}
+	t.Skip("needs root and control groups that limit memory")
+	return "", ""
+}
+
 // TestRAMGroup: in a control group of a tenth less than the plan edged refuses to start,
 // in one of a tenth more it watches and answers, and the kernel kills neither.
 func TestRAMGroup(t *testing.T) {
 	needProcess(t)
-	const memory = "/sys/fs/cgroup/memory"
-	group := filepath.Join(memory, fmt.Sprintf("edged-test-%d", os.Getpid()))
-	if err := os.Mkdir(group, 0o755); err != nil {
-		t.Skip("needs root and control groups of version 1: ", err)
-	}
-	t.Cleanup(func() {
-		if err := os.Remove(group); err != nil {
-			t.Error(err)
-		}
-	})
+	group, limitFile := memoryGroup(t)
 	p := examplePlan(t)
 	begin := func(limit int64) (*process, string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(group, "memory.limit_in_bytes"), []byte(strconv.FormatInt(limit, 10)), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(group, limitFile), []byte(strconv.FormatInt(limit, 10)), 0); err != nil {
 			t.Skip(err)
 		}
 		socket := testSocket(t)
@@ -88,7 +101,7 @@ func TestRAMGroup(t *testing.T) {
 	e, _ := begin(p.total() / 10 * 9)
 	e.start(t)
 	e.wait()
-	if code := e.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(e.stderr.String(), group+"/memory.limit_in_bytes") {
+	if code := e.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(e.stderr.String(), group+"/"+limitFile) {
 		t.Errorf("with a tenth less: code %d (%v), %s", code, e.ProcessState, &e.stderr)
 	}
 

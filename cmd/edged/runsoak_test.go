@@ -81,6 +81,9 @@ func TestRunSoak(t *testing.T) {
 	t.Logf("%v: %d faults, %d captions, %d answers (%d refused as too many), %d other clients; resident %s to %s, slope %+.2f MB/min; goroutines %d to %d; descriptors %d to %d",
 		length, site.faults.Load(), last.captions-first.captions, s.answers.Load(), s.busy.Load(), s.others.Load(),
 		size(first.rss), size(last.rss), slope, first.goroutines, last.goroutines, first.files, last.files)
+	for i := 9; i < len(curve); i += 10 {
+		t.Logf("%8v  %5.1f MB  %d goroutines  %d descriptors", curve[i].at.Round(time.Second), float64(curve[i].rss)/1e6, curve[i].goroutines, curve[i].files)
+	}
 	if site.faults.Load() == 0 || s.answers.Load() == 0 || s.others.Load() == 0 {
 		t.Error("something did not take part")
 	}
