@@ -83,6 +83,7 @@ func memoryGroup(t *testing.T) (group, limitFile string) {
 // in one of a tenth more it watches and answers, and the kernel kills neither.
 func TestRAMGroup(t *testing.T) {
 	needProcess(t)
+	t.Parallel()
 	group, limitFile := memoryGroup(t)
 	p := examplePlan(t)
 	begin := func(limit int64) (*process, string) {

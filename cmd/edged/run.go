@@ -15,6 +15,7 @@ import (
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/edge/thermal"
+	"github.com/visualrwkv/edged/edge/watchdog"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -189,7 +190,9 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 			log.print("stopping")
 			return nil
 		case <-o.again:
+			service.notify(watchdog.Reloading())
 			r.reload()
+			service.notify(watchdog.Ready)
 		}
 	}
 }

@@ -117,6 +117,7 @@ func saved(n int64) func(*wire.Status, string) bool {
 // TestRunDiskFull fills the disk while edged runs and empties it again.
 func TestRunDiskFull(t *testing.T) {
 	needProcess(t)
+	t.Parallel()
 	dir := smallDisk(t)
 	r := runOnDisk(t, dir)
 	r.until(t, "memories are saved", saved(0))
@@ -147,6 +148,7 @@ func TestRunDiskFull(t *testing.T) {
 // TestRunReadOnly starts on a disk that cannot be written to, which then can.
 func TestRunReadOnly(t *testing.T) {
 	needProcess(t)
+	t.Parallel()
 	dir := smallDisk(t)
 	if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)

@@ -39,6 +39,7 @@ const (
 // descriptors must not grow, and captions must not cease.
 func TestRunSoak(t *testing.T) {
 	needProcess(t)
+	t.Parallel()
 	length := shortSoak
 	if s := os.Getenv("EDGED_SOAK"); s != "" {
 		var err error

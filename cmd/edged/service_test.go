@@ -50,6 +50,8 @@ func (m manager) wait(t *testing.T, text string) string {
 // TestService runs edged as a service manager does: it hears of readiness and of life,
 // ends it as a watchdog does and starts it again, kills it, and stops it.
 func TestService(t *testing.T) {
+	needProcess(t)
+	t.Parallel()
 	m, environment := newManager(t, 12*time.Second)
 	state, socket := filepath.Join(t.TempDir(), "state"), testSocket(t)
 	begin := func() *process {
@@ -101,6 +103,9 @@ func TestService(t *testing.T) {
 	if got := problems(); !strings.Contains(got, "it was killed, or the power failed") {
 		t.Errorf("problems after kill -9: %s", got)
 	}
+	p.Process.Signal(syscall.SIGHUP)
+	m.wait(t, "RELOADING=1\nMONOTONIC_USEC=")
+	m.wait(t, "READY=1")
 	p.Process.Signal(syscall.SIGTERM)
 	m.wait(t, "STOPPING=1")
 	if err := p.wait(); err != nil {
