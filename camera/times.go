@@ -2,6 +2,7 @@ package camera
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +71,7 @@ func listed(pictures []picture, given map[string]time.Duration) error {
 		}
 		p.taken = t
 	}
-	slices.SortStableFunc(pictures, func(a, b picture) int { return int(min(max(a.taken-b.taken, -1), 1)) })
+	slices.SortStableFunc(pictures, func(a, b picture) int { return cmp.Compare(a.taken, b.taken) })
 	return nil
 }
 

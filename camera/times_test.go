@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func replay(t *testing.T, dir string, o *FolderOptions) ([]string, error) {
 			f.Release()
 		}
 	}
-	slices.SortStableFunc(all, func(a, b shown) int { return int(a.after - b.after) })
+	slices.SortStableFunc(all, func(a, b shown) int { return cmp.Compare(a.after, b.after) })
 	var lines []string
 	for _, s := range all {
 		lines = append(lines, s.what)

@@ -13,16 +13,17 @@ import (
 	"github.com/visualrwkv/edged/camera/sim"
 )
 
-// course runs pictures through quality, seconds apart, and returns the states with the
-// second in which each began, and how many pictures were fit.
-func course(q *quality, n int, picture func(second int) image.Image) (states []string, fit int) {
+// course runs pictures through quality, so many seconds apart, and returns the states with
+// the time at which each began, and how many pictures were fit.
+func course(q *quality, seconds, n int, picture func(i int) image.Image) (states []string, fit int) {
 	var last camera.State
 	for i := range n {
-		if q.judge(picture(i), time.Unix(int64(i), 0)) {
+		at := time.Duration(i*seconds) * time.Second
+		if q.judge(picture(i), time.Unix(0, 0).Add(at)) {
 			fit++
 		}
 		if q.state != last {
-			states = append(states, time.Duration(i*1e9).String()+" "+string(q.state))
+			states = append(states, at.String()+" "+string(q.state))
 			last = q.state
 		}
 	}
@@ -48,7 +49,7 @@ func TestDarkAndOverexposed(t *testing.T) {
 		level, other uint8
 		state        string
 	}{{5, 200, "dark"}, {255, 90, "overexposed"}} {
-		states, fit := course(newQuality(0), 40, func(s int) image.Image {
+		states, fit := course(newQuality(0), 1, 40, func(s int) image.Image {
 			switch {
 			case s == 5: // an instant
 				return specks(c.level, c.other, 0)
@@ -101,11 +102,11 @@ func TestFrozen(t *testing.T) {
 			}
 			return frozen
 		}
-		states, _ := course(newQuality(10*time.Second), 80, picture)
+		states, _ := course(newQuality(10*time.Second), 1, 80, picture)
 		if want := []string{"0s live", "31s frozen", "1m1s live"}; !slices.Equal(states, want) {
 			t.Errorf("clock %v: %v, want %v", clock, states, want)
 		}
-		if states, fit := course(newQuality(0), 80, picture); len(states) != 1 || fit != 80 {
+		if states, fit := course(newQuality(0), 1, 80, picture); len(states) != 1 || fit != 80 {
 			t.Errorf("clock %v: a source that may repeat itself: %v, %d fit", clock, states, fit)
 		}
 	}
@@ -114,7 +115,7 @@ func TestFrozen(t *testing.T) {
 // A state that its pictures have left and come back to does not flap: a camera whose picture
 // changes once in a while stays frozen.
 func TestFrozenDoesNotFlap(t *testing.T) {
-	states, _ := course(newQuality(10*time.Second), 300, func(s int) image.Image { return noisy(uint64(s/25), false) })
+	states, _ := course(newQuality(10*time.Second), 1, 300, func(s int) image.Image { return noisy(uint64(s/25), false) })
 	if want := []string{"0s live", "11s frozen"}; !slices.Equal(states, want) {
 		t.Errorf("%v, want %v", states, want)
 	}
@@ -233,13 +234,13 @@ func TestBlurredGivesIn(t *testing.T) {
 	}
 	soft := soften(sharp, 6, rng)
 	sharp = soften(sharp, 0, rng)
-	states, _ := course(newQuality(0), 4000, func(s int) image.Image {
-		if s < 100 {
+	states, _ := course(newQuality(0), 10, 400, func(i int) image.Image {
+		if i < 30 {
 			return sharp
 		}
 		return soft
 	})
-	if want := []string{"0s live", "1m41s blurred", "1h1m41s live"}; !slices.Equal(states, want) {
+	if want := []string{"0s live", "5m10s blurred", "1h5m10s live"}; !slices.Equal(states, want) {
 		t.Errorf("%v, want %v", states, want)
 	}
 }
