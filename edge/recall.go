@@ -58,6 +58,51 @@ func (s *scene) saveLast() {
 	}
 }
 
+// keep makes the memory after a frame set the one that questions are asked of; nil when it
+// is to be forgotten.
+func (s *scene) keep(set *FrameSet) *memory.Snapshot {
+	s.keeps.Lock()
+	defer s.keeps.Unlock()
+	if s.forget.Load() {
+		return nil
+	}
+	snap := s.store.Load().Keep(s.mind.moment(set.Number, set.Time))
+	s.newest.Store(snap)
+	return snap
+}
+
+// forgetAll deletes what the scene remembers and has kept. It returns when that would
+// not come back after a power cut.
+func (s *scene) forgetAll() error {
+	store := s.store.Load()
+	if store == nil {
+		return wire.Errorf(wire.CodeNotReady, "the scene has not begun yet")
+	}
+	s.keeps.Lock()
+	s.forget.Store(true)
+	s.newest.Store(nil)
+	erase := store.Forget()
+	s.keeps.Unlock()
+	s.mu.Lock()
+	s.status.Caption, s.status.CaptionTime = "", 0
+	s.mu.Unlock()
+	s.remark("the memory was emptied, and its snapshots are deleted, since somebody asked for it")
+	return erase()
+}
+
+// snapshots lists what is kept, the oldest first.
+func (s *scene) snapshots() []wire.SnapshotInfo {
+	store := s.store.Load()
+	if store == nil {
+		return nil
+	}
+	var all []wire.SnapshotInfo
+	for _, i := range store.List() {
+		all = append(all, wire.SnapshotInfo{Number: i.Seq, Frame: int64(i.Frame), Time: i.Time.UnixMilli(), Bytes: i.Bytes, Disk: i.Disk})
+	}
+	return all
+}
+
 // remark tells everybody what became of the memory.
 func (s *scene) remark(text string) {
 	s.event(&wire.Event{Event: wire.EventState, State: wire.StateMemory, Text: text})

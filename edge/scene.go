@@ -48,6 +48,8 @@ type scene struct {
 
 	newest atomic.Pointer[memory.Snapshot]
 	store  atomic.Pointer[memory.Store] // nil until the scene has begun
+	keeps  sync.Mutex                   // held while newest is replaced
+	forget atomic.Bool                  // what the stream remembers is to be forgotten
 
 	mu     sync.Mutex
 	counts Stats
@@ -206,18 +208,25 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	ctx, end := s.work.begin(ctx, s.pulse)
 	defer end()
 	s.images = set.Images(s.images[:0])
+	if s.forget.CompareAndSwap(true, false) {
+		if err := s.mind.forget(); err != nil {
+			return err
+		}
+	}
 	vision, encode, taken, err := s.see(ctx, set.Number)
 	if err != nil {
 		return err
 	}
-	if !taken {
+	var snap *memory.Snapshot
+	if taken {
+		snap = s.keep(set)
+	}
+	if snap == nil {
 		s.mu.Lock()
 		s.counts.Skipped++
 		s.mu.Unlock()
 		return nil
 	}
-	snap := s.store.Load().Keep(s.mind.moment(set.Number, set.Time))
-	s.newest.Store(snap)
 	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: stateBytes(snap)}
 	open := s.opens()
 	clear(s.images)

@@ -126,6 +126,7 @@ func (s *Store) List() []Info {
 			}
 			rest = rest[1:]
 		}
+		i.Disk = true
 		all = append(all, i)
 	}
 	for _, e := range rest {

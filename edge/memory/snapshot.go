@@ -28,6 +28,7 @@ type Info struct {
 	Magnitude float32       // largest absolute value, see Moment
 	Usual     float32       // see Moment
 	Bytes     int64         // of the file
+	Disk      bool          // there is a file; of [Store.List] only
 
 	credit int64 // bytes that could still be written after it
 }

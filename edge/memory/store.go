@@ -69,23 +69,26 @@ type Status struct {
 type Store struct {
 	cfg Config
 
-	mu       sync.Mutex
-	ring     []*Snapshot   // in RAM, in order
-	infos    []Info        // scratch of thinRing
-	disk     []Info        // of this scene, any model, in order
-	scanned  bool          // disk is what the folder holds
-	now      Info          // of the newest Keep, or of the newest file before the first
-	gap      time.Duration // between the last two
-	took     time.Duration // the last save
-	saved    uint64        // Info.Seq of the newest that was saved
-	tried    time.Duration // Info.Ran when a save was begun last
-	begun    bool          // a save was tried since Open
-	next     *Snapshot     // to be saved; a newer one replaces it
-	credit   int64         // bytes that may be written, at Info.Ran creditAt
-	creditAt time.Duration
-	aside    []string // bad files
-	problem  string
-	closed   bool
+	mu        sync.Mutex
+	ring      []*Snapshot   // in RAM, in order
+	infos     []Info        // scratch of thinRing
+	disk      []Info        // of this scene, any model, in order
+	scanned   bool          // disk is what the folder holds
+	now       Info          // of the newest Keep, or of the newest file before the first
+	gap       time.Duration // between the last two
+	took      time.Duration // the last save
+	saved     uint64        // Info.Seq of the newest that was saved
+	tried     time.Duration // Info.Ran when a save was begun last
+	begun     bool          // a save was tried since Open
+	next      *Snapshot     // to be saved; a newer one replaces it
+	credit    int64         // bytes that may be written, at Info.Ran creditAt
+	creditAt  time.Duration
+	aside     []string // bad files
+	forgotten uint64   // Info.Seq up to which nothing is to be found
+	problem   string
+	closed    bool
+
+	files sync.Mutex // held while files come or go
 
 	wake chan struct{} // holds a token when there may be something to save
 	done chan struct{} // closed when the goroutine has ended

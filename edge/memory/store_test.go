@@ -567,6 +567,65 @@ func TestStuckDisk(t *testing.T) {
 	})
 }
 
+// TestForget: nothing is left, neither in RAM nor on disk, but what comes later.
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		other := d.config(fs)
+		other.Model[0]++
+		s := open(t, other)
+		s.Keep(moment(d, 1))
+		closeStore(t, s)
+		s = open(t, d.config(fs))
+		for f := range uint64(10) {
+			s.Keep(moment(d, f+2))
+			synctest.Wait()
+			d.pass(time.Minute)
+		}
+		fs.Edit(filepath.Join(testDir, fileName(s.newestSaved(t).Seq)), func([]byte) []byte { return nil })
+		closeStore(t, s)
+		s = open(t, d.config(fs)) // which sets that one aside
+		s.Keep(moment(d, 12))
+		erase := s.Forget()
+		if _, err := s.Before(0); !errors.Is(err, ErrNone) || len(s.List()) > 0 {
+			t.Errorf("after forgetting: %v, %d in the list", err, len(s.List()))
+		}
+		if err := erase(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		names, _ := fs.Names(testDir)
+		if len(names) > 0 {
+			t.Errorf("left: %v", names)
+		}
+		fs.States(func(up *faultdisk.Disk) bool {
+			if n := up.Bytes(); n > 0 {
+				t.Errorf("%d bytes come back after a power cut", n)
+			}
+			return true
+		})
+		d.pass(time.Minute)
+		s.Keep(moment(d, 13))
+		synctest.Wait()
+		closeStore(t, s)
+		s = open(t, d.config(fs))
+		if snap, err := s.Newest(any1, whole); err != nil || snap.Frame != 13 || len(s.List()) != 1 {
+			t.Errorf("what came later: %+v, %v", snap, err)
+		}
+		if _, err := s.Newest(any1, take); err != nil {
+			t.Error(err)
+		}
+		closeStore(t, s)
+		c := d.config(nil)
+		c.Dir = ""
+		s = open(t, c)
+		s.Keep(moment(d, 1))
+		if err := s.Forget()(); err != nil || len(s.List()) != 0 {
+			t.Errorf("in RAM: %v", err)
+		}
+	})
+}
+
 func TestRAMOnly(t *testing.T) {
 	d := newDevice()
 	c := d.config(nil)

@@ -99,6 +99,8 @@ var errBudget = errors.New("the budget is too small")
 
 // put saves snap and what its place in the budget asks for.
 func (s *Store) put(snap *Snapshot) error {
+	s.files.Lock()
+	defer s.files.Unlock()
 	start := s.cfg.Clock()
 	if 2*snap.Bytes > s.cfg.Disk {
 		return fmt.Errorf("%w: a snapshot has %d bytes, and two need room in %d", errBudget, snap.Bytes, s.cfg.Disk)
@@ -119,7 +121,9 @@ func (s *Store) put(snap *Snapshot) error {
 	}
 	took, _ := start.Age(s.cfg.Clock())
 	s.mu.Lock()
-	s.disk = append(s.disk, snap.Info)
+	if snap.Seq > s.forgotten { // else it is about to be erased
+		s.disk = append(s.disk, snap.Info)
+	}
 	s.saved, s.took = snap.Seq, took
 	s.mu.Unlock()
 	return nil
