@@ -63,8 +63,12 @@ func (d *Daemon) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event
 }
 
 // Snapshots implements [wire.Handler].
-func (d *Daemon) Snapshots(context.Context, *wire.GetSnapshots) (*wire.Snapshots, error) {
-	return nil, wire.Errorf(wire.CodeMissing, "this edged keeps no snapshots")
+func (d *Daemon) Snapshots(_ context.Context, g *wire.GetSnapshots) (*wire.Snapshots, error) {
+	s, err := d.find(g.Scene)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.Snapshots{Scene: s.cfg.Name, Snapshots: s.snapshots()}, nil
 }
 
 // Admin implements [wire.Handler].
@@ -80,6 +84,12 @@ func (d *Daemon) Admin(_ context.Context, a *wire.Admin) error {
 		return nil
 	case wire.ActionPause, wire.ActionResume:
 		return d.pause(a.Scene, a.Action == wire.ActionPause)
+	case wire.ActionForget:
+		s, err := d.find(a.Scene)
+		if err != nil {
+			return err
+		}
+		return s.forgetAll()
 	}
 	return wire.Errorf(wire.CodeRequest, "no action %q", a.Action)
 }
@@ -122,7 +132,10 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 		return nil, err
 	}
 	r.Scene = s.cfg.Name
-	return r, nil
+	if r.Change != nil {
+		err = d.between(ctx, r)
+	}
+	return r, err
 }
 
 func (d *Daemon) names() []string {

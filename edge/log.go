@@ -117,6 +117,35 @@ func (d *Daemon) Search(ctx context.Context, s *wire.Search, match *regexp.Regex
 	return 0, nil
 }
 
+// maxBetween bounds the captions that come with an answer.
+const maxBetween = 32
+
+// between adds to the comparison of two memories the newest captions written from the one
+// to the other, where a log is kept. Numbers of frame sets say which those are.
+func (d *Daemon) between(ctx context.Context, a *wire.Answer) error {
+	if d.hub.journal == nil {
+		return nil
+	}
+	c := a.Change
+	// Generously, since a caption is written after its frame set was seen.
+	within := time.Duration(c.AgeMS*float64(time.Millisecond)) + time.Hour
+	for r, err := range d.hub.journal.Search(ctx, journal.Query{Within: within, Scene: a.Scene, Kind: wire.EventCaption}) {
+		if err != nil {
+			return err
+		}
+		e := toEvent(r)
+		if e.Frame <= c.Frame || e.Frame > a.Frame {
+			continue
+		}
+		if len(c.Captions) == maxBetween {
+			c.Captions = append(c.Captions[:0], c.Captions[1:]...)
+			c.More++
+		}
+		c.Captions = append(c.Captions, wire.CaptionLine{Time: e.Time, Frame: e.Frame, Text: e.Text})
+	}
+	return nil
+}
+
 // newest emits the last limit of what was found.
 func newest(found func(func(*journal.Record, error) bool), limit int64, emit func(*wire.Event) error) error {
 	ring := make([]*journal.Record, limit)

@@ -27,6 +27,9 @@ type watching struct {
 	m    *fakeModel
 	keep memory.Config
 	win  int
+
+	journal string // folder of the log; empty: none
+
 	now  clock.Time
 	mu   sync.Mutex
 	said []string
@@ -63,7 +66,7 @@ func (w *watching) watch(from, to uint64, each func(d *Daemon, n uint64)) *Daemo
 			w.mu.Unlock()
 		},
 	}
-	d, err := New(Config{Model: w.m, Scenes: []Scene{scene}, Log: func(line string) {
+	d, err := New(Config{Model: w.m, Scenes: []Scene{scene}, Journal: Journal{Dir: w.journal}, Log: func(line string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.log = append(w.log, line)
@@ -206,7 +209,13 @@ func TestAskAt(t *testing.T) {
 		then = append(then, ask(d, 0))
 		moments = append(moments, w.keep.Clock())
 	}
-	w.watch(0, 30, note)
+	w.watch(0, 30, func(d *Daemon, n uint64) {
+		note(d, n)
+		waitFor(t, func() bool { // until the first is on disk
+			st, err := d.Status(t.Context())
+			return err != nil || st.Scenes[0].Memory.Snapshots > 0
+		})
+	})
 	d := w.watch(30, 100, note) // what came before the restart is asked of the disk
 	exact := 0
 	for i, m := range moments {
@@ -254,6 +263,66 @@ func TestAskDiff(t *testing.T) {
 	if a, err = d.Ask(t.Context(), &wire.Ask{Question: "q", At: -5000, Diff: -10_000}, func(string) error { return nil }); err != nil ||
 		a.Change.Frame >= a.Frame || a.Change.Now != saying(0, uint64(a.Frame)) {
 		t.Errorf("answer %+v, %v", a, err)
+	}
+}
+
+// TestBetween: the captions of the log between two memories.
+func TestBetween(t *testing.T) {
+	w := newWatching(t)
+	w.journal = filepath.Join(t.TempDir(), "log")
+	w.watch(0, 10, nil).Close()
+	d := w.watch(10, 80, nil)
+	a, err := d.Ask(t.Context(), &wire.Ask{Question: "what changed?", Diff: -50_000}, func(string) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := a.Change
+	if len(c.Captions) != maxBetween || c.More != a.Frame-c.Frame-maxBetween || a.Frame != 80 || c.Frame > 31 {
+		t.Fatalf("%d captions and %d more from %d to %d", len(c.Captions), c.More, c.Frame, a.Frame)
+	}
+	for i, l := range c.Captions {
+		if want := int64(80 - maxBetween + 1 + i); l.Frame != want || l.Text != saying(0, uint64(want)) {
+			t.Errorf("%+v, want that of %d", l, want)
+		}
+	}
+}
+
+// TestForget: what a scene has seen is gone, in RAM and on disk, and it goes on from nothing.
+func TestForget(t *testing.T) {
+	w := newWatching(t)
+	d := w.watch(0, 40, func(d *Daemon, n uint64) {
+		if n != 20 {
+			return
+		}
+		list, err := d.Snapshots(t.Context(), new(wire.GetSnapshots))
+		if err != nil || list.Scene != "room" || len(list.Snapshots) < 10 || list.Snapshots[0].Frame != 1 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if err := d.Admin(t.Context(), &wire.Admin{Action: wire.ActionForget}); err != nil {
+			t.Error(err)
+		}
+		if _, err := d.Ask(t.Context(), &wire.Ask{Question: "q"}, nil); wire.Code(err) != wire.CodeNotReady {
+			t.Errorf("answered from what was forgotten: %v", err)
+		}
+	})
+	for i, s := range w.said {
+		n := uint64(i + 1)
+		if want := saying(0, n); n <= 20 && s != want {
+			t.Errorf("frame set %d: %s, want %s", n, s, want)
+		}
+		if want := saying(20, n); n > 20 && s != want {
+			t.Errorf("frame set %d: %s, want %s", n, s, want)
+		}
+	}
+	list, err := d.Snapshots(t.Context(), new(wire.GetSnapshots))
+	if err != nil || list.Snapshots[0].Frame != 21 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if len(w.said) != 40 || w.told("since somebody asked for it") != 1 {
+		t.Errorf("%d captions; log %q", len(w.said), w.log)
+	}
+	if err := d.Admin(t.Context(), &wire.Admin{Action: wire.ActionForget, Scene: "cellar"}); wire.Code(err) != wire.CodeScene {
+		t.Errorf("another scene: %v", err)
 	}
 }
 

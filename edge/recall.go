@@ -90,7 +90,11 @@ func (s *scene) forgetAll() error {
 	return erase()
 }
 
-// snapshots lists what is kept, the oldest first.
+// maxListed is how many snapshots fit into a message: each takes 11 of 4,096 values.
+const maxListed = 360
+
+// snapshots lists what is kept, the oldest first; of more than fit, an even choice with
+// the newest.
 func (s *scene) snapshots() []wire.SnapshotInfo {
 	store := s.store.Load()
 	if store == nil {
@@ -99,6 +103,12 @@ func (s *scene) snapshots() []wire.SnapshotInfo {
 	var all []wire.SnapshotInfo
 	for _, i := range store.List() {
 		all = append(all, wire.SnapshotInfo{Number: i.Seq, Frame: int64(i.Frame), Time: i.Time.UnixMilli(), Bytes: i.Bytes, Disk: i.Disk})
+	}
+	if n := len(all); n > maxListed {
+		for i := range maxListed {
+			all[i] = all[(i+1)*n/maxListed-1]
+		}
+		all = all[:maxListed]
 	}
 	return all
 }

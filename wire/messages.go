@@ -272,6 +272,16 @@ type Change struct {
 	Time  int64    `msgpack:"time"`  // of the newest frame set that the memory of then held
 	Frame int64    `msgpack:"frame"` // its number
 	AgeMS float64  `msgpack:"age_ms"`
+
+	Captions []CaptionLine `msgpack:"captions,omitempty"` // of the log, from then to now, the newest 32
+	More     int64         `msgpack:"more,omitempty"`     // how many came before those
+}
+
+// CaptionLine is a caption of the log.
+type CaptionLine struct {
+	Time  int64  `msgpack:"time"`
+	Frame int64  `msgpack:"frame"`
+	Text  string `msgpack:"text"`
 }
 
 // AnswerMS is how long an answer took from the arrival of the question, in

@@ -44,6 +44,15 @@ type jsonChange struct {
 	Frame int64     `json:"frame"`
 	Time  time.Time `json:"time"`
 	AgeMS float64   `json:"age_ms"`
+
+	Captions []jsonCaptionLine `json:"captions"` // of the log in between, the newest 32
+	More     int64             `json:"more"`     // how many came before those
+}
+
+type jsonCaptionLine struct {
+	Time  time.Time `json:"time"`
+	Frame int64     `json:"frame"`
+	Text  string    `json:"text"`
 }
 
 type jsonAnswerTime struct {
@@ -151,6 +160,12 @@ func printMoments(out io.Writer, q *wire.Ask, a *wire.Answer) error {
 		for _, p := range c.New {
 			fmt.Fprintf(&b, "   + %s\n", printable(p))
 		}
+		if len(c.Captions) > 0 {
+			fmt.Fprintf(&b, "written between: %d captions\n", int64(len(c.Captions))+c.More)
+		}
+		for _, l := range c.Captions {
+			fmt.Fprintf(&b, "   %s  %s\n", time.UnixMilli(l.Time).Format(time.DateTime), printable(l.Text))
+		}
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -171,6 +186,10 @@ func toJSON(q *wire.Ask, a *wire.Answer) jsonAnswer {
 		j.Change = &jsonChange{
 			Then: c.Then, Now: c.Now, Gone: append([]string{}, c.Gone...), New: append([]string{}, c.New...),
 			Frame: c.Frame, Time: time.UnixMilli(c.Time), AgeMS: round(c.AgeMS, 1e3),
+			Captions: []jsonCaptionLine{}, More: c.More,
+		}
+		for _, l := range c.Captions {
+			j.Change.Captions = append(j.Change.Captions, jsonCaptionLine{time.UnixMilli(l.Time), l.Frame, l.Text})
 		}
 	}
 	return j
