@@ -97,8 +97,9 @@ soak:
 
 # A Debian kernel in qemu with four cameras of the vivid driver: each of its faults twenty
 # times, unplugging, what "edged cams" says, and MJPEG from a loopback, all with the race
-# detector. VM_ARCH=amd64 is the other machine. It takes about 40 s of one core; the first
-# time it fetches 100 MB of a kernel and of what makes the loopback for it.
+# detector; then "edged run" with two scenes, through each fault and a power cut. VM_ARCH=amd64
+# is the other machine. It takes two minutes of one core; the first time it fetches 100 MB of
+# a kernel and of what makes the loopback for it.
 VM_ARCH     ?= arm64
 VM_CC_arm64  = aarch64-linux-gnu-gcc
 VM_CC_amd64  = x86_64-linux-gnu-gcc
@@ -108,7 +109,13 @@ test-vm:
 	GOOS=linux GOARCH=$(VM_ARCH) $(GO) build -trimpath -o build/vm/edged ./cmd/edged
 	CGO_ENABLED=1 CC=$(VM_CC_$(VM_ARCH)) GOOS=linux GOARCH=$(VM_ARCH) $(GO) test -race -c -trimpath \
 	  -ldflags '-linkmode external -extldflags -static' -o build/v4l2.test ./camera/v4l2
+	GOOS=linux GOARCH=$(VM_ARCH) $(GO) test -c -trimpath -o build/edged.test ./cmd/edged
 	./scripts/vm.sh -files build/vm -env EDGED_VM=1 build/v4l2.test -test.run '^TestVM'
+	@rm -f build/vm.disk
+	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=1 -disk build/vm.disk -cut 'vm: cut' \
+	  build/edged.test -test.run '^TestVMRun$$'; [ $$? = 137 ]
+	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=2 -disk build/vm.disk -later 3600 \
+	  build/edged.test -test.run '^TestVMRun$$'
 
 bench:
 	$(GO) test -run '^$$' -bench . ./kernels/... ./quant/... ./camera/sim ./vlm/...

@@ -3,19 +3,27 @@
 # /dev/video0 up are of the kernel's own vivid driver, /dev/video10 is a loopback
 # that hands out what is written into it. No root, no KVM.
 #
-#   vm.sh [-cams N] [-files DIR] [-env NAME=VALUE]... [-timeout S] PROGRAM [ARG...]
+#   vm.sh [-cams N] [-files DIR] [-env NAME=VALUE]... [-timeout S]
+#         [-disk IMG [-cut LINE] [-later S]] PROGRAM [ARG...]
 #
 # PROGRAM is a static ELF file for arm64 or amd64, which is the machine's kind.
 # DIR is copied into the machine as /files, the program's working folder. What
 # the program prints is printed, its exit status is ours; 125 is a machine that
-# failed, 124 one that took longer than S seconds (600).
+# failed, 124 one that took longer than S seconds (600), 137 one whose power was cut.
+#
+# IMG is a disk, made if it is missing, with an ext4 file system at /disk. When the
+# program prints LINE the power is cut: what the kernel has not written is lost, and
+# so are writes to new blocks of the disk that were not flushed, as the image notes
+# where its blocks of 4 KiB are when it is told to flush. -later sets the clock as if
+# so many seconds more had passed.
 #
 # It has one CPU, whose clock counts instructions, a nanosecond each, and leaps over
 # the time in which it would idle: waiting costs nothing, and what takes a second in
 # there does so however busy the host is. (Of two CPUs each would run for a tenth of
-# a second while the other waits for it.)
+# a second while the other waits for it.) With a disk it does not leap: what waits for
+# the disk would find that hours went by.
 #
-# Needs qemu-system-arm or qemu-system-x86, kmod, cpio, xz-utils, apt, make, go and
+# Needs qemu-system-arm or qemu-system-x86, qemu-utils, e2fsprogs, kmod, cpio, xz-utils, apt, make, go and
 # a C compiler for the machine's kind. The kernel comes from the host's own package
 # sources, once, and is kept in ${XDG_CACHE_HOME:-~/.cache}/edged-vm.
 set -eu
@@ -24,7 +32,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/edged-vm
 mkdir -p "$cache"
 PATH=$PATH:/usr/sbin:/sbin
-cams=4 files='' limit=600
+cams=4 files='' limit=600 disk='' cut='' later=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -38,6 +46,9 @@ while :; do
 	-files) files=$2 ;;
 	-env) printf '%s\n' "$2" >>"$root/etc/env" ;;
 	-timeout) limit=$2 ;;
+	-disk) disk=$2 ;;
+	-cut) cut=$2 ;;
+	-later) later=$2 ;;
 	-*) die "unknown option $1" ;;
 	*) break ;;
 	esac
@@ -84,6 +95,18 @@ if [ "$cams" -gt 0 ]; then
 	cp "$base/v4l2loopback.ko" "$root/modules/"
 	echo /modules/v4l2loopback.ko video_nr=10 card_label=loopback exclusive_caps=0 >>"$root/etc/modules"
 fi
+if [ -n "$disk" ]; then
+	need virtio_blk
+	need crc32c_generic
+	need ext4
+	: >"$root/etc/disk"
+	if [ ! -e "$disk" ]; then
+		rm -f "$disk.base"
+		truncate -s 128M "$disk.base"
+		mkfs.ext4 -q -F "$disk.base"
+		qemu-img create -q -f qcow2 -o cluster_size=4k,backing_fmt=raw -b "$(basename "$disk.base")" "$disk"
+	fi
+fi
 (cd "$here" && GOFLAGS='' CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags='-s -w' -o "$root/init" vminit.go)
 cp "$1" "$root/files/program"
 [ -z "$files" ] || cp -R "$files"/. "$root/files/"
@@ -95,17 +118,34 @@ case $arch in
 arm64) set -- qemu-system-aarch64 -machine virt,gic-version=3 -cpu cortex-a76 ;;
 amd64) set -- qemu-system-x86_64 -machine q35 -cpu max ;;
 esac
+if [ -n "$disk" ]; then
+	set -- "$@" -blockdev "driver=qcow2,node-name=disk,l2-cache-size=1048576,file.driver=file,file.filename=$disk" \
+		-device virtio-blk-pci,drive=disk,write-cache=on
+fi
+if [ -n "$cut" ]; then
+	{
+		until grep -qxF "$cut" "$work/out" 2>/dev/null; do
+			sleep 0.1
+			[ -d "$work" ] || exit
+		done
+		kill -9 "$(cat "$work/pid")"
+	} &
+fi
 tty=ttyS0
 [ $arch = amd64 ] || tty=ttyAMA0
+sleep=off
+[ -z "$disk" ] || sleep=on
 { timeout -k 5 "$limit" "$@" -nodefaults -no-user-config -display none -no-reboot \
-	-accel tcg,thread=single -icount shift=0,sleep=off -m 768 -kernel "$base/vmlinuz" -initrd "$work/initrd" \
+	-accel tcg,thread=single -icount "shift=0,sleep=$sleep" -m 768 -kernel "$base/vmlinuz" -initrd "$work/initrd" \
 	-append "console=$tty quiet panic=-1 mitigations=off random.trust_cpu=on" \
 	-chardev "file,id=con,path=$work/console" -serial chardev:con \
+	-rtc "base=$(date -u -d "@$(($(date +%s) + later))" +%Y-%m-%dT%H:%M:%S),clock=vm" -pidfile "$work/pid" \
 	-device virtio-rng-pci -device virtio-serial-pci \
 	-chardev file,id=out,path=/dev/stdout -device virtserialport,chardev=out,name=out \
 	</dev/null || echo "vm: stopped with status $?"; } | tee "$work/out" | grep --line-buffered -v '^vm: exit ' || :
 status=$(sed -n 's/^vm: exit \([0-9]*\).*/\1/p' "$work/out")
 [ -z "$status" ] || { sed -n 's/^vm: exit .* after/vm.sh: the machine ran for/p' "$work/out" >&2; exit "$status"; }
+[ -z "$cut" ] || ! grep -qxF "$cut" "$work/out" || exit 137
 tail -n 30 "$work/console" >&2
 grep -q 'vm: stopped with status 124' "$work/out" && exit 124
 exit 125

@@ -2,7 +2,7 @@
 
 // The first process of the machine that vm.sh boots: it mounts the usual file
 // systems, loads the modules of /etc/modules (path and parameters, one a line),
-// runs /etc/argv (one argument a line) with its output on the port to the host,
+// mounts the disk at /disk if there is a file /etc/disk, runs /etc/argv (one argument a line) with its output on the port to the host,
 // says its exit status there, and powers the machine off.
 package main
 
@@ -33,6 +33,13 @@ func main() {
 			fmt.Println("vminit: load", path, err)
 		}
 	}
+	if _, err := os.Stat("/etc/disk"); err == nil {
+		wait("/dev/vda")
+		os.Mkdir("/disk", 0o755)
+		if err := syscall.Mount("/dev/vda", "/disk", "ext4", 0, ""); err != nil {
+			fmt.Println("vminit: mount /disk", err)
+		}
+	}
 	port := openPort()
 	code := 125
 	argv := lines("/etc/argv")
@@ -47,6 +54,7 @@ func main() {
 	up, _ := os.ReadFile("/proc/uptime")
 	fmt.Fprintf(port, "vm: exit %d after %s s\n", code, strings.Fields(string(up) + " ?")[0])
 	port.Close()
+	syscall.Unmount("/disk", 0)
 	syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	select {}
 }
@@ -77,14 +85,22 @@ func load(path, params string) error {
 
 // openPort opens the virtio port to the host; without one, the console.
 func openPort() *os.File {
+	if path := wait("/dev/vport*"); path != "" {
+		if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
+			return f
+		}
+	}
+	return os.Stdout
+}
+
+// wait waits until there is a file of this pattern and returns its path; empty
+// after five seconds.
+func wait(pattern string) string {
 	for range 500 {
-		found, _ := filepath.Glob("/dev/vport*")
-		if len(found) > 0 {
-			if f, err := os.OpenFile(found[0], os.O_WRONLY, 0); err == nil {
-				return f
-			}
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return found[0]
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return os.Stdout
+	return ""
 }

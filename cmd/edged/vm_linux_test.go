@@ -1,0 +1,312 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// These tests need the machine of scripts/vm.sh ("make test-vm"): cameras that fail when
+// told to, a disk, and the binary in the working folder. EDGED_VM_BOOT says which start of
+// the machine it is: in the first the power is cut.
+
+// Controls of the cameras, vivid-ctrls.c.
+const (
+	vividPattern       = 0x00f0f000
+	vividDropPercent   = 0x00f0f040
+	vividDisconnect    = 0x00f0f041
+	vividErrorFlag     = 0x00f0f042
+	vividReqbufsError  = 0x00f0f043
+	vividQbufError     = 0x00f0f044
+	vividStreamonError = 0x00f0f045
+	vividFatalError    = 0x00f0f046
+)
+
+// press sets a control of camera n.
+func press(t *testing.T, n int, id uint32, value int32) {
+	t.Helper()
+	f, err := os.OpenFile(fmt.Sprintf("/dev/video%d", n), os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer f.Close()
+	control := struct {
+		id    uint32
+		value int32
+	}{id, value}
+	const setControl = 3<<30 | unsafe.Sizeof(control)<<16 | 'V'<<8 | 28 // VIDIOC_S_CTRL
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, f.Fd(), setControl, uintptr(unsafe.Pointer(&control))); e != 0 {
+		t.Errorf("camera %d: control %#x: %v", n, id, e)
+	}
+}
+
+const (
+	vmState    = "/disk/state"
+	vmAnswers  = "/disk/answers" // what was answered before the power cut, one object a line
+	vmQuestion = "what left the room?"
+	vmConfig   = `
+memory: {snapshot: 2s}
+scenes:
+  - name: hall
+    views:
+      - {name: left, source: "v4l2:/dev/video0", size: 320x180, rate: 5}
+      - {name: right, source: "v4l2:/dev/video1", size: 320x180, rate: 5}
+  - name: yard
+    views:
+      - {name: left, source: "v4l2:/dev/video2", size: 320x180, rate: 5}
+      - {name: right, source: "v4l2:/dev/video3", size: 320x180, rate: 5}
+`
+)
+
+// vmDaemon is the binary that runs, and what it and "edged watch -json" have said.
+type vmDaemon struct {
+	*client.Client
+	process      *os.Process
+	socket       string
+	log, watched syncBuffer
+}
+
+func startVM(t *testing.T) *vmDaemon {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "c.yaml")
+	if err := os.WriteFile(config, []byte(vmConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := &vmDaemon{socket: filepath.Join(dir, "socket")}
+	start := func(out *syncBuffer, args ...string) *os.Process {
+		cmd := exec.Command("./edged", args...)
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			cmd.Process.Signal(unix.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%q: %v", args, err)
+			}
+		})
+		return cmd.Process
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%swatched:\n%s", &d.log, &d.watched)
+		}
+	})
+	d.process = start(&d.log, "run", "-config", config, "-socket", d.socket, "-state", vmState)
+	eventually(t, "the socket answers", func() bool {
+		c, err := client.Dial(t.Context(), d.socket, nil)
+		d.Client = c
+		return err == nil
+	})
+	t.Cleanup(func() { d.Close() })
+	start(&d.watched, "watch", "-json", "-socket", d.socket)
+	return d
+}
+
+// eventually waits for something.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 600 {
+		if ok() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("not within a minute: %s", what)
+}
+
+// captions waits until another caption of each scene comes out of "edged watch -json".
+func (d *vmDaemon) captions(t *testing.T, have int) {
+	t.Helper()
+	for _, scene := range []string{"hall", "yard"} {
+		eventually(t, "a caption of "+scene, func() bool {
+			n := 0
+			for line := range strings.Lines(d.watched.String()) {
+				var e jsonEvent
+				if json.Unmarshal([]byte(line), &e) == nil && e.Type == wire.EventCaption && e.Scene == scene && e.Text != "" {
+					n++
+				}
+			}
+			return n > have
+		})
+	}
+}
+
+// ask asks the binary.
+func (d *vmDaemon) ask(t *testing.T, scene string, args ...string) (a jsonAnswer) {
+	t.Helper()
+	args = append([]string{"ask", "-json", "-socket", d.socket, "-scene", scene, vmQuestion}, args...)
+	out, err := exec.Command("./edged", args...).CombinedOutput()
+	if err != nil || json.Unmarshal(out, &a) != nil || a.Scene != scene || a.Text == "" {
+		t.Fatalf("%q: %v: %s", args, err, out)
+	}
+	return a
+}
+
+// views returns the status of the views, by number of the camera.
+func (d *vmDaemon) views(t *testing.T) (all []wire.ViewStatus) {
+	t.Helper()
+	s, err := d.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range s.Scenes {
+		all = append(all, s.Views...)
+	}
+	return all
+}
+
+// fail has cameras fail, and waits until each noticed and delivers pictures again.
+func (d *vmDaemon) fail(t *testing.T, what string, cameras []int, inject func()) {
+	t.Helper()
+	before := d.views(t)
+	inject()
+	eventually(t, what+" noticed", func() bool {
+		now := d.views(t)
+		for _, n := range cameras {
+			if now[n].Faults == before[n].Faults && now[n].Damaged == before[n].Damaged {
+				return false
+			}
+		}
+		before = now
+		return true
+	})
+	eventually(t, "pictures after "+what, func() bool {
+		now := d.views(t)
+		for _, n := range cameras {
+			if now[n].Frames < before[n].Frames+2 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Two scenes of two cameras each, and the model in the binary. Before the power is cut:
+// captions flow through the socket and questions are answered while each of the cameras'
+// faults happens; cameras are pulled out and put back. After it: the memory is there
+// again, and what was asked before is answered about then with the same words.
+func TestVMRun(t *testing.T) {
+	switch os.Getenv("EDGED_VM_BOOT") {
+	case "1":
+		beforeCut(t, startVM(t))
+	case "2":
+		afterCut(t, startVM(t))
+	default:
+		t.Skip("needs the virtual machine of make test-vm")
+	}
+}
+
+func beforeCut(t *testing.T, d *vmDaemon) {
+	d.captions(t, 0)
+	d.fail(t, "a fatal error, a disconnection, QBUF, a damaged picture", []int{0, 1, 2, 3}, func() {
+		press(t, 0, vividFatalError, 1)
+		press(t, 1, vividDisconnect, 1)
+		press(t, 2, vividQbufError, 1)
+		press(t, 3, vividErrorFlag, 1)
+	})
+	d.fail(t, "REQBUFS, STREAMON, dropped pictures", []int{0, 1, 2}, func() {
+		press(t, 0, vividReqbufsError, 1)
+		press(t, 0, vividFatalError, 1)
+		press(t, 1, vividStreamonError, 1)
+		press(t, 1, vividFatalError, 1)
+		press(t, 2, vividDropPercent, 100)
+		time.AfterFunc(5*time.Second, func() { press(t, 2, vividDropPercent, 0) })
+		d.ask(t, "yard")
+	})
+	d.fail(t, "cameras pulled out", []int{0, 1, 2, 3}, func() {
+		bind := func(what string) {
+			if err := os.WriteFile("/sys/bus/platform/drivers/vivid/"+what, []byte("vivid.0"), 0); err != nil {
+				t.Error(err)
+			}
+		}
+		bind("unbind")
+		eventually(t, "the nodes are let go", func() bool {
+			open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", d.process.Pid))
+			for _, l := range open {
+				if to, _ := os.Readlink(l); strings.HasPrefix(to, "/dev/video") {
+					return false
+				}
+			}
+			return true
+		})
+		d.ask(t, "hall")
+		bind("bind")
+	})
+	// Other pictures, other words.
+	for _, n := range []int{0, 2} {
+		press(t, n, vividPattern, 7)
+	}
+	d.captions(t, 1)
+
+	var told []byte
+	for range 20 {
+		for _, scene := range []string{"hall", "yard"} {
+			line, err := json.Marshal(d.ask(t, scene))
+			if err != nil {
+				t.Fatal(err)
+			}
+			told = append(append(told, line...), '\n')
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	f, err := os.Create(vmAnswers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(told); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if t.Failed() {
+		return
+	}
+	fmt.Println("vm: cut")
+	time.Sleep(time.Hour)
+}
+
+func afterCut(t *testing.T, d *vmDaemon) {
+	data, err := os.ReadFile(vmAnswers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]map[int64]string{"hall": {}, "yard": {}}
+	last := map[string]jsonAnswer{}
+	for line := range strings.Lines(string(data)) {
+		var a jsonAnswer
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			t.Fatal(err)
+		}
+		told[a.Scene][a.Frame], last[a.Scene] = a.Text, a
+	}
+	for scene, l := range last {
+		a := d.ask(t, scene, "-at", l.Time.Format(time.RFC3339Nano))
+		if text, ok := told[scene][a.Frame]; !ok || text != a.Text {
+			t.Errorf("%s: asked about frame set %d after the power cut: %q; before it: %v", scene, a.Frame, a.Text, told[scene])
+		}
+		// A snapshot is at most two seconds old when the next one is on the disk.
+		if age := l.Time.Sub(a.Time); age > 5*time.Second {
+			t.Errorf("%s: the newest memory is %v older than the last answer before the power cut", scene, age)
+		}
+		t.Logf("%s: the last answer before the power cut was of frame set %d, the memory is of %d", scene, l.Frame, a.Frame)
+		if now := d.ask(t, scene); now.Frame < a.Frame || !strings.Contains(d.log.String(), scene+": goes on with the memory of frame set ") {
+			t.Errorf("%s: after the power cut frame set %d, before it %d", scene, now.Frame, l.Frame)
+		}
+	}
+	d.captions(t, 0)
+}
