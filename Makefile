@@ -107,7 +107,7 @@ test-vm:
 	@./scripts/deps.sh vm
 	@mkdir -p build/vm
 	GOOS=linux GOARCH=$(VM_ARCH) $(GO) build -trimpath -o build/vm/edged ./cmd/edged
-	CGO_ENABLED=1 CC=$(VM_CC_$(VM_ARCH)) GOOS=linux GOARCH=$(VM_ARCH) $(GO) test -race -c -trimpath \
+	CGO_ENABLED=1 CC=$(VM_CC_$(VM_ARCH)) GOOS=linux GOARCH=$(VM_ARCH) $(GO) test -race -c -trimpath -tags netgo,osusergo \
 	  -ldflags '-linkmode external -extldflags -static' -o build/v4l2.test ./camera/v4l2
 	GOOS=linux GOARCH=$(VM_ARCH) $(GO) test -c -trimpath -o build/edged.test ./cmd/edged
 	./scripts/vm.sh -files build/vm -env EDGED_VM=1 build/v4l2.test -test.run '^TestVM'
