@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +87,26 @@ func productError(m *Matrix, w, x []float32, n int) float64 {
 		all += math.Pow(float64(a[i]), 2)
 	}
 	return e / all
+}
+
+// TestHessianBytes: what a pass over a model is planned by is what is held.
+func TestHessianBytes(t *testing.T) {
+	heap := func() int64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return int64(s.HeapAlloc)
+	}
+	const size = 1024
+	s, x := NewScratch(nil), make([]float32, size)
+	before := heap()
+	h := NewHessian(size, s)
+	h.Add(x, 1)
+	got, want := heap()-before, HessianBytes(size)
+	if got < want*98/100 || got > want*102/100 {
+		t.Errorf("%d bytes are held, %d planned", got, want)
+	}
+	runtime.KeepAlive(h)
 }
 
 // TestCompensation: errors that make up for each other are smaller in the products, on
