@@ -242,6 +242,22 @@ func TestUnfitViews(t *testing.T) {
 	})
 }
 
+// TestSkewIsReported: in the status of the scene.
+func TestSkewIsReported(t *testing.T) {
+	a, b := newFilm(2), newFilm(2)
+	b.start = b.start.Add(7 * time.Millisecond)
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(a, b), LockStep: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := d.all()[0].report(); st.SkewMS != 7 || st.Frames != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestDamagedFrame: a frame that cannot be decoded is missing from its set, and counted.
 func TestDamagedFrame(t *testing.T) {
 	s := newStage(Scene{}, 2)

@@ -296,7 +296,7 @@ func (s *scene) account(step *Step, open bool) {
 	s.counts.Frames++
 	s.counts.Memory = step.State
 	s.status.FrameTime = step.Set.Time.UnixMilli()
-	s.status.MS = step.MS
+	s.status.MS, s.status.SkewMS = step.MS, ms(step.Set.Skew)
 	switch {
 	case !open:
 		s.counts.Gated++

@@ -138,6 +138,7 @@ type SceneStatus struct {
 	Captions    int64         `msgpack:"captions"`             // captions written
 	Gated       int64         `msgpack:"gated"`                // frame sets that had not changed enough for a caption
 	Repeated    int64         `msgpack:"repeated"`             // captions left out because they said the same again
+	SkewMS      float64       `msgpack:"skew_ms"`              // between the oldest and the newest picture of the newest frame set
 	FrameTime   int64         `msgpack:"frame_time,omitempty"` // of the newest frame set in the memory
 	Caption     string        `msgpack:"caption,omitempty"`
 	CaptionTime int64         `msgpack:"caption_time,omitempty"`

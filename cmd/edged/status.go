@@ -56,6 +56,7 @@ type jsonScene struct {
 	Captions    int64        `json:"captions"`
 	Gated       int64        `json:"gated"`
 	Repeated    int64        `json:"repeated"`
+	SkewMS      float64      `json:"skew_ms"` // between the pictures of the newest frame set
 	Caption     string       `json:"caption"`
 	CaptionTime *time.Time   `json:"caption_time,omitempty"`
 	MS          jsonDuration `json:"ms"`
@@ -151,7 +152,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 	for _, sc := range st.Scenes {
 		j := jsonScene{
 			Name: sc.Name, State: sc.State, Reason: sc.Reason, Frames: sc.Frames, AgeS: age(sc.FrameTime), Skipped: sc.Skipped,
-			Captions: sc.Captions, Gated: sc.Gated, Repeated: sc.Repeated, Caption: sc.Caption, MS: milliseconds(sc.MS),
+			Captions: sc.Captions, Gated: sc.Gated, Repeated: sc.Repeated, SkewMS: round(sc.SkewMS, 1e3), Caption: sc.Caption, MS: milliseconds(sc.MS),
 			Views: []jsonView{},
 		}
 		if st.UptimeMS > 0 {
