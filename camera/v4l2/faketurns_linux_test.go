@@ -102,7 +102,8 @@ func TestBusMakesRoom(t *testing.T) {
 	frames := [2]uint64{a.Status().Frames, b.Status().Frames}
 	until(t, "both have pictures", func() bool { return a.Status().Frames > frames[0]+100 && b.Status().Frames > frames[1]+100 })
 	for _, c := range []*watched{a, b} {
-		if log := c.lines(); c.Status().How != how || len(log) != 3 || !strings.HasSuffix(log[len(log)-1], ": live: "+how) {
+		// How it was, that room is made if there was a picture meanwhile, and how it is.
+		if log := c.lines(); c.Status().How != how || len(log) < 2 || len(log) > 3 || !strings.HasSuffix(log[len(log)-1], ": live: "+how) {
 			t.Errorf("%+v\n%s", c.Status(), strings.Join(log, "\n"))
 		}
 	}
