@@ -20,7 +20,7 @@ func TestPowerCuts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, fs := newDevice(), faultdisk.New()
 		c := d.config(fs)
-		c.Disk = 12 << 10 // so that snapshots are removed too
+		c.Disk = 6 << 10 // so that snapshots are removed too
 		s := open(t, c)
 		var saved uint64 // the newest frame that is on the disk for certain
 		fs.After = func(op, path string) {
