@@ -92,7 +92,7 @@ training:
 
 SOAK        ?= 10m
 soak:
-	EDGED_SOAK=1 EDGED_KILLS=1000 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory|TestKilled|TestUndisturbed)$$' ./cmd/edged
+	EDGED_SOAK=1 EDGED_KILLS=1000 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory|TestKilled|TestUndisturbed|TestLoad)$$' ./cmd/edged
 	EDGED_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 -run '^TestRunSoak$$' ./cmd/edged
 
 # A Debian kernel in qemu with four cameras of the vivid driver: each of its faults twenty
