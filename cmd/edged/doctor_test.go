@@ -132,6 +132,9 @@ func TestDoctorOfDaemon(t *testing.T) {
 		if !strings.Contains(files["status.json"], `"hall"`) {
 			t.Errorf("status.json: %s", files["status.json"])
 		}
+		if events := files["events.jsonl"]; !strings.Contains(events, `"type":"state"`) || captions != strings.Contains(events, `"type":"caption"`) {
+			t.Errorf("captions %v, events.jsonl: %s", captions, events)
+		}
 		if !strings.Contains(files["process.txt"], fmt.Sprintf("process %d,", os.Getpid())) {
 			t.Errorf("process.txt: %s", files["process.txt"])
 		}

@@ -90,6 +90,9 @@ func (r *diskRun) until(t *testing.T, what string, is func(s *wire.Status, all s
 				all += "\n" + sc.Memory.Problem
 			}
 		}
+		if s.Log != nil {
+			all += "\n" + s.Log.Error
+		}
 		if all = strings.TrimSpace(all); is(s, all) {
 			r.captions(t)
 			return

@@ -79,13 +79,13 @@ func TestRunSoak(t *testing.T) {
 
 	// The first fifth fills rings and pools.
 	slope := slopeOf(curve[len(curve)/5:])
-	t.Logf("%v: %d faults, %d captions, %d answers (%d refused as too many), %d other clients; resident %s to %s, slope %+.2f MB/min; goroutines %d to %d; descriptors %d to %d",
-		length, site.faults.Load(), last.captions-first.captions, s.answers.Load(), s.busy.Load(), s.others.Load(),
+	t.Logf("%v: %d faults, %d captions, %d answers (%d refused as too many), %d captions found in the log, %d other clients; resident %s to %s, slope %+.2f MB/min; goroutines %d to %d; descriptors %d to %d",
+		length, site.faults.Load(), last.captions-first.captions, s.answers.Load(), s.busy.Load(), s.found.Load(), s.others.Load(),
 		size(first.rss), size(last.rss), slope, first.goroutines, last.goroutines, first.files, last.files)
 	for i := 9; i < len(curve); i += 10 {
 		t.Logf("%8v  %5.1f MB  %d goroutines  %d descriptors", curve[i].at.Round(time.Second), float64(curve[i].rss)/1e6, curve[i].goroutines, curve[i].files)
 	}
-	if site.faults.Load() == 0 || s.answers.Load() == 0 || s.others.Load() == 0 {
+	if site.faults.Load() == 0 || s.answers.Load() == 0 || s.found.Load() == 0 || s.others.Load() == 0 {
 		t.Error("something did not take part")
 	}
 	for _, scene := range []string{"faulty", "good"} {
@@ -287,6 +287,7 @@ type soakClients struct {
 	all     sync.WaitGroup
 	answers atomic.Int64
 	busy    atomic.Int64
+	found   atomic.Int64
 	others  atomic.Int64
 }
 
@@ -297,6 +298,32 @@ func (s *soakClients) begin(ctx context.Context) {
 		s.all.Go(func() { s.watch(ctx) })
 		s.all.Go(func() { s.stuck(ctx) })
 		s.all.Go(func() { s.hostile(ctx) })
+	}
+	s.all.Go(func() { s.search(ctx) })
+}
+
+// search looks into the log and at the snapshots.
+func (s *soakClients) search(ctx context.Context) {
+	c, err := client.Dial(ctx, s.socket, nil)
+	if err != nil {
+		s.fail(ctx, "searching", err)
+		return
+	}
+	defer c.Close()
+	for sleepSoak(ctx, 200*time.Millisecond) {
+		for e, err := range c.Search(ctx, &wire.Search{Within: 60e3, Match: "red|blue", Limit: 100, Newest: true}) {
+			if err != nil {
+				s.fail(ctx, "a search", err)
+				return
+			}
+			if e.Event == wire.EventCaption {
+				s.found.Add(1)
+			}
+		}
+		if _, err := c.Snapshots(ctx, "good"); err != nil {
+			s.fail(ctx, "snapshots", err)
+			return
+		}
 	}
 }
 
