@@ -297,3 +297,63 @@ func TestOpenFolderKind(t *testing.T) {
 	}
 	c.Close()
 }
+
+// patientSource says how it takes pictures, and waits for other cameras before each.
+type patientSource struct {
+	how    atomic.Int64
+	waited *atomic.Pointer[time.Time]
+	waits  time.Duration
+	hang   chan struct{}
+}
+
+func (s *patientSource) String() string { return fmt.Sprint("way ", s.how.Load()/2) }
+func (s *patientSource) Close() error   { return nil }
+
+func (s *patientSource) Next(ctx context.Context) (Frame, error) {
+	if s.how.Add(1) == 5 {
+		<-s.hang
+		return Frame{}, errors.New("hung")
+	}
+	s.waited.Store(nil) // now, for as long as it waits
+	if err := SleepUntil(ctx, time.Now().Add(s.waits)); err != nil {
+		return Frame{}, err
+	}
+	now := time.Now()
+	s.waited.Store(&now)
+	time.Sleep(time.Second)
+	return NewFrame(image.NewGray(image.Rect(0, 0, 4, 2)), time.Now(), 0, nil), nil
+}
+
+// A camera that waits for others does not hang, however long; once it has waited it does as
+// soon as others. A new way of taking pictures is told of.
+func TestCameraWaitsForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waited atomic.Pointer[time.Time]
+		s := &patientSource{waited: &waited, waits: time.Hour, hang: make(chan struct{})}
+		c := newCamera("test:", Kind{
+			Open: func(context.Context) (Source, error) { return s, nil },
+			Waited: func() time.Time {
+				if w := waited.Load(); w != nil {
+					return *w
+				}
+				return time.Now()
+			},
+		})
+		var log []string
+		c.Notify(func(s Status) { log = append(log, s.How) })
+		take(t, c, 4)
+		if st := c.Status(); st.Hung != 0 || st.Faults != 0 {
+			t.Errorf("%+v", st)
+		}
+		if got := strings.Join(log, ", "); got != "way 0, way 1, way 2" {
+			t.Error(got)
+		}
+		start := time.Now()
+		take(t, c, 1) // of another attempt
+		if st := c.Status(); st.Hung != 1 || time.Since(start) < time.Hour+defaultPatience || time.Since(start) > time.Hour+2*defaultPatience {
+			t.Errorf("after %v: %+v", time.Since(start), st)
+		}
+		close(s.hang)
+		c.Close()
+	})
+}
