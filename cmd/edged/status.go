@@ -50,7 +50,7 @@ type jsonScene struct {
 	State       string       `json:"state"`
 	Reason      string       `json:"reason,omitempty"`
 	Frames      int64        `json:"frames"`
-	PerSecond   float64      `json:"per_second"` // frame sets, since the scene began
+	PerSecond   float64      `json:"per_second"` // frame sets, since the daemon began
 	AgeS        *float64     `json:"age_s,omitempty"`
 	Skipped     int64        `json:"skipped"`
 	Captions    int64        `json:"captions"`
