@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"image/png"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,7 +120,9 @@ func TestDemoAsked(t *testing.T) {
 	defer stop()
 	listening := func() bool {
 		for ctx.Err() == nil {
-			if _, err := os.Stat(socket); err == nil {
+			// The file is there a moment before somebody listens.
+			if c, err := net.Dial("unix", socket); err == nil {
+				c.Close()
 				return true
 			}
 			time.Sleep(time.Millisecond)
@@ -147,6 +150,7 @@ func TestDemoAsked(t *testing.T) {
 		if listening() {
 			if err := watch(t.Context(), socket, new(wire.Watch), true, &watched); err != nil {
 				t.Errorf("watch: %v", err)
+				stop()
 			}
 		}
 	})
