@@ -64,12 +64,13 @@ var imports = map[string]string{
 	"internal/clock":          "golang.org/x/sys/unix",
 	"internal/disk":           "",
 	"internal/faultdisk":      "internal/disk",
+	"internal/fakeclock":      "internal/clock",
 	"internal/backendtest":    "kernels",
 	"internal/tinymodel":      "quant",
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/backendtest", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/fakeclock", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{

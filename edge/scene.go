@@ -187,7 +187,7 @@ func (s *scene) setPaused(paused bool) {
 // pause waits until the next frame set is wanted.
 func (s *scene) pause(ctx context.Context) error {
 	if !s.looked.IsZero() {
-		if err := sleep(ctx, s.cfg.Interval-time.Since(s.looked)); err != nil {
+		if err := camera.SleepUntil(ctx, s.looked.Add(s.cfg.Interval)); err != nil {
 			return err
 		}
 	}

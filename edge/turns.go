@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/visualrwkv/edged/camera"
 )
 
 // Texts that are written at the same time: together they fill one pass of the
@@ -104,7 +106,7 @@ func (t *turns) cool(ctx context.Context) error {
 		t.mu.Lock()
 		d := time.Until(t.rest)
 		t.mu.Unlock()
-		if err := sleep(ctx, min(d, time.Second)); err != nil || d <= time.Second {
+		if err := camera.SleepUntil(ctx, time.Now().Add(min(d, time.Second))); err != nil || d <= time.Second {
 			return err
 		}
 	}
@@ -152,19 +154,4 @@ func (t *turns) answer(ctx context.Context) (done func(), err error) {
 		t.worked(time.Since(begin))
 		<-t.answers
 	}, nil
-}
-
-// sleep waits so long, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return ctx.Err()
-	}
 }

@@ -21,11 +21,11 @@ var bombs = []string{
 func logFile(t testing.TB) []byte {
 	t.Helper()
 	dir, d := t.TempDir(), newDevice()
-	j := open(t, dir, &Options{Clock: d.time, MaxBytes: 40 << 10})
+	j := open(t, dir, &Options{Clock: d.Clock, MaxBytes: 40 << 10})
 	for i := range 700 {
 		j.Append(caption(i))
 		if i%300 == 0 {
-			d.reboot()
+			d.Reboot(0)
 			save(t, j)
 		}
 	}

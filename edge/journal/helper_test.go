@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/visualrwkv/edged/internal/clock"
+	"github.com/visualrwkv/edged/internal/fakeclock"
 )
 
 func TestMain(m *testing.M) {
@@ -45,43 +45,8 @@ func (r *reports) kinds() string {
 	return strings.Join(k, " ")
 }
 
-// device is a clock that a test sets.
-type device struct {
-	mu  sync.Mutex
-	now clock.Time
-}
-
-func newDevice() *device {
-	return &device{now: clock.Time{
-		Wall: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), Trusted: true, Boot: clock.Boot{1}, Up: 24 * time.Hour,
-	}}
-}
-
-func (d *device) time() clock.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.now
-}
-
-func (d *device) pass(t time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.now.Wall, d.now.Up = d.now.Wall.Add(t), d.now.Up+t
-}
-
-// jump sets the clock without time passing.
-func (d *device) jump(t time.Duration, trusted bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.now.Wall, d.now.Trusted = d.now.Wall.Add(t), trusted
-}
-
-// reboot starts the device again.
-func (d *device) reboot() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.now.Boot[0]++
-	d.now.Up = time.Second
+func newDevice() *fakeclock.Device {
+	return fakeclock.New(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), 24*time.Hour)
 }
 
 // open opens a journal that writes soon. It must be closed by the test.

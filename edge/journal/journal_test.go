@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/visualrwkv/edged/internal/fakeclock"
 )
 
 func TestAppendAndSearch(t *testing.T) {
@@ -217,36 +219,36 @@ func TestRetentionByAge(t *testing.T) {
 	const year, age = 365 * 24 * time.Hour, 30 * 24 * time.Hour
 	for _, c := range []struct {
 		name    string
-		happens func(*device)
+		happens func(*fakeclock.Device)
 		deleted bool
 	}{
-		{"two months pass", func(d *device) { d.pass(2 * age) }, true},
-		{"a day passes", func(d *device) { d.pass(24 * time.Hour) }, false},
-		{"the clock jumps a year ahead", func(d *device) { d.jump(year, true) }, false},
-		{"the clock jumps a year back", func(d *device) { d.jump(-year, true) }, false},
-		{"two months pass, and the clock jumps back", func(d *device) { d.pass(2 * age); d.jump(-year, false) }, true},
-		{"started again two months later", func(d *device) { d.reboot(); d.jump(2*age, true) }, true},
-		{"started again two months later, it seems", func(d *device) { d.reboot(); d.jump(2*age, false) }, false},
-		{"started again in 1970", func(d *device) { d.reboot(); d.jump(-56*year, false) }, false},
-		{"started again in 1970, up for two months", func(d *device) { d.reboot(); d.jump(-56*year, false); d.pass(2 * age) }, false},
-		{"recorded in 1970", func(d *device) {}, false},
+		{"two months pass", func(d *fakeclock.Device) { d.Pass(2 * age) }, true},
+		{"a day passes", func(d *fakeclock.Device) { d.Pass(24 * time.Hour) }, false},
+		{"the clock jumps a year ahead", func(d *fakeclock.Device) { d.Jump(year, true) }, false},
+		{"the clock jumps a year back", func(d *fakeclock.Device) { d.Jump(-year, true) }, false},
+		{"two months pass, and the clock jumps back", func(d *fakeclock.Device) { d.Pass(2 * age); d.Jump(-year, false) }, true},
+		{"started again two months later", func(d *fakeclock.Device) { d.Reboot(0); d.Jump(2*age, true) }, true},
+		{"started again two months later, it seems", func(d *fakeclock.Device) { d.Reboot(0); d.Jump(2*age, false) }, false},
+		{"started again in 1970", func(d *fakeclock.Device) { d.Reboot(0); d.Jump(-56*year, false) }, false},
+		{"started again in 1970, up for two months", func(d *fakeclock.Device) { d.Reboot(0); d.Jump(-56*year, false); d.Pass(2 * age) }, false},
+		{"recorded in 1970", func(d *fakeclock.Device) {}, false},
 	} {
 		d := newDevice()
 		if c.name == "recorded in 1970" {
-			d.jump(-56*year, false)
+			d.Jump(-56*year, false)
 		}
 		dir := t.TempDir()
-		j := open(t, dir, &Options{MaxAge: age, Clock: d.time})
+		j := open(t, dir, &Options{MaxAge: age, Clock: d.Clock})
 		for i := range 600 {
 			j.Append(caption(i))
 		}
 		closed(t, j)
 		c.happens(d)
 		if c.name == "recorded in 1970" {
-			d.reboot()
-			d.jump(56*year, true)
+			d.Reboot(0)
+			d.Jump(56*year, true)
 		}
-		j = open(t, dir, &Options{MaxAge: age, Clock: d.time})
+		j = open(t, dir, &Options{MaxAge: age, Clock: d.Clock})
 		j.Append(caption(600))
 		save(t, j)
 		// To within a block.
@@ -261,11 +263,11 @@ func TestSearchWithin(t *testing.T) {
 	const hour = time.Hour
 	d := newDevice()
 	dir := t.TempDir()
-	j := open(t, dir, &Options{Clock: d.time})
+	j := open(t, dir, &Options{Clock: d.Clock})
 	add := func(n int, every time.Duration) {
 		for range n {
 			j.Append(caption(0))
-			d.pass(every)
+			d.Pass(every)
 		}
 		save(t, j)
 	}
@@ -280,20 +282,20 @@ func TestSearchWithin(t *testing.T) {
 	within(hour, 941, 60)
 	within(10*hour, 401, 600)
 	within(1000*hour, 1, 1000)
-	d.jump(-56*365*24*hour, false) // as good as no clock
+	d.Jump(-56*365*24*hour, false) // as good as no clock
 	within(hour, 941, 60)
 	add(60, time.Minute)
 	within(hour, 1001, 60)
 	within(2*hour, 941, 120)
-	d.jump(56*365*24*hour, true)
+	d.Jump(56*365*24*hour, true)
 	within(hour, 1001, 60)
 	within(2*hour, 941, 120)
 
 	// Of another boot it goes by what the clock showed.
 	closed(t, j)
-	d.reboot()
-	d.pass(30 * time.Minute)
-	j = open(t, dir, &Options{Clock: d.time})
+	d.Reboot(0)
+	d.Pass(30 * time.Minute)
+	j = open(t, dir, &Options{Clock: d.Clock})
 	defer func() { closed(t, j) }()
 	add(10, time.Minute)
 	within(10*time.Minute, 1061, 10)
@@ -325,13 +327,13 @@ func TestDamagedRecord(t *testing.T) {
 func BenchmarkSearch(b *testing.B) {
 	const n = 1e6
 	d := newDevice()
-	j := open(b, b.TempDir(), &Options{Clock: d.time, MaxBytes: 1 << 30, Delay: time.Hour})
+	j := open(b, b.TempDir(), &Options{Clock: d.Clock, MaxBytes: 1 << 30, Delay: time.Hour})
 	defer closed(b, j)
 	for i := range int(n) {
 		r := caption(i)
 		r.Data = []byte(`{"event":"caption","frame":123456,"views":["left","right"],"ms":{"vision":12.5,"encode":3.25,"decode":90}}`)
 		j.Append(r)
-		d.pass(time.Second)
+		d.Pass(time.Second)
 		if i%4096 == 0 {
 			save(b, j)
 		}

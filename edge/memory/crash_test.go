@@ -42,7 +42,7 @@ func TestPowerCuts(t *testing.T) {
 			s.Keep(moment(d, f+1))
 			synctest.Wait()
 			saved = s.newestSaved(t).Frame
-			d.pass(time.Minute)
+			d.Pass(time.Minute)
 		}
 		fs.After = nil
 		closeStore(t, s)

@@ -1,0 +1,167 @@
+package memory
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/visualrwkv/edged/internal/faultdisk"
+)
+
+// TestInterval watches for two hours and looks every second how old the newest
+// snapshot on disk is.
+func TestInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		s := open(t, d.config(fs))
+		for f := range uint64(7200) {
+			s.Keep(moment(d, f+1))
+			synctest.Wait()
+			if age := s.Age(s.newestSaved(t)); age > time.Minute-time.Second {
+				t.Fatalf("frame %d: the newest on disk is %v old, and a minute before the next", f, age)
+			}
+			d.Pass(time.Second)
+		}
+		closeStore(t, s)
+		if n := s.Status().Disk; n < 60 || n > 80 {
+			t.Errorf("%d snapshots of two hours", n)
+		}
+	})
+}
+
+func (s *Store) newestSaved(t testing.TB) Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.disk) == 0 {
+		t.Fatal("nothing saved")
+	}
+	return s.disk[len(s.disk)-1]
+}
+
+func TestDailyBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		c := d.config(fs)
+		c.Daily = 200 << 10
+		written := int64(0)
+		fs.After = func(op, path string) {
+			if op == "sync" {
+				f, err := fs.Open(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n, _ := f.Size()
+				written += n
+			}
+		}
+		s := open(t, c)
+		for f := range uint64(3 * 24 * 60) {
+			s.Keep(moment(d, f+1))
+			synctest.Wait()
+			d.Pass(time.Minute)
+			if f%100 == 99 { // starting again and again earns nothing
+				closeStore(t, s)
+				s = open(t, c)
+			}
+		}
+		closeStore(t, s)
+		if written < 300<<10 || written > 700<<10 {
+			t.Errorf("%d bytes in three days of %d each", written, c.Daily)
+		}
+		if e := s.Status().Every; e < 7*time.Minute || e > 10*time.Minute {
+			t.Errorf("every %v", e)
+		}
+	})
+}
+
+func TestTooSmallBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		c := d.config(fs)
+		c.Disk = 1000
+		s := open(t, c)
+		s.Keep(moment(d, 400))
+		synctest.Wait()
+		if p := s.Status().Problem; !strings.Contains(p, "budget") || !strings.Contains(p, "1000") {
+			t.Errorf("problem %q", p)
+		}
+		if err := s.Close(context.Background()); err == nil {
+			t.Error("closed without an error")
+		}
+	})
+}
+
+// TestNeverMoreThanTheBudget looks at the disk after each operation.
+func TestNeverMoreThanTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		c := d.config(fs)
+		c.Disk, c.RAM = 20<<10, 10<<10
+		var most int64
+		fs.After = func(string, string) { most = max(most, fs.Bytes()) }
+		s := open(t, c)
+		for f := range uint64(5000) {
+			s.Keep(moment(d, f+1))
+			synctest.Wait()
+			d.Pass(time.Minute)
+			if st := s.Status(); st.RingBytes > c.RAM+1300 || st.DiskBytes > c.Disk {
+				t.Fatalf("status %+v", st)
+			}
+		}
+		closeStore(t, s)
+		if most > c.Disk || most < c.Disk*3/4 {
+			t.Errorf("%d bytes on disk of %d", most, c.Disk)
+		}
+		// From minutes to days, something is left.
+		for _, age := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 10 * time.Hour, 3 * 24 * time.Hour} {
+			snap, err := s.Before(age)
+			if err != nil {
+				t.Errorf("%v ago: %v", age, err)
+			} else if got := s.Age(snap.Info); got > 2*age+time.Minute {
+				t.Errorf("%v ago: the nearest is from %v ago", age, got)
+			}
+		}
+	})
+}
+
+// TestNothingHappens keeps one snapshot after another in quick succession, and then none
+// for an hour: the last one is saved in time all the same.
+func TestNothingHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		s := open(t, d.config(fs))
+		for f := range uint64(5) {
+			s.Keep(moment(d, f+1))
+			synctest.Wait()
+			d.Pass(time.Second)
+		}
+		if n := s.newestSaved(t).Frame; n != 1 {
+			t.Errorf("frame set %d is saved", n)
+		}
+		fs.Fault = func(op, _ string) error { // the first try fails
+			if d.Clock().Up < 2*time.Minute+30*time.Second && op == "sync" {
+				return syscall.EIO
+			}
+			return nil
+		}
+		for range 4 * 60 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			d.Pass(time.Second)
+			if s.newestSaved(t).Frame == 5 {
+				break
+			}
+		}
+		if up := d.Clock().Up; up < 2*time.Minute+30*time.Second || up > 4*time.Minute || s.newestSaved(t).Frame != 5 {
+			t.Errorf("frame set %d is saved %v after the start", s.newestSaved(t).Frame, up)
+		}
+		closeStore(t, s)
+		if n := s.Status().Disk; n != 2 {
+			t.Errorf("%d snapshots on disk", n)
+		}
+	})
+}
