@@ -276,7 +276,7 @@ func TestOpenFolderKind(t *testing.T) {
 		write(t, dir, name, uint8(i))
 	}
 	for spec, want := range map[string]int{"dir:" + dir + "/a": 2, "file:" + dir + "/a/2.png": 1} {
-		c, err := Open(spec, &Options{Decode: decode})
+		c, err := Open(spec, &Options{Decode: decode, Rate: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
