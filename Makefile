@@ -67,6 +67,7 @@ purego:
 # Each test binary runs under emulation; -short leaves out what only repeats the native run
 # at length. A leg fails where another backend than the CPU model's best is in use. What does
 # not compute runs on one CPU model.
+arm64 arm: export EDGED_TEST_EMULATED = 1
 arm64:
 	@set -e; for leg in $(CPUS); do \
 	  cpu=$${leg%:*} backend=$${leg#*:}; \

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/emulated"
 )
 
 const module = "github.com/visualrwkv/edged/"
@@ -58,6 +60,7 @@ var imports = map[string]string{
 	"internal/crash":          "golang.org/x/sys/unix",
 	"internal/guard":          "golang.org/x/sys/unix",
 	"internal/hostile":        "",
+	"internal/emulated":       "",
 	"internal/fakev4l2":       "golang.org/x/sys/unix",
 	"internal/affinity":       "golang.org/x/sys/unix",
 	"internal/procmem":        "",
@@ -70,7 +73,7 @@ var imports = map[string]string{
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/backendtest", "internal/fakeclock", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/emulated", "internal/fakeclock", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/tinymodel"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{
@@ -113,6 +116,7 @@ func list(t *testing.T, goarch string) []goPackage {
 
 func needGo(t *testing.T) {
 	t.Helper()
+	emulated.SkipProcess(t)
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go command is needed to list packages: ", err)
 	}

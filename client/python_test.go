@@ -6,11 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/emulated"
 )
 
 // TestPython runs docs/edged_client.py, which was written from docs/protocol.md,
 // against a real server.
 func TestPython(t *testing.T) {
+	emulated.SkipProcess(t)
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skipf("the Python client needs python3: %v", err)

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/internal/emulated"
 )
 
 // TestMain is also the helpers: the test binary under their names does what $PIPE_TEST says.
@@ -106,6 +107,7 @@ func helper(name string, args []string) {
 // helpers puts the test binary onto PATH under both names.
 func helpers(t *testing.T, what string) {
 	t.Helper()
+	emulated.SkipProcess(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

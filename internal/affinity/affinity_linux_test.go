@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/internal/emulated"
 )
 
 // asChild makes the test binary bind itself, since a process that is bound stays it.
@@ -57,6 +59,7 @@ func TestSet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts this program again, which an emulator may not be able to")
 	}
+	emulated.SkipProcess(t)
 	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
 		t.Skip(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/internal/crash"
+	"github.com/visualrwkv/edged/internal/emulated"
 )
 
 const asVictim = "EDGED_TEST_VICTIM"
@@ -64,6 +65,7 @@ func victim(end, dir string) {
 // die runs a victim and returns what was wrong with its start.
 func die(t *testing.T, end, dir string) string {
 	t.Helper()
+	emulated.SkipProcess(t)
 	cmd := exec.Command(os.Args[0], dir)
 	cmd.Env = append(os.Environ(), asVictim+"="+end)
 	out, err := cmd.Output()
