@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/emulated"
 )
 
 // encoding is a line of testdata/arm64x.s: a macro call, the bytes that it must be, and
@@ -29,6 +31,7 @@ func encodings(t *testing.T) (all []encoding) {
 
 // TestMacroBytes compares what the assembler makes of each macro.
 func TestMacroBytes(t *testing.T) {
+	emulated.SkipProcess(t)
 	gotool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("the go command is needed to assemble: ", err)
@@ -57,6 +60,7 @@ func TestMacroBytes(t *testing.T) {
 // TestMacroText compares what a disassembler makes of the bytes. EDGED_TEST_LLVM makes a
 // missing disassembler an error.
 func TestMacroText(t *testing.T) {
+	emulated.SkipProcess(t)
 	mc := ""
 	for _, name := range []string{"llvm-mc-19", "llvm-mc"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -139,6 +143,7 @@ func TestMacrosAreProved(t *testing.T) {
 
 // TestGenerated writes the generated files anew.
 func TestGenerated(t *testing.T) {
+	emulated.SkipProcess(t)
 	gotool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("the go command is needed to generate: ", err)
