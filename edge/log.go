@@ -69,6 +69,13 @@ func (d *Daemon) openJournal(context.Context) error {
 	return err
 }
 
+// LimitLog sets [Journal].MaxBytes and MaxAge anew.
+func (d *Daemon) LimitLog(maxBytes int64, maxAge time.Duration) {
+	if j := d.hub.journal; j != nil {
+		j.Limit(maxBytes, maxAge)
+	}
+}
+
 func (d *Daemon) closeJournal() error { return d.hub.journal.Close() }
 
 // logStatus is the part of the status about the journal.
@@ -80,6 +87,7 @@ func (d *Daemon) logStatus() *wire.LogStatus {
 	return &wire.LogStatus{
 		Records: s.Records, Bytes: s.Bytes, First: s.First, Next: s.Next,
 		Pending: int64(s.Pending), Lost: int64(s.Lost), Error: s.Error,
+		MaxBytes: s.MaxBytes, MaxAgeMS: float64(s.MaxAge) / float64(time.Millisecond),
 	}
 }
 
@@ -88,11 +96,7 @@ func (d *Daemon) Search(ctx context.Context, s *wire.Search, match *regexp.Regex
 	if d.hub.journal == nil {
 		return 0, wire.Errorf(wire.CodeMissing, "this edged keeps no log")
 	}
-	q := journal.Query{
-		From: s.From, To: s.To, Within: time.Duration(s.Within * float64(time.Millisecond)),
-		Scene: s.Scene, Kind: s.Event, Match: match,
-	}
-	found := d.hub.journal.Search(ctx, q)
+	found := d.hub.journal.Search(ctx, query(s, match))
 	var lost int64
 	if first := d.hub.journal.Status().First; s.From > 0 && s.From < first {
 		lost = int64(first - s.From)
@@ -115,6 +119,14 @@ func (d *Daemon) Search(ctx context.Context, s *wire.Search, match *regexp.Regex
 		}
 	}
 	return 0, nil
+}
+
+// query is what a search asks the journal for.
+func query(s *wire.Search, match *regexp.Regexp) journal.Query {
+	return journal.Query{
+		From: s.From, To: s.To, Within: time.Duration(s.Within * float64(time.Millisecond)),
+		Scene: s.Scene, Kind: s.Event, Match: match,
+	}
 }
 
 // maxBetween bounds the captions that come with an answer.

@@ -34,7 +34,7 @@ func samples() (requests, replies []Message) {
 					{Name: "right", State: ViewReconnecting, Reason: "no such device"},
 				},
 			}},
-			Log: &LogStatus{Records: 1e6, Bytes: 1 << 28, First: 17, Next: 1000017, Pending: 3, Lost: 1, Error: "no space left on device"},
+			Log: &LogStatus{Records: 1e6, Bytes: 1 << 28, First: 17, Next: 1000017, Pending: 3, Lost: 1, Error: "no space left on device", MaxBytes: 1 << 28, MaxAgeMS: 36e5},
 		},
 		&Scenes{Scenes: []SceneInfo{{Name: "yard", Views: []string{"left", "right"}}, {Name: "hall"}}},
 		&Event{Seq: 812, Event: EventCaption, Scene: "yard", Time: 1764000000000, Frame: 300, Text: "a red box", Views: []string{"left"}, MS: &ms, Dropped: 2},

@@ -126,6 +126,9 @@ type LogStatus struct {
 	Pending int64  `msgpack:"pending"`         // events that wait for the disk
 	Lost    int64  `msgpack:"lost,omitempty"`  // events given up since the disk takes none
 	Error   string `msgpack:"error,omitempty"` // why it takes none; empty: it does
+
+	MaxBytes int64   `msgpack:"max_bytes,omitempty"`  // that events may take on disk
+	MaxAgeMS float64 `msgpack:"max_age_ms,omitempty"` // that they may have; 0: any
 }
 
 // SceneStatus is the part of [Status] about one scene.

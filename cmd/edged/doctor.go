@@ -101,7 +101,7 @@ func (o doctorOptions) sections() []section {
 		{"model.json", "the model, what it needs, and whether kernels compute rightly here", func(w io.Writer) error { return writeModel(w, f) }},
 		{"machine.txt", "kernel, CPU, memory, temperature", writeMachine},
 		{"state.txt", "the files of " + state + " and the space around them", func(w io.Writer) error { return writeFolder(w, state) }},
-		{"events.jsonl", "what happened to scenes and cameras in two days, as edged kept it", inProcess(logMain, "-socket", socket, "-since", "2d", "-n", "1000", "-json")},
+		{"events.jsonl", "what happened to scenes and cameras in two days, as edged kept it", inProcess(logMain, "-socket", socket, "-state", state, "-since", "2d", "-n", "1000", "-json")},
 		{"log.txt", "the last lines of the service's log", writeLog},
 	}
 	old, err := crash.Reports(crashFolder(state))

@@ -151,6 +151,14 @@ func TestDoctorOfDaemon(t *testing.T) {
 		}
 	}
 	r.stop(t)
+	// What happened is told without the daemon, too.
+	if code, _, stderr := runCommand(t, "doctor", "-o", out, "-config", r.config, "-state", r.state, "-socket", r.socket); code != exitOK {
+		t.Fatalf("code %d, %q", code, stderr)
+	}
+	if events := unpack(t, out)["events.jsonl"]; !strings.Contains(events, "no edged answers") || !strings.Contains(events, `"state":"stopped"`) ||
+		!strings.Contains(events, "(a caption)") || strings.Contains(events, `"type":"caption"`) {
+		t.Errorf("events.jsonl of one that has ended: %s", events)
+	}
 }
 
 // TestDoctorSections: those that hang, fail or have no end.

@@ -2,75 +2,105 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/wire"
 )
 
-const logAbout = `Prints captions and events that a running edged has kept, the oldest first.`
+const logAbout = `Prints captions and events that edged has kept, the oldest first: what a running one
+has, or where none answers what the last one left in its state folder.`
+
+// logQuery is what "edged log" is asked for.
+type logQuery struct {
+	socket, state, file string // as flags say; empty: not given
+	wire.Search
+	json bool
+}
 
 // logMain is "edged log".
 func logMain(args []string, stdout, stderr io.Writer) int {
-	fs := newFlags("log", "[flags]", logAbout)
-	socket := fs.String("socket", "", socketHelp)
-	scene := fs.String("scene", "", "`name` of the scene (default: all)")
-	since := fs.String("since", "", "no older than this `duration`, such as 90s, 1h30m or 2d")
-	grep := fs.String("grep", "", "whose text matches this `regexp`; (?i) in front ignores case")
-	n := fs.Int64("n", 0, "the newest so `many` of them, up to "+strconv.Itoa(wire.MaxFound))
-	asJSON := fs.Bool("json", false, "print one JSON object per event")
-	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
+	flags := newFlags("log", "[flags]", logAbout)
+	var q logQuery
+	flags.StringVar(&q.socket, "socket", "", socketHelp)
+	flags.StringVar(&q.state, "state", "", "where none answers: "+stateHelp+"; not looked at with -socket alone")
+	flags.StringVar(&q.file, "file", "", "read this log `file`, such as one moved aside as damaged, and ask nobody")
+	flags.StringVar(&q.Scene, "scene", "", "`name` of the scene (default: all)")
+	since := flags.String("since", "", "no older than this `duration`, such as 90s, 1h30m or 2d")
+	flags.StringVar(&q.Match, "grep", "", "whose text matches this `regexp`; (?i) in front ignores case")
+	flags.Int64Var(&q.Limit, "n", 0, "the newest so `many` of them, up to "+strconv.Itoa(wire.MaxFound))
+	flags.BoolVar(&q.json, "json", false, "print one JSON object per event")
+	if code, ok := parseFlags(flags, args, stdout, stderr); !ok {
 		return code
 	}
-	s := &wire.Search{Scene: *scene, Match: *grep, Limit: *n, Newest: *n > 0}
+	q.Newest = q.Limit > 0
 	var err error
 	switch {
-	case fs.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case *n < 0 || *n > wire.MaxFound:
-		err = fmt.Errorf("-n: %d is not from 1 to %d", *n, wire.MaxFound)
+	case flags.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case q.Limit < 0 || q.Limit > wire.MaxFound:
+		err = fmt.Errorf("-n: %d is not from 1 to %d", q.Limit, wire.MaxFound)
 	case *since != "":
 		d, ok := parseAgo(*since)
 		if !ok || d == 0 {
 			err = fmt.Errorf("-since: %q is no duration such as 90s, 1h30m or 2d", *since)
 		}
-		s.Within = float64(d) / float64(time.Millisecond)
+		q.Within = float64(d) / float64(time.Millisecond)
 	}
 	if err == nil {
-		_, err = regexp.Compile(*grep)
+		_, err = regexp.Compile(q.Match)
 	}
 	if err != nil {
-		return wrongUse(fs, stderr, err.Error())
+		return wrongUse(flags, stderr, err.Error())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := printLog(ctx, socketPath(*socket), s, *asJSON, stdout); err != nil && ctx.Err() == nil {
+	if err := q.print(ctx, stdout, stderr); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(stderr, "edged log:", err)
 		return exitFailed
 	}
 	return exitOK
 }
 
-func printLog(ctx context.Context, path string, s *wire.Search, asJSON bool, out io.Writer) error {
-	c, err := client.Dial(ctx, path, &client.Options{Name: "edged log"})
+// print asks the daemon, or reads what the last one left.
+func (q *logQuery) print(ctx context.Context, out, stderr io.Writer) error {
+	if q.file != "" {
+		return q.printFile(ctx, q.file, out, stderr)
+	}
+	c, err := client.Dial(ctx, socketPath(q.socket), &client.Options{Name: "edged log"})
 	if err != nil {
-		return err
+		absent := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+		if !absent || q.socket != "" && q.state == "" {
+			return err
+		}
+		state, e := statePath(q.state, "")
+		if e != nil {
+			return errors.Join(err, e)
+		}
+		folder := filepath.Join(state, logFolder)
+		if _, e := os.Stat(folder); e != nil {
+			return fmt.Errorf("%w; and none has left a log: %w", err, e)
+		}
+		fmt.Fprintf(stderr, "edged log: %v; what follows is kept in %s\n", err, folder)
+		return q.printFile(ctx, folder, out, stderr)
 	}
 	defer c.Close()
 	w := bufio.NewWriter(out)
-	show := eventPrinter(time.DateTime, s.Scene == "" && len(c.Server().Scenes) > 1)
-	if asJSON {
-		show = printEventJSON
-	}
-	for e, err := range c.Search(ctx, s) {
+	show := q.printer(len(c.Server().Scenes) > 1)
+	for e, err := range c.Search(ctx, &q.Search) {
 		if err != nil {
 			return errors.Join(w.Flush(), err)
 		}
@@ -79,4 +109,59 @@ func printLog(ctx context.Context, path string, s *wire.Search, asJSON bool, out
 		}
 	}
 	return w.Flush()
+}
+
+// printer prints events, with their scenes where there are several and none is asked for.
+func (q *logQuery) printer(several bool) func(io.Writer, *wire.Event) error {
+	if q.json {
+		return printEventJSON
+	}
+	return eventPrinter(time.DateTime, q.Scene == "" && several)
+}
+
+// logFolder is where below the state folder the log is.
+const logFolder = "log"
+
+// printFile prints what is in a log that nobody writes. What is wrong with it is said, and
+// is no failure where something could be read.
+func (q *logQuery) printFile(ctx context.Context, path string, out, stderr io.Writer) error {
+	l, err := edge.OpenLogFile(path)
+	if err != nil {
+		return err
+	}
+	if err := l.Damaged(); err != nil {
+		fmt.Fprintf(stderr, "edged log: the log is damaged (%v); what follows is what can be read of it\n", err)
+	}
+	var match *regexp.Regexp
+	if q.Match != "" {
+		match = regexp.MustCompile(q.Match) // it was compiled before
+	}
+	several, err := q.several(ctx, l, match)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(out)
+	show := q.printer(several)
+	err = l.Search(ctx, &q.Search, match, func(e *wire.Event) error { return show(w, e) })
+	return errors.Join(w.Flush(), err)
+}
+
+// several reports whether what is found is of several scenes.
+func (q *logQuery) several(ctx context.Context, l *edge.LogFile, match *regexp.Regexp) (bool, error) {
+	if q.json || q.Scene != "" {
+		return false, nil
+	}
+	found := errors.New("found")
+	scene := ""
+	err := l.Search(ctx, &q.Search, match, func(e *wire.Event) error {
+		if e.Scene != "" && scene != "" && e.Scene != scene {
+			return found
+		}
+		scene = cmp.Or(scene, e.Scene)
+		return nil
+	})
+	if err == found {
+		return true, nil
+	}
+	return false, err
 }

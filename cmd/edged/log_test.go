@@ -73,7 +73,9 @@ func TestLog(t *testing.T) {
 	if s, err := c.Status(t.Context()); err != nil || s.Log == nil || s.Log.Next <= newest.Seq || s.Log.Error != "" {
 		t.Errorf("status %+v, %v", s.Log, err)
 	}
+	online := log()
 	r.stop(t)
+	logWithout(t, r, online)
 
 	c = r.start(t)
 	defer r.stop(t)
@@ -85,6 +87,43 @@ func TestLog(t *testing.T) {
 	}
 	if again := untilCaptions(t, c, seqs[4], 1); !slices.Equal(again, seqs[4:4+len(again)]) {
 		t.Errorf("from %d: %v", seqs[4], again)
+	}
+}
+
+// logWithout reads the log of a daemon that has ended, whole and damaged.
+func logWithout(t *testing.T, r *running, online []string) {
+	t.Helper()
+	log := func(args ...string) (lines []string, said string) {
+		t.Helper()
+		code, out, stderr := runCommand(t, append([]string{"log"}, args...)...)
+		if code != exitOK {
+			t.Fatalf("log %q: code %d, %q", args, code, stderr)
+		}
+		return strings.Split(strings.TrimSuffix(out, "\n"), "\n"), stderr
+	}
+	all, said := log("-socket", r.socket, "-state", r.state)
+	if len(all) <= len(online) || !slices.Equal(all[:len(online)], online) || !strings.Contains(all[len(all)-1], "stopped") {
+		t.Errorf("without a daemon:\n%s\nwith it:\n%s", strings.Join(all, "\n"), strings.Join(online, "\n"))
+	}
+	if !strings.Contains(said, "no edged answers at "+r.socket) || !strings.Contains(said, "kept in "+filepath.Join(r.state, logFolder)) {
+		t.Errorf("said %q", said)
+	}
+	one, _ := log("-socket", r.socket, "-state", r.state, "-n", "1")
+	if len(one) != 1 || one[0] != all[len(all)-1] {
+		t.Errorf("the newest: %q", one)
+	}
+	data, err := os.ReadFile(filepath.Join(r.state, logFolder, "log.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[:8192]) // both heads
+	path := filepath.Join(t.TempDir(), "log.db.damaged-1")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	saved, said := log("-file", path, "-since", "1h")
+	if !strings.Contains(said, "the log is damaged (neither of its two heads is valid)") || !slices.Equal(saved, all) {
+		t.Errorf("damaged: %q\n%s", said, strings.Join(saved, "\n"))
 	}
 }
 
@@ -100,6 +139,8 @@ func TestLogWrongUse(t *testing.T) {
 		{[]string{"-n", "1001"}, exitUsage, "1001 is not from 1 to 1000"},
 		{[]string{"red"}, exitUsage, `unexpected argument "red"`},
 		{[]string{"-since", "2d", "-socket", filepath.Join(t.TempDir(), "none")}, exitFailed, "is it running?"},
+		{[]string{"-socket", filepath.Join(t.TempDir(), "none"), "-state", t.TempDir()}, exitFailed, "and none has left a log"},
+		{[]string{"-file", filepath.Join(t.TempDir(), "none")}, exitFailed, "no such file"},
 	} {
 		if code, out, stderr := runCommand(t, append([]string{"log"}, c.args...)...); code != c.code || out != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: %d, %q, %q", c.args, code, out, stderr)

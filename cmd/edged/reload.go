@@ -38,7 +38,7 @@ func (r *reloader) reload() error {
 	var scenes []edge.Scene
 	next := *r.now // what cannot be changed stays
 	if err == nil {
-		next.Prompts, next.Scenes = f.Prompts, f.Scenes
+		next.Prompts, next.Scenes, next.Log = f.Prompts, f.Scenes, f.Log
 		scenes, err = r.changed(&next)
 	}
 	if err != nil {
@@ -79,7 +79,8 @@ func (r *reloader) changed(f *config.File) (scenes []edge.Scene, err error) {
 	return scenes, nil
 }
 
-// apply ends the scenes that are no more, or differ, and begins those that are given.
+// apply ends the scenes that are no more, or differ, begins those that are given, and
+// limits the log.
 func (r *reloader) apply(f *config.File, scenes []edge.Scene) error {
 	var errs []error
 	fail := func(name string, err error) {
@@ -102,6 +103,7 @@ func (r *reloader) apply(f *config.File, scenes []edge.Scene) error {
 	for _, s := range scenes {
 		fail(s.Name, r.daemon.Add(s))
 	}
+	r.daemon.LimitLog(logSize(f), f.Log.Age)
 	r.now = f
 	r.log.printf("the configuration was read again: %s, of which %d began anew", plural(len(f.Scenes), "scene"), len(scenes))
 	return errors.Join(errs...)

@@ -35,11 +35,17 @@ func TestReload(t *testing.T) {
 	if s := waitScenes(t, c, nil); len(s) != 4 {
 		t.Errorf("%d scenes after a bad configuration", len(s))
 	}
-	write("threads: 1", "scenes:", scene("same", "1/front", ""), scene("asked", "2/front", "prompt: how many objects are there?, "),
+	if s, err := c.Status(t.Context()); err != nil || s.Log.MaxBytes != 256<<20 || s.Log.MaxAgeMS != 0 {
+		t.Errorf("log: %+v, %v", s.Log, err)
+	}
+	write("threads: 1", "log: {size: 2MiB, age: 1d}", "scenes:", scene("same", "1/front", ""), scene("asked", "2/front", "prompt: how many objects are there?, "),
 		scene("moved", "3/side", ""), scene("new", "5/front", ""))
 	r.hup <- nil
 	r.hup <- nil
 	after := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Frames >= 1 && s.Caption != "" })
+	if s, err := c.Status(t.Context()); err != nil || s.Log.MaxBytes != 2<<20 || s.Log.MaxAgeMS != 24*60*60e3 {
+		t.Errorf("log, limited: %+v, %v", s.Log, err)
+	}
 	if len(after) != 4 || after["gone"].Name != "" {
 		t.Errorf("%+v", after)
 	}

@@ -141,7 +141,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Serve:    wire.ServeOptions{Role: role, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
-		Journal:  edge.Journal{Dir: filepath.Join(state, "log"), MaxBytes: f.Budgets.Disk / 4},
+		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age},
 		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
 		Thermal: thermal.New(thermal.Config{

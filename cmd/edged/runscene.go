@@ -29,6 +29,15 @@ func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 	return e, nil
 }
 
+// logSize is what the log may take on disk: what is asked for, within its quarter of the
+// budget. 0: as much as the journal takes by itself.
+func logSize(f *config.File) int64 {
+	if share := f.Budgets.Disk / 4; share > 0 {
+		return min(cmp.Or(f.Log.Size, share), share)
+	}
+	return f.Log.Size
+}
+
 // snapshots divides among the scenes what the budgets leave for memories: three
 // quarters, the rest is the log's.
 func (w *wiring) snapshots(scene string) memory.Config {

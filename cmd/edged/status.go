@@ -43,6 +43,9 @@ type jsonLog struct {
 	Pending int64  `json:"pending"`         // events that wait for the disk
 	Lost    int64  `json:"lost,omitempty"`  // given up since the disk takes none
 	Error   string `json:"error,omitempty"` // why it takes none
+
+	MaxBytes int64   `json:"max_bytes"`           // that events may take on disk
+	MaxAgeS  float64 `json:"max_age_s,omitempty"` // that they may have
 }
 
 type jsonScene struct {
@@ -143,7 +146,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 		Scenes:   []jsonScene{},
 	}
 	if l := st.Log; l != nil {
-		s.Log = &jsonLog{l.Records, l.Bytes, l.First, l.Next, l.Pending, l.Lost, l.Error}
+		s.Log = &jsonLog{l.Records, l.Bytes, l.First, l.Next, l.Pending, l.Lost, l.Error, l.MaxBytes, round(l.MaxAgeMS/1e3, 10)}
 	}
 	if st.Zone != "" {
 		c := round(st.Celsius, 10)
@@ -188,7 +191,11 @@ func (s *jsonStatus) print(out io.Writer) error {
 		fmt.Fprintf(&b, "%s %.0f °C, working %.0f %% of the time\n", s.Zone, *s.Celsius, 100*s.Duty)
 	}
 	if l := s.Log; l != nil {
-		fmt.Fprintf(&b, "log: %d events in %s\n", l.Records, megabytes(l.Bytes))
+		fmt.Fprintf(&b, "log: %d events in %s of %s", l.Records, megabytes(l.Bytes), megabytes(l.MaxBytes))
+		if l.MaxAgeS > 0 {
+			fmt.Fprintf(&b, ", for %.4g days", l.MaxAgeS/(24*60*60))
+		}
+		b.WriteString("\n")
 		if l.Error != "" {
 			fmt.Fprintf(&b, "problem: events cannot be saved, %d wait in memory, %d are lost: %s\n", l.Pending, l.Lost, l.Error)
 		}

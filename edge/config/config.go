@@ -29,6 +29,7 @@ type File struct {
 
 	Budgets Budgets
 	Memory  Memory
+	Log     Log
 	Outputs []Output
 
 	Prompts map[string]string // by language
@@ -68,6 +69,12 @@ const (
 	Continuous = "continuous"
 	Window     = "window"
 )
+
+// Log says how much of captions and events is kept in the state directory.
+type Log struct {
+	Size int64         // bytes of the newest; 0: a quarter of [Budgets].Disk, which is the most it may be
+	Age  time.Duration // what is certainly older is deleted; 0: nothing is
+}
 
 // Output is where captions and events go besides the socket.
 type Output struct {
@@ -123,6 +130,9 @@ const (
 	maxViews  = 16 // of a scene
 	maxMasks  = 64
 	maxSide   = 16384 // of a picture
+
+	leastLog = 1 << 20  // bytes
+	mostLog  = 64 << 30 // bytes
 )
 
 // Enabled is the number of views that are not switched off.

@@ -125,6 +125,7 @@ func (p *parsing) body(data []byte) ast.Node {
 
 func (p *parsing) file(n ast.Node, f *File) {
 	var threads int64
+	var log ast.Node
 	scenes := false
 	p.object(n, map[string]field{
 		"model":     p.path(&f.Model),
@@ -140,7 +141,14 @@ func (p *parsing) file(n ast.Node, f *File) {
 				"celsius":        p.number(&f.Budgets.Celsius, 0, 120),
 			})
 		},
-		"memory":  func(n ast.Node) { p.memory(n, &f.Memory) },
+		"memory": func(n ast.Node) { p.memory(n, &f.Memory) },
+		"log": func(n ast.Node) {
+			log = n
+			p.object(n, map[string]field{
+				"size": p.bytes(&f.Log.Size),
+				"age":  p.duration(&f.Log.Age, time.Hour, 100*365*24*time.Hour),
+			})
+		},
 		"prompts": p.names(&f.Prompts),
 		"outputs": func(n ast.Node) {
 			p.list(n, func(n ast.Node) {
@@ -175,10 +183,26 @@ func (p *parsing) file(n ast.Node, f *File) {
 		},
 	})
 	f.Threads = int(threads)
+	p.kept(log, f)
 	if !scenes && p.count == 0 {
 		p.errorf(n, "no scenes: want one at least")
 	}
 	p.speak(n, f)
+}
+
+// kept checks the size of the log, which n is about, once the budgets are known.
+func (p *parsing) kept(n ast.Node, f *File) {
+	most, why := int64(mostLog), "the most there can be"
+	if d := f.Budgets.Disk / 4; d > 0 && d < most {
+		most, why = d, "a quarter of budgets.disk, as memories may have the rest"
+	}
+	switch s := f.Log.Size; {
+	case s == 0:
+	case s < leastLog:
+		p.errorf(n, "a log of %d bytes: want 1MiB at least", s)
+	case s > most:
+		p.errorf(n, "a log of %d bytes: want no more than %d, %s", s, most, why)
+	}
 }
 
 // speak gives each scene the prompt of its language.

@@ -27,6 +27,9 @@
 // contains panics and faults, and a file that is damaged is moved aside: edged goes
 // on with a new one and says so.
 //
+// A [Reader] finds records where no journal is open, and of a damaged file those that
+// are whole by themselves.
+//
 // # Disks that fail
 //
 // When the disk is full, read-only or broken, records wait in memory, bounded, the

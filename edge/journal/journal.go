@@ -49,6 +49,8 @@ const (
 	maxPending = 8 << 20 // bytes that wait in memory
 	reserve    = 1 << 16 // sequence numbers that the mark is ahead
 
+	fileName = "log.db"
+
 	lastRetry  = 30 * time.Second
 	pruneEvery = time.Minute // by age
 )
@@ -76,13 +78,14 @@ type Journal struct {
 	ready   bool        // to write
 	checked bool        // store was, by this process
 	bad     int         // commits that found damage since one that did not
-	prev    time.Time   // when records were last looked at for their age
 	reports []Report    // to be delivered
 	suspect atomic.Bool // a reader found damage; anybody's
 
 	mu      sync.Mutex
-	next    uint64 // sequence number of the next record; 0: not known yet
-	safe    uint64 // mark.next: numbers from there on must not be given
+	most    limits
+	prev    time.Time // when records were last looked at for their age
+	next    uint64    // sequence number of the next record; 0: not known yet
+	safe    uint64    // mark.next: numbers from there on must not be given
 	pending []*Record
 	busy    int   // of them that are being written
 	waiting int64 // bytes of pending
@@ -91,6 +94,12 @@ type Journal struct {
 	since   clock.Time
 	sum     sums
 	moved   chan struct{} // closed when a commit was made or failed, and replaced
+}
+
+// limits are [Options].MaxBytes and MaxAge.
+type limits struct {
+	bytes int64
+	age   time.Duration
 }
 
 // lost are records that were given up.
@@ -112,12 +121,10 @@ func Open(dir string, o *Options) (*Journal, error) {
 	if j.o.Delay <= 0 {
 		j.o.Delay = defaultDelay
 	}
-	if j.o.MaxBytes <= 0 {
-		j.o.MaxBytes = defaultMaxBytes
-	}
 	if j.o.Clock == nil {
 		j.o.Clock = clock.System
 	}
+	j.Limit(j.o.MaxBytes, j.o.MaxAge)
 	err := j.connect()
 	if errors.Is(err, ErrInUse) {
 		return nil, err
@@ -171,6 +178,18 @@ func (j *Journal) giveUp() {
 	}
 	j.given.n++
 	j.given.to = r.Seq
+}
+
+// Limit sets [Options].MaxBytes and MaxAge anew, which are in force from the next commit
+// on.
+func (j *Journal) Limit(maxBytes int64, maxAge time.Duration) {
+	if maxBytes <= 0 {
+		maxBytes = defaultMaxBytes
+	}
+	j.mu.Lock()
+	j.most, j.prev = limits{maxBytes, max(maxAge, 0)}, time.Time{}
+	j.mu.Unlock()
+	poke(j.flush)
 }
 
 func poke(c chan struct{}) {
@@ -245,6 +264,9 @@ type Status struct {
 	Next    uint64     // sequence number of the next record, 0 if it is not known
 	Records int64      // on disk
 	Bytes   int64      // that they take
+
+	MaxBytes int64         // that they may take
+	MaxAge   time.Duration // that they may have; 0: any
 }
 
 // Status may be called at any time.
@@ -254,6 +276,7 @@ func (j *Journal) Status() Status {
 	s := Status{
 		Pending: len(j.pending), Lost: j.given.n,
 		First: j.sum.first, Next: j.next, Records: j.sum.records, Bytes: j.sum.bytes,
+		MaxBytes: j.most.bytes, MaxAge: j.most.age,
 	}
 	if j.err != nil {
 		s.Error, s.Since = j.err.Error(), j.since
@@ -411,11 +434,8 @@ func (j *Journal) extend(next uint64) error {
 
 // commit writes a batch, and reports whether there is more to do.
 func (j *Journal) commit(batch []*Record) (more bool, err error) {
-	now, maxAge := j.o.Clock(), time.Duration(0)
-	if time.Since(j.prev) >= pruneEvery {
-		j.prev, maxAge = time.Now(), j.o.MaxAge
-	}
-	if len(batch) == 0 && !j.excess(maxAge, now) {
+	now, most := j.o.Clock(), j.due()
+	if len(batch) == 0 && !j.excess(most, now) {
 		return false, nil
 	}
 	deleted := 0
@@ -424,7 +444,7 @@ func (j *Journal) commit(batch []*Record) (more bool, err error) {
 		if err := add(tx, batch); err != nil {
 			return err
 		}
-		deleted, err = prune(tx, j.o.MaxBytes, maxAge, now)
+		deleted, err = prune(tx, most, now)
 		sum = readSums(tx)
 		return err
 	})
@@ -450,11 +470,22 @@ func (j *Journal) commit(batch []*Record) (more bool, err error) {
 	return len(batch) == batchSize || deleted == pruneStep, nil
 }
 
+// due are the limits for a commit: that of age every now and then.
+func (j *Journal) due() limits {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if time.Since(j.prev) < pruneEvery {
+		return limits{bytes: j.most.bytes}
+	}
+	j.prev = time.Now()
+	return j.most
+}
+
 // excess reports whether there is something to delete, without writing anything.
-func (j *Journal) excess(maxAge time.Duration, now clock.Time) (yes bool) {
+func (j *Journal) excess(most limits, now clock.Time) (yes bool) {
 	err := j.store.read(func(tx *bbolt.Tx) error {
 		sum := readSums(tx)
-		yes = sum.bytes > j.o.MaxBytes && sum.records > 1 || maxAge > 0 && aged(tx, maxAge, now) > sum.first
+		yes = sum.bytes > most.bytes && sum.records > 1 || most.age > 0 && aged(tx, most.age, now) > sum.first
 		return nil
 	})
 	return yes || err != nil
@@ -469,7 +500,7 @@ func (j *Journal) connect() (err error) {
 	if j.mark, err = openMark(filepath.Join(j.dir, "log.mark")); err != nil {
 		return err
 	}
-	s, err := j.openStore(filepath.Join(j.dir, "log.db"))
+	s, err := j.openStore(filepath.Join(j.dir, fileName))
 	if err != nil {
 		return err
 	}

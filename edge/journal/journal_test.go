@@ -248,8 +248,14 @@ func TestRetentionByAge(t *testing.T) {
 			d.Reboot(0)
 			d.Jump(56*year, true)
 		}
-		j = open(t, dir, &Options{MaxAge: age, Clock: d.Clock})
+		j = open(t, dir, &Options{Clock: d.Clock})
 		j.Append(caption(600))
+		save(t, j)
+		if first := j.Status().First; first != 1 {
+			t.Errorf("%s: nothing has a limit, and the first is %d", c.name, first)
+		}
+		j.Limit(0, age)
+		j.Append(caption(601))
 		save(t, j)
 		// To within a block.
 		if first := j.Status().First; c.deleted != (first > 1) || c.deleted && first < 600-2*blockSize {
@@ -257,6 +263,37 @@ func TestRetentionByAge(t *testing.T) {
 		}
 		closed(t, j)
 	}
+}
+
+// TestLimit: of a log that runs, without anything being appended.
+func TestLimit(t *testing.T) {
+	d := newDevice()
+	j := open(t, t.TempDir(), &Options{Clock: d.Clock})
+	defer closed(t, j)
+	for i := range 2000 {
+		if i == pruneStep {
+			d.Pass(2 * time.Hour)
+		}
+		j.Append(caption(i))
+	}
+	save(t, j)
+	until := func(what string, is func(Status) bool) {
+		t.Helper()
+		for !is(j.Status()) {
+			time.Sleep(time.Millisecond) // as long as the test may take
+		}
+		if s := j.Status(); s.First+uint64(s.Records) != 2001 {
+			t.Errorf("%s: %+v", what, s)
+		}
+	}
+	j.Limit(0, time.Hour)
+	until("by age", func(s Status) bool {
+		return s.First > pruneStep-2*blockSize && s.First <= pruneStep+1 && s.MaxAge == time.Hour
+	})
+	j.Limit(20<<10, 0)
+	until("by size", func(s Status) bool {
+		return s.Bytes <= 20<<10 && s.Records > 100 && s.MaxBytes == 20<<10 && s.MaxAge == 0
+	})
 }
 
 func TestSearchWithin(t *testing.T) {

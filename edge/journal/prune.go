@@ -14,18 +14,18 @@ import (
 // with a clock goes wrong slowly.
 const pruneStep = 1024
 
-// prune deletes the oldest records when they take more than maxBytes, some more than
+// prune deletes the oldest records when they take more than they may, some more than
 // necessary, so that not every commit has pages at both ends of the file to write; and
-// those that are certainly older than maxAge, 0 being no limit. It says how many.
-func prune(tx *bbolt.Tx, maxBytes int64, maxAge time.Duration, now clock.Time) (n int, err error) {
+// those that are certainly older than they may be, 0 being no limit. It says how many.
+func prune(tx *bbolt.Tx, most limits, now clock.Time) (n int, err error) {
 	records := tx.Bucket(recordsName)
 	sum := readSums(tx)
-	old, enough := uint64(0), maxBytes
-	if sum.bytes > maxBytes {
-		enough -= maxBytes / 64
+	old, enough := uint64(0), most.bytes
+	if sum.bytes > most.bytes {
+		enough -= most.bytes / 64
 	}
-	if maxAge > 0 {
-		old = aged(tx, maxAge, now)
+	if most.age > 0 {
+		old = aged(tx, most.age, now)
 	}
 	c := records.Cursor()
 	for k, v := c.First(); k != nil && n < pruneStep; k, v = c.First() {

@@ -48,10 +48,35 @@ func (j *Journal) Search(ctx context.Context, q Query) iter.Seq2[*Record, error]
 		if len(pending) > 0 && pending[0].Seq > 0 && (end == 0 || end >= pending[0].Seq) {
 			end = pending[0].Seq - 1
 		}
+		err := error(nil)
+		for r, e := range pages(ctx, q.From, func(from uint64, found []*Record) ([]*Record, uint64, bool, error) {
+			return j.look(&f, from, end, found)
+		}) {
+			if err = e; err == nil && !yield(r, nil) {
+				return
+			}
+		}
+		if ctx.Err() == nil {
+			for i := range pending {
+				if f.fits(&pending[i]) && !yield(&pending[i], nil) {
+					return
+				}
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// pages yields what look finds, which it is asked for again and again: each time from a
+// sequence number on, until there is no more, it fails or ctx ends.
+func pages(ctx context.Context, from uint64, look func(from uint64, found []*Record) (_ []*Record, next uint64, more bool, err error)) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
 		err := ctx.Err()
 		var found []*Record
-		for from, more := q.From, true; more && err == nil; {
-			if found, from, more, err = j.look(&f, from, end, found[:0]); err != nil {
+		for more := true; more && err == nil; {
+			if found, from, more, err = look(from, found[:0]); err != nil {
 				break
 			}
 			for _, r := range found {
@@ -60,13 +85,6 @@ func (j *Journal) Search(ctx context.Context, q Query) iter.Seq2[*Record, error]
 				}
 			}
 			err = ctx.Err()
-		}
-		if ctx.Err() == nil {
-			for i := range pending {
-				if f.fits(&pending[i]) && !yield(&pending[i], nil) {
-					return
-				}
-			}
 		}
 		if err != nil {
 			yield(nil, err)
@@ -102,6 +120,8 @@ type filter struct {
 	Query
 	now  clock.Time
 	boot uint64 // sequence number from which on records are of this boot
+
+	anyBoot bool // nobody knows which records are of which boot
 }
 
 func (f *filter) look(tx *bbolt.Tx, from, end uint64, found []*Record) (_ []*Record, next uint64, more bool) {
@@ -166,11 +186,16 @@ func (f *filter) young(same bool, wall, up int64) bool {
 	if same {
 		return f.now.Up.Milliseconds()-up <= f.Within.Milliseconds()
 	}
-	return f.now.Wall.UnixMilli()-wall <= f.Within.Milliseconds() && f.now.Up <= f.Within
+	return f.shown(wall) && f.now.Up <= f.Within
+}
+
+// shown reports whether a record is as young as asked by what clocks showed.
+func (f *filter) shown(wall int64) bool {
+	return f.now.Wall.UnixMilli()-wall <= f.Within.Milliseconds()
 }
 
 func (f *filter) fitsView(v *view) bool {
-	return (f.Within <= 0 || f.young(v.seq >= f.boot, v.wall, v.up)) &&
+	return (f.Within <= 0 || f.anyBoot && f.shown(v.wall) || !f.anyBoot && f.young(v.seq >= f.boot, v.wall, v.up)) &&
 		(f.Scene == "" || string(v.scene) == f.Scene) &&
 		(f.Kind == "" || string(v.kind) == f.Kind) &&
 		(f.Match == nil || f.Match.Match(v.text))
