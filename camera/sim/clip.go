@@ -106,6 +106,28 @@ func EventClip(seed uint64, i, views int) Clip {
 	return c
 }
 
+// RecallClip returns clip i in whose last frame set something leaves (even i) or enters (odd
+// i), after 16 to 31 frame sets of a room like any other.
+func RecallClip(seed uint64, i, views int) Clip {
+	frames := 17 + (i/2)%16
+	var c Clip
+	for try := range maxTries {
+		c = Clip{Config: Config{Seed: clipSeed("recall", seed, i, try), Views: views}, Frames: frames}
+		w := NewWorld(c.Config)
+		for range frames - 1 {
+			w.Step()
+		}
+		e := w.lastLeft
+		if i%2 == 1 {
+			e = w.lastCame
+		}
+		if e != nil && e.Frame == w.frame {
+			break
+		}
+	}
+	return c
+}
+
 // Guess is the chance to answer "what left" or "what entered" rightly by
 // guessing among the objects that the newest frame set leaves possible.
 func (w *World) Guess(kind string) float64 {

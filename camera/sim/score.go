@@ -29,6 +29,21 @@ func Score(caption, truth string) (right, total int, exact bool) {
 	return right, total, strings.TrimSpace(caption) == truth
 }
 
+// Tells returns what a caption says left, or entered, as a question of that kind would be
+// answered; false when it speaks of none.
+func Tells(caption, kind string) (answer string, ok bool) {
+	d := parse(caption)
+	if kind == "left" {
+		return strings.CutSuffix(d.left, " left")
+	}
+	for _, i := range d.items {
+		if i.motion == motionWords[Entering] {
+			return "the " + i.color + " " + i.shape, true
+		}
+	}
+	return "", false
+}
+
 type item struct {
 	color, shape, motion string
 	behind               bool

@@ -41,6 +41,7 @@ type World struct {
 	moodLeft   int
 	lastLeft   *Event
 	lastCame   *Event
+	kept       string // kind of the event that stays the newest
 	full, vis  []int
 	scratch    []Object
 	visibility [][]float64 // [view][object], of the present state
@@ -187,13 +188,13 @@ func (w *World) Step() {
 	}
 	gone := Shape(0xff)
 	n := len(w.objs)
-	if n > 0 && w.rng.Float64() < w.leaveChance(n) {
+	if w.mayLeave(n) && w.rng.Float64() < w.leaveChance(n) {
 		gone = w.leave()
 	}
 	for _, i := range w.rng.Perm(len(w.objs)) {
 		w.walk(i)
 	}
-	if n < 4 && len(w.objs) < 4 && w.rng.Float64() < w.enterChance(n) {
+	if n < 4 && len(w.objs) < 4 && w.kept != "entered" && w.rng.Float64() < w.enterChance(n) {
 		if t, ok := w.newcomer(gone); ok {
 			t.motion = Entering
 			w.objs = append(w.objs, t)
@@ -201,6 +202,35 @@ func (w *World) Step() {
 		}
 	}
 	w.valid() // refreshes visibility
+}
+
+// Rest goes on to the next frame set, in which nothing happens.
+func (w *World) Rest() {
+	w.remember()
+	w.frame++
+	for i := range w.objs {
+		w.objs[i].motion = Still
+	}
+}
+
+// Keep makes the newest departure (kind "left") or arrival ("entered") stay the newest, so
+// that the question for it keeps its answer: nothing else leaves or enters any more. All
+// else goes on, but for the last object, which stays.
+func (w *World) Keep(kind string) { w.kept = kind }
+
+// Busy reports whether something moved, left or entered in the present frame set.
+func (w *World) Busy() bool {
+	for i := range w.objs {
+		if w.objs[i].motion != Still {
+			return true
+		}
+	}
+	return w.lastLeft != nil && w.lastLeft.Frame == w.frame
+}
+
+// mayLeave reports whether one of n objects may leave.
+func (w *World) mayLeave(n int) bool {
+	return n > 0 && w.kept != "left" && (n > 1 || w.kept == "")
 }
 
 func (w *World) leaveChance(n int) float64 {

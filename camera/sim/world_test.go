@@ -240,3 +240,69 @@ func TestClips(t *testing.T) {
 		}
 	}
 }
+
+// TestRecallClips: the event is in the last frame set, and however the room goes on, the
+// question about it has the same answer, which the caption of that frame set told.
+func TestRecallClips(t *testing.T) {
+	busy := 0
+	for i := range int(many(20)) {
+		kind := [2]string{"left", "entered"}[i%2]
+		c := RecallClip(1, i, 2)
+		w := NewWorld(c.Config)
+		for range c.Frames - 1 {
+			w.Step()
+		}
+		e := [2]*Event{w.LastLeft(), w.LastEntered()}[i%2]
+		if e == nil || e.Frame != w.Frame() || !w.Busy() {
+			t.Errorf("recall clip %d: %+v in frame set %d", i, e, w.Frame())
+			continue
+		}
+		answer := "the " + name(e.Object)
+		if told, ok := Tells(w.Caption(), kind); !ok || told != answer {
+			t.Errorf("recall clip %d: %q of %q, want %q", i, told, w.Caption(), answer)
+		}
+		w.Keep(kind)
+		rng := rand.New(rand.NewPCG(1, uint64(i)))
+		for n := range 200 {
+			if n < 50 {
+				w.Rest()
+			} else {
+				w.Step()
+			}
+			if w.Busy() {
+				busy++
+			}
+			if n < 50 && w.Busy() {
+				t.Fatalf("recall clip %d: something happens in a room at rest", i)
+			}
+			if _, told := Tells(w.Caption(), kind); told {
+				t.Fatalf("recall clip %d: %q after the event", i, w.Caption())
+			}
+			if q, ok := w.Ask(rng, kind); !ok || q.Answer != answer {
+				t.Fatalf("recall clip %d, %d frame sets later: %q, want %q", i, n+1, q.Answer, answer)
+			}
+			if !w.valid() {
+				t.Fatalf("recall clip %d: ambiguous state %v", i, w.objs)
+			}
+		}
+	}
+	if all := int(many(20)) * 150; busy < all/3 {
+		t.Errorf("something happened in %d of %d frame sets", busy, all)
+	}
+}
+
+func TestTells(t *testing.T) {
+	for _, c := range []struct{ caption, kind, want string }{
+		{"a red ball, a blue can; the white box left.", "left", "the white box"},
+		{"the room is empty; the white box left.", "left", "the white box"},
+		{"a red ball moving left.", "left", ""},
+		{"a red ball, behind it a blue can entering; the white box left.", "entered", "the blue can"},
+		{"a red ball; the white box left.", "entered", ""},
+		{"a red ball; the white box", "left", ""},
+		{"", "left", ""}, {"", "entered", ""},
+	} {
+		if got, ok := Tells(c.caption, c.kind); ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("%s of %q: %q, %v", c.kind, c.caption, got, ok)
+		}
+	}
+}

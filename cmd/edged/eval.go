@@ -23,6 +23,8 @@ const evalAbout = `Measures a model.
                               the same by position in the stream
   edged eval -sim -captions N on streams of N frame sets as edged run watches them:
                               which changes get a caption, and what repeats
+  edged eval -sim -memory     on what left and what entered, so many frame sets later:
+                              how long a memory keeps it, and what else would know
   edged eval -ref F32 -model Q  how far the quantised file Q is from F32
 
 The same -seed gives the same rooms and questions on every machine.`
@@ -33,6 +35,9 @@ type evalFlags struct {
 	views     int
 	stream    int
 	published int
+	memory    bool
+	longest   int
+	svg       string
 	model     string
 	json      bool
 	threads   int
@@ -46,20 +51,29 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	ref := fs.String("ref", "", "against this `file` of the same model")
 	source := fs.String("source", "", "with -ref: on the pictures of this `folder`, or in simulated rooms (sim); by default on patterns")
 	fs.Uint64Var(&o.seed, "seed", 1, "which rooms")
-	fs.IntVar(&o.clips, "clips", 0, "how many clips of each sort (default 400; with -stream or -captions 16)")
+	fs.IntVar(&o.clips, "clips", 0, "how many clips of each sort (default 400; with -stream or -captions 16, with -memory 100)")
 	fs.IntVar(&o.views, "views", 2, "cameras in the room, 1 or 2")
 	fs.IntVar(&o.stream, "stream", 0, "frame sets of a stream")
 	fs.IntVar(&o.published, "captions", 0, "frame sets of a stream of which captions are judged")
+	fs.BoolVar(&o.memory, "memory", false, "how long events are remembered")
+	fs.IntVar(&o.longest, "longest", 1000, "with -memory: frame sets after the event, at most")
+	fs.StringVar(&o.svg, "svg", "", "with -memory: draw the result into this `file`")
 	fs.StringVar(&o.model, "model", "", modelHelp)
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 	fs.IntVar(&o.threads, "threads", 0, "clips at a time; 0 is one per CPU")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
 	}
-	zero := ""
+	zero, stray := "", ""
 	fs.Visit(func(f *flag.Flag) {
-		if (f.Name == "clips" || f.Name == "stream" || f.Name == "captions") && f.Value.String() == "0" {
-			zero = f.Name
+		switch f.Name {
+		case "clips", "stream", "captions", "longest":
+			if f.Value.String() == "0" {
+				zero = f.Name
+			}
+		}
+		if (f.Name == "longest" || f.Name == "svg") && !o.memory {
+			stray = f.Name
 		}
 	})
 	switch {
@@ -71,9 +85,13 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 		return wrongUse(fs, stderr, "want either -sim or -ref")
 	case *source != "" && *ref == "":
 		return wrongUse(fs, stderr, "-source goes with -ref")
-	case o.stream > 0 && o.published > 0:
-		return wrongUse(fs, stderr, "want either -stream or -captions")
-	case o.clips < 0 || o.stream < 0 || o.published < 0 || o.threads < 0:
+	case *ref != "" && (o.stream+o.published > 0 || o.memory):
+		return wrongUse(fs, stderr, "-stream, -captions and -memory go with -sim")
+	case o.stream > 0 && o.published > 0 || o.memory && o.stream+o.published > 0:
+		return wrongUse(fs, stderr, "want one of -stream, -captions and -memory")
+	case stray != "":
+		return wrongUse(fs, stderr, "-"+stray+" goes with -memory")
+	case o.clips < 0 || o.stream < 0 || o.published < 0 || o.longest < 0 || o.threads < 0:
 		return wrongUse(fs, stderr, "numbers must not be negative")
 	case o.views < 1 || o.views > 2:
 		return wrongUse(fs, stderr, "-views: 1 or 2")
@@ -101,7 +119,7 @@ func runEval(ctx context.Context, o evalFlags, stdout, stderr io.Writer) int {
 	}
 	defer m.Close()
 	views := roomViews // in which an object is hidden from one
-	if o.stream > 0 || o.published > 0 {
+	if o.stream > 0 || o.published > 0 || o.memory {
 		views = o.views
 	}
 	if err := watches(m.Config(), views); err != nil {
@@ -109,11 +127,14 @@ func runEval(ctx context.Context, o evalFlags, stdout, stderr io.Writer) int {
 	}
 	e := &evaluation{evalFlags: o, model: m, progress: clipProgress(stderr)}
 	var report fmt.Stringer
-	if o.published > 0 {
+	switch {
+	case o.memory:
+		report, err = e.remembers(ctx)
+	case o.published > 0:
 		report, err = e.publish(ctx)
-	} else if o.stream > 0 {
+	case o.stream > 0:
 		report, err = e.streams(ctx)
-	} else {
+	default:
 		report, err = e.short(ctx)
 	}
 	if err == nil && o.json {

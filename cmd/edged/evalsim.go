@@ -275,7 +275,7 @@ func (e *evaluation) memory(ctx context.Context, n int, r *simReport) error {
 	chance := make([]float64, n)
 	err := e.each(ctx, "departure or arrival", n, func(ctx context.Context, v *viewer, i int) error {
 		c := sim.EventClip(e.seed, i, e.views)
-		kind := [2]string{"left", "entered"}[i%2]
+		kind := eventKind(i)
 		for first, right := range map[int][]bool{0: full, c.Frames - 1: newest} {
 			w, err := v.watch(ctx, c, first, e.views, nil)
 			if err != nil {

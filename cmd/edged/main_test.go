@@ -85,6 +85,11 @@ func TestUsage(t *testing.T) {
 		{"eval -sim -clips -1", exitUsage, "negative"},
 		{"eval -sim -clips 0", exitUsage, "-clips 0: at least 1"},
 		{"eval -sim -stream 0", exitUsage, "-stream 0: at least 1"},
+		{"eval -sim -memory -longest 0", exitUsage, "-longest 0: at least 1"},
+		{"eval -sim -memory -stream 3", exitUsage, "one of"},
+		{"eval -sim -longest 3", exitUsage, "-longest goes with -memory"},
+		{"eval -sim -svg x", exitUsage, "-svg goes with -memory"},
+		{"eval -ref x -model y -memory", exitUsage, "go with -sim"},
 		{"eval -sim -views 3", exitUsage, "1 or 2"},
 		{"eval -sim -model /nowhere", exitInput, "no such file"},
 	}

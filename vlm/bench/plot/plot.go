@@ -13,8 +13,9 @@ import (
 
 // Series is one line; points in the order in which they are joined.
 type Series struct {
-	Name string
-	X, Y []float64
+	Name      string
+	X, Y      []float64
+	Low, High []float64 // ends of a bar through each point, such as its confidence interval; nil: none
 }
 
 // Chart is a line chart. The vertical axis begins at 0.
@@ -59,7 +60,8 @@ func (f *frame) scale(v float64) float64 {
 func (f *frame) y(v float64) float64 { return f.base - v/f.y1*(f.base-top) }
 
 // WriteSVG writes the drawing. It fails when there is nothing to draw, when a
-// series has not as many X as Y, and on values that are not finite or negative.
+// series has not as many X as Y, or as bars where it has bars, and on values that are not
+// finite or negative.
 func (c *Chart) WriteSVG(w io.Writer) error {
 	f, err := c.frame()
 	if err != nil {
@@ -115,6 +117,10 @@ func (c *Chart) draw(b *bytes.Buffer, f *frame, s Series, paint string, legend f
 		fmt.Fprintf(b, "%.1f,%.1f ", f.x(s.X[i]), f.y(s.Y[i]))
 	}
 	b.WriteString(`"/>` + "\n")
+	for i := range s.Low {
+		x := f.x(s.X[i])
+		line(b, x, f.y(s.Low[i]), x, f.y(s.High[i]), fmt.Sprintf(`stroke="%s" stroke-width="1.5" opacity="0.6"`, paint))
+	}
 	for i := range s.X {
 		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", f.x(s.X[i]), f.y(s.Y[i]), paint)
 	}
@@ -135,6 +141,16 @@ func (c *Chart) frame() (*frame, error) {
 				return nil, fmt.Errorf("series %q has a point at %v, %v", s.Name, x, y)
 			}
 			f.x0, f.x1, f.y1 = min(f.x0, x), max(f.x1, x), max(f.y1, y)
+		}
+		if len(s.Low) != len(s.High) || len(s.Low) != 0 && len(s.Low) != len(s.X) {
+			return nil, fmt.Errorf("series %q has %d points and bars of %d low and %d high ends", s.Name, len(s.X), len(s.Low), len(s.High))
+		}
+		for i, low := range s.Low {
+			high := s.High[i]
+			if !(low >= 0 && high >= low) || math.IsInf(high, 1) {
+				return nil, fmt.Errorf("series %q has a bar from %v to %v", s.Name, low, high)
+			}
+			f.y1 = max(f.y1, high)
 		}
 	}
 	if len(c.Series) == 0 {

@@ -32,8 +32,8 @@ func elements(t *testing.T, svg []byte) map[string]int {
 
 func TestWriteSVG(t *testing.T) {
 	c := Chart{Title: "a < b & c", X: "scenes", Y: "tok/s", Log: true, Diagonal: true, Series: []Series{
-		{"one", []float64{1, 2, 4, 8}, []float64{10, 19, 36, 61}},
-		{"two", []float64{1, 2}, []float64{5, 9}},
+		{Name: "one", X: []float64{1, 2, 4, 8}, Y: []float64{10, 19, 36, 61}},
+		{Name: "two", X: []float64{1, 2}, Y: []float64{5, 9}},
 	}}
 	var b bytes.Buffer
 	if err := c.WriteSVG(&b); err != nil {
@@ -52,11 +52,38 @@ func TestWriteSVG(t *testing.T) {
 
 func TestSinglePoints(t *testing.T) {
 	for _, log := range []bool{false, true} {
-		c := Chart{Log: log, Series: []Series{{"", []float64{3}, []float64{0}}}}
+		c := Chart{Log: log, Series: []Series{{X: []float64{3}, Y: []float64{0}}}}
 		var b bytes.Buffer
 		if err := c.WriteSVG(&b); err != nil || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
 			t.Errorf("log %v: %v\n%s", log, err, b.String())
 		}
+	}
+}
+
+// TestIntervals: a bar through each point, inside the plotting area however high it is.
+func TestIntervals(t *testing.T) {
+	plain := Series{X: []float64{1, 2}, Y: []float64{5, 9}}
+	barred := plain
+	barred.Low, barred.High = []float64{4, 9}, []float64{20, 10}
+	var before, after bytes.Buffer
+	if err := (&Chart{Series: []Series{plain}}).WriteSVG(&before); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Chart{Series: []Series{barred}}).WriteSVG(&after); err != nil {
+		t.Fatal(err)
+	}
+	bars := 0
+	for _, l := range strings.Split(after.String(), "\n") {
+		var x0, y0, x1, y1 float64
+		if n, _ := fmt.Sscanf(l, `<line x1="%f" y1="%f" x2="%f" y2="%f"`, &x0, &y0, &x1, &y1); n != 4 || !strings.Contains(l, "opacity") {
+			continue
+		}
+		if bars++; x0 != x1 || y1 >= y0 || y1 < top || y0 > height-below {
+			t.Error(l)
+		}
+	}
+	if bars != 2 || strings.Contains(before.String(), "opacity") {
+		t.Errorf("%d bars", bars)
 	}
 }
 
@@ -107,10 +134,15 @@ func TestBars(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, c := range []Chart{
 		{},
-		{Series: []Series{{"x", []float64{1}, nil}}},
-		{Series: []Series{{"x", []float64{1}, []float64{math.NaN()}}}},
-		{Series: []Series{{"x", []float64{1}, []float64{-1}}}},
-		{Log: true, Series: []Series{{"x", []float64{0}, []float64{1}}}},
+		{Series: []Series{{X: []float64{1}}}},
+		{Series: []Series{{X: []float64{1}, Y: []float64{math.NaN()}}}},
+		{Series: []Series{{X: []float64{1}, Y: []float64{-1}}}},
+		{Log: true, Series: []Series{{X: []float64{0}, Y: []float64{1}}}},
+		{Series: []Series{{X: []float64{1}, Y: []float64{1}, Low: []float64{1}}}},
+		{Series: []Series{{X: []float64{1, 2}, Y: []float64{1, 1}, Low: []float64{1}, High: []float64{1}}}},
+		{Series: []Series{{X: []float64{1}, Y: []float64{1}, Low: []float64{2}, High: []float64{1}}}},
+		{Series: []Series{{X: []float64{1}, Y: []float64{1}, Low: []float64{-1}, High: []float64{1}}}},
+		{Series: []Series{{X: []float64{1}, Y: []float64{1}, Low: []float64{0}, High: []float64{math.Inf(1)}}}},
 	} {
 		if err := c.WriteSVG(io.Discard); err == nil {
 			t.Errorf("%+v was drawn", c)
