@@ -41,25 +41,34 @@ func whole(n int) int {
 func multiple(n, m int) bool { return n > 0 && n%m == 0 }
 
 func mulF32(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	if level != portableLevel && multiple(cols, 16) {
+	switch {
+	case level == vnniLevel && multiple(cols, 16):
+		avx.MulF32x512(dst, stride, w, x, rows, cols, n)
+	case level == avx2Level && multiple(cols, 16):
 		avx.MulF32(dst, stride, w, x, rows, cols, n)
-	} else {
+	default:
 		portable.MulF32(dst, stride, w, x, rows, cols, n)
 	}
 }
 
 func mulF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	if level != portableLevel && multiple(cols, 16) {
+	switch {
+	case level == vnniLevel && multiple(cols, 16):
+		avx.MulF16x512(dst, stride, w, x, rows, cols, n)
+	case level == avx2Level && multiple(cols, 16):
 		avx.MulF16(dst, stride, w, x, rows, cols, n)
-	} else {
+	default:
 		portable.MulF16(dst, stride, w, x, rows, cols, n)
 	}
 }
 
 func mulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
-	if level != portableLevel && multiple(cols, 16) {
+	switch {
+	case level == vnniLevel && multiple(cols, 16):
+		avx.MulBF16x512(dst, stride, w, x, rows, cols, n)
+	case level == avx2Level && multiple(cols, 16):
 		avx.MulBF16(dst, stride, w, x, rows, cols, n)
-	} else {
+	default:
 		portable.MulBF16(dst, stride, w, x, rows, cols, n)
 	}
 }

@@ -49,7 +49,7 @@ func TestMulFloat(t *testing.T) {
 		r := newRand()
 		for _, m := range floatMuls {
 			for range 60 {
-				rows, cols, n := r.IntN(10), r.IntN(600), 1+r.IntN(9)
+				rows, cols, n := r.IntN(10), r.IntN(600), 1+r.IntN(14)
 				w, x := weightBytes(t, r, rows*cols*m.size), randoms(t, r, n*cols)
 				stride := rows + r.IntN(4)
 				dst := guard.Slice[float32](t, (n-1)*stride+rows)

@@ -139,7 +139,7 @@ func checks() []check {
 // rowChecks are products of rows that are not packed, and attention, which is made of such:
 // whole tiles, and vectors and rows beyond them.
 func rowChecks(floats func(int) []float32) []check {
-	const rows, cols, n = 9, 64, 4
+	const rows, cols, n = 9, 64, 10
 	x, w := floats(n*cols), floats(rows*cols)
 	wide, halves, upper := make([]byte, 4*len(w)), make([]byte, 2*len(w)), make([]byte, 2*len(w))
 	for i, v := range w {

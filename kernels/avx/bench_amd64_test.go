@@ -148,12 +148,15 @@ func BenchmarkMulRows(b *testing.B) {
 	for _, n := range []int{1, 4, 12} {
 		macs := float64(rows * cols * n)
 		for _, f := range []struct {
-			name            string
-			w               []byte
-			plain, assembly func(dst []float32, stride int, w []byte, x []float32, rows, cols, n int)
-		}{{"F32", w32, portable.MulF32, MulF32}, {"F16", w16, portable.MulF16, MulF16}, {"BF16", wb, portable.MulBF16, MulBF16}} {
+			name                  string
+			w                     []byte
+			plain, assembly, wide func(dst []float32, stride int, w []byte, x []float32, rows, cols, n int)
+		}{{"F32", w32, portable.MulF32, MulF32, MulF32x512}, {"F16", w16, portable.MulF16, MulF16, MulF16x512}, {"BF16", wb, portable.MulBF16, MulBF16, MulBF16x512}} {
 			rate(b, fmt.Sprintf("%s/n=%d/portable", f.name, n), "GMAC/s", macs, func() { f.plain(dst, rows, f.w, x[:n*cols], rows, cols, n) })
 			rate(b, fmt.Sprintf("%s/n=%d/avx2", f.name, n), "GMAC/s", macs, func() { f.assembly(dst, rows, f.w, x[:n*cols], rows, cols, n) })
+			if hasVNNI {
+				rate(b, fmt.Sprintf("%s/n=%d/avx512", f.name, n), "GMAC/s", macs, func() { f.wide(dst, rows, f.w, x[:n*cols], rows, cols, n) })
+			}
 		}
 		for _, f := range []struct {
 			name            string

@@ -1,6 +1,7 @@
 package avx
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -45,15 +46,17 @@ func TestMulBlocks(t *testing.T) {
 	}
 }
 
-// TestMulFloatRows checks that a row has the same bits in every strip, and that formats
-// agree on weights that all of them hold.
+// TestMulFloatRows checks that a row has the same bits in every strip and tile, and that
+// formats agree on weights that all of them hold.
 func TestMulFloatRows(t *testing.T) {
 	if !hasAVX2 {
 		t.Skip("this CPU lacks AVX2")
 	}
+	type mul = func(dst []float32, stride int, w []byte, x []float32, rows, cols, n int)
 	r := rand.New(rand.NewPCG(1, 2))
-	const cols, n = 80, 5
-	for rows := 1; rows < 10; rows++ {
+	const cols = 80
+	for _, size := range [][2]int{{1, 5}, {2, 5}, {3, 5}, {4, 5}, {5, 5}, {9, 5}, {3, 6}, {4, 6}, {5, 7}, {8, 12}, {11, 16}} {
+		rows, n := size[0], size[1]
 		w32, w16, wb := guard.Slice[byte](t, 4*rows*cols), guard.Slice[byte](t, 2*rows*cols), guard.Slice[byte](t, 2*rows*cols)
 		for i := range rows * cols {
 			v := float32(r.IntN(255)-127) / 16
@@ -62,18 +65,26 @@ func TestMulFloatRows(t *testing.T) {
 			w16[2*i], w16[2*i+1] = byte(h), byte(h>>8)
 			w32[4*i], w32[4*i+1], w32[4*i+2], w32[4*i+3] = byte(f), byte(f>>8), byte(f>>16), byte(f>>24)
 		}
-		x := randoms(t, r, n*cols)
-		dst, half, brain := guard.Slice[float32](t, n*rows), guard.Slice[float32](t, n*rows), guard.Slice[float32](t, n*rows)
-		MulF32(dst, rows, w32, x, rows, cols, n)
-		MulF16(half, rows, w16, x, rows, cols, n)
-		MulBF16(brain, rows, wb, x, rows, cols, n)
-		equalBits(t, "MulF16", half, dst)
-		equalBits(t, "MulBF16", brain, dst)
-		for i := range dst {
+		x := guard.Slice[float32](t, n*cols)
+		copy(x, randoms(t, r, n*cols))
+		want := make([]float32, n*rows)
+		for i := range want {
 			v, row := i/rows, i%rows
-			var alone [1]float32
-			MulF32(alone[:], 1, w32[4*row*cols:][:4*cols], x[v*cols:][:cols], 1, cols, 1)
-			equalBits(t, "row and vector alone", alone[:], dst[i:i+1])
+			MulF32(want[i:i+1], 1, w32[4*row*cols:][:4*cols], x[v*cols:][:cols], 1, cols, 1)
+		}
+		check := func(name string, f mul, w []byte) {
+			t.Helper()
+			dst := guard.Slice[float32](t, n*rows)
+			f(dst, rows, w, x, rows, cols, n)
+			equalBits(t, fmt.Sprintf("%s, %d rows, %d vectors", name, rows, n), dst, want)
+		}
+		check("MulF32", MulF32, w32)
+		check("MulF16", MulF16, w16)
+		check("MulBF16", MulBF16, wb)
+		if hasVNNI {
+			check("MulF32x512", MulF32x512, w32)
+			check("MulF16x512", MulF16x512, w16)
+			check("MulBF16x512", MulBF16x512, wb)
 		}
 	}
 }

@@ -18,6 +18,21 @@ func MulBF16(dst []float32, stride int, w []byte, x []float32, rows, cols, n int
 	mulFloat(dst, stride, w, x, rows, cols, n, brain)
 }
 
+// MulF32x512 is MulF32, with the same bits.
+func MulF32x512(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
+	mulFloat512(dst, stride, w, x, rows, cols, n, single)
+}
+
+// MulF16x512 is MulF16, with the same bits.
+func MulF16x512(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
+	mulFloat512(dst, stride, w, x, rows, cols, n, half)
+}
+
+// MulBF16x512 is MulBF16, with the same bits.
+func MulBF16x512(dst []float32, stride int, w []byte, x []float32, rows, cols, n int) {
+	mulFloat512(dst, stride, w, x, rows, cols, n, brain)
+}
+
 // precision is a format of weights. A function value would let its arguments escape.
 type precision int
 
@@ -27,14 +42,34 @@ const (
 	brain
 )
 
+// rowBytes returns the size of a row.
+func (p precision) rowBytes(cols int) int {
+	if p == single {
+		return 4 * cols
+	}
+	return 2 * cols
+}
+
+// mulFloat512 multiplies tiles of four rows and six vectors, and what is left as mulFloat does.
+func mulFloat512(dst []float32, stride int, w []byte, x []float32, rows, cols, n int, p precision) {
+	sixes, fours, rowBytes := n/6*6, rows&^3, p.rowBytes(cols)
+	for i := 0; i < sixes; i += 6 {
+		for r := 0; r < fours; r += 4 {
+			p.tile512(&dst[i*stride+r], 4*stride, &w[r*rowBytes], &x[i*cols], rowBytes, cols)
+		}
+	}
+	if sixes > 0 && fours < rows {
+		mulFloat(dst[fours:], stride, w[fours*rowBytes:], x, rows-fours, cols, sixes, p)
+	}
+	if sixes < n {
+		mulFloat(dst[sixes*stride:], stride, w, x[sixes*cols:], rows, cols, n-sixes, p)
+	}
+}
+
 // mulFloat multiplies tiles of two rows and three vectors, whose values stay in the nearest
 // cache while the rows pass by, and four rows with one vector where no tile is left.
 func mulFloat(dst []float32, stride int, w []byte, x []float32, rows, cols, n int, p precision) {
-	rowBytes := 2 * cols
-	if p == single {
-		rowBytes = 4 * cols
-	}
-	tiles, pairs := n/3*3, rows&^1
+	tiles, pairs, rowBytes := n/3*3, rows&^1, p.rowBytes(cols)
 	for i := 0; i < tiles; i += 3 {
 		for r := 0; r < pairs; r += 2 {
 			p.two(&dst[i*stride+r], 4*stride, &w[r*rowBytes], &x[i*cols], rowBytes, cols)
@@ -80,6 +115,18 @@ func (p precision) two(dst *float32, stride int, w *byte, x *float32, rowBytes, 
 		mulF16x3(dst, stride, w, x, rowBytes, cols)
 	case brain:
 		mulBF16x3(dst, stride, w, x, rowBytes, cols)
+	}
+}
+
+// tile512 multiplies four rows with six vectors.
+func (p precision) tile512(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int) {
+	switch p {
+	case single:
+		mulF32x6r4x512(dst, stride, w, x, rowBytes, cols)
+	case half:
+		mulF16x6r4x512(dst, stride, w, x, rowBytes, cols)
+	case brain:
+		mulBF16x6r4x512(dst, stride, w, x, rowBytes, cols)
 	}
 }
 

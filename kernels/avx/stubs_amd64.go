@@ -240,3 +240,14 @@ func mulF16x3(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
 
 //go:noescape
 func mulBF16x3(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
+
+// mulF32x6r4x512, mulF16x6r4x512 and mulBF16x6r4x512 multiply four rows with six vectors.
+//
+//go:noescape
+func mulF32x6r4x512(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
+
+//go:noescape
+func mulF16x6r4x512(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
+
+//go:noescape
+func mulBF16x6r4x512(dst *float32, stride int, w *byte, x *float32, rowBytes, cols int)
