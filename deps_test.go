@@ -39,7 +39,7 @@ var imports = map[string]string{
 	"vlm/internal/checkpoint": "vlm/internal/tensors quant weights",
 	"vlm":                     "vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
 	"vlm/verify":              "vlm vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
-	"vlm/bench":               "internal/procmem vlm vlm/internal/* quant kernels weights",
+	"vlm/bench":               "internal/layout internal/procmem vlm vlm/internal/* quant kernels weights",
 	"vlm/bench/plot":          "",
 	"wire":                    "github.com/vmihailenco/msgpack/v5",
 	"client":                  "wire",
@@ -69,7 +69,8 @@ var imports = map[string]string{
 	"internal/faultdisk":      "internal/disk",
 	"internal/fakeclock":      "internal/clock",
 	"internal/backendtest":    "kernels",
-	"internal/tinymodel":      "quant",
+	"internal/tinymodel":      "internal/layout quant",
+	"internal/layout":         "",
 }
 
 // testOnly are packages that nothing but tests may import.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/internal/layout"
 )
 
 // TestConvertMemory converts files that are larger than what conversion may take, and
@@ -118,43 +120,14 @@ func sparseModel(t *testing.T, path string, blocks, c, ffn, vocab int) (total, l
 	}
 	head := map[string]entry{}
 	var at int64
-	add := func(name string, shape ...int) {
-		n := int64(2)
-		for _, d := range shape {
-			n *= int64(d)
-		}
-		head["rwkv."+name] = entry{"BF16", shape, [2]int64{at, at + n}}
+	for _, x := range (layout.Language{
+		Variant: "vanilla", Width: c, HeadSize: 64, FFN: ffn, Vocab: vocab, Blocks: blocks, Mix: 64, Decay: 128,
+	}).Tensors() {
+		n := 2 * int64(x.Len())
+		head[x.Name] = entry{"BF16", x.Shape, [2]int64{at, at + n}}
 		at += n
 		largest = max(largest, n)
 	}
-	norm := func(name string) { add(name+".weight", c); add(name+".bias", c) }
-	add("emb.weight", vocab, c)
-	norm("blocks.0.ln0")
-	for i := range blocks {
-		b := fmt.Sprintf("blocks.%d.", i)
-		norm(b + "ln1")
-		norm(b + "ln2")
-		norm(b + "att.ln_x")
-		for _, n := range []string{"x", "w", "k", "v", "r", "g"} {
-			add(b+"att.time_maa_"+n, 1, 1, c)
-		}
-		add(b+"att.time_maa_w1", c, 5*64)
-		add(b+"att.time_maa_w2", 5, 64, c)
-		add(b+"att.time_decay", 1, 1, c)
-		add(b+"att.time_decay_w1", c, 128)
-		add(b+"att.time_decay_w2", 128, c)
-		add(b+"att.time_faaaa", c/64, 64)
-		for _, n := range []string{"receptance", "key", "value", "gate", "output"} {
-			add(b+"att."+n+".weight", c, c)
-		}
-		add(b+"ffn.time_maa_k", 1, 1, c)
-		add(b+"ffn.time_maa_r", 1, 1, c)
-		add(b+"ffn.key.weight", ffn, c)
-		add(b+"ffn.receptance.weight", c, c)
-		add(b+"ffn.value.weight", c, ffn)
-	}
-	norm("ln_out")
-	add("head.weight", vocab, c)
 	h, err := json.Marshal(head)
 	if err != nil {
 		t.Fatal(err)

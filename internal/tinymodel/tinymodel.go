@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/visualrwkv/edged/internal/layout"
 	"github.com/visualrwkv/edged/quant"
 )
 
@@ -30,7 +31,7 @@ type Spec struct {
 	GatedProjector                         bool // of v6.x; rwkv7 always has its own form
 
 	// Window, when not 0: the tower is SAM's, with windows of so many tokens in all
-	// blocks but the last.
+	// blocks but every third and the last.
 	Window int
 }
 
@@ -51,7 +52,6 @@ type Tensor struct {
 type Model struct {
 	Spec    Spec
 	Tensors []Tensor
-	rng     *rand.Rand
 }
 
 // New makes the model.
@@ -67,185 +67,52 @@ func New(s Spec) *Model {
 	if s.Variant != "vanilla" && s.Variant != "bidirectional" && s.Variant != "rwkv7" {
 		def(&s.E, 2)
 	}
-	m := &Model{Spec: s, rng: rand.New(rand.NewPCG(s.Seed, 1))}
 	c := s.H * s.N
-	m.add("rwkv.emb.weight", 1, 0, s.Vocab, c)
-	for i := range s.L {
-		m.block("rwkv.", i, s.Variant)
+	list := layout.Language{
+		Variant: s.Variant, Width: c, HeadSize: s.N, FFN: s.F, Vocab: s.Vocab,
+		Blocks: s.L, EncoderBlocks: s.E, Mix: 4, Decay: 6,
+	}.Tensors()
+	if s.Image > 0 {
+		def(&s.Patch, 8)
+		def(&s.Width, 32)
+		def(&s.Depth, 2)
+		def(&s.Heads, 2)
+		def(&s.MLP, 64)
+		t := s.tower()
+		list = append(list, t.Tensors()...)
+		list = append(list, layout.Projector(s.projector(), c, t.Features())...)
 	}
-	m.norm("rwkv.ln_out", c)
-	m.add("rwkv.head.weight", 4/math.Sqrt(float64(c)), 0, s.Vocab, c)
-	for i := range s.E {
-		m.block("state_encoder.", i, "vanilla")
-	}
-	switch {
-	case s.Image > 0 && s.Variant == "bidirectional":
-		m.clip()
-	case s.Image > 0 && s.Window > 0:
-		m.sam()
-	case s.Image > 0:
-		m.vision()
+	m := &Model{Spec: s}
+	rng := rand.New(rand.NewPCG(s.Seed, 1))
+	for _, t := range list {
+		data := make([]float32, t.Len())
+		for i := range data {
+			data[i] = float32(t.Centre + t.Spread*rng.NormFloat64())
+		}
+		m.Tensors = append(m.Tensors, Tensor{t.Name, t.Shape, data})
 	}
 	return m
 }
 
-func (m *Model) add(name string, scale, offset float64, shape ...int) {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	data := make([]float32, n)
-	for i := range data {
-		data[i] = float32(offset + scale*m.rng.NormFloat64())
-	}
-	m.Tensors = append(m.Tensors, Tensor{name, shape, data})
-}
-
-func (m *Model) norm(name string, c int) {
-	m.add(name+".weight", 0.1, 1, c)
-	m.add(name+".bias", 0.1, 0, c)
-}
-
-func (m *Model) linear(name string, out, in int) {
-	m.add(name+".weight", 1/math.Sqrt(float64(in)), 0, out, in)
-}
-
-func (m *Model) lerps(prefix, w string, c int, branches ...string) {
-	const width = 4
-	m.add(prefix+w+"1", 0.3/math.Sqrt(float64(c)), 0, c, len(branches)*width)
-	m.add(prefix+w+"2", 0.3, 0, len(branches), width, c)
-	for _, b := range branches {
-		m.add(prefix+b, 0.2, 0.5, 1, 1, c)
-	}
-}
-
-func (m *Model) block(prefix string, i int, variant string) {
-	s := m.Spec
-	c := s.H * s.N
-	b := fmt.Sprintf("%sblocks.%d.", prefix, i)
-	m.norm(b+"ln1", c)
-	m.norm(b+"ln2", c)
-	if i == 0 {
-		m.norm(b+"ln0", c)
-	}
-	if variant == "rwkv7" {
-		m.mixing7(b, i, c)
-		return
-	}
-	a := b + "att."
-	m.add(a+"time_maa_x", 0.2, 0.5, 1, 1, c)
-	m.lerps(a, "time_maa_w", c, "time_maa_w", "time_maa_k", "time_maa_v", "time_maa_r", "time_maa_g")
-	m.add(a+"time_decay", 1.5, -3, 1, 1, c)
-	m.add(a+"time_decay_w1", 0.3/math.Sqrt(float64(c)), 0, c, 6)
-	m.add(a+"time_decay_w2", 0.3, 0, 6, c)
-	m.add(a+"time_faaaa", 0.5, 0, s.H, s.N)
-	for _, n := range []string{"receptance", "key", "value", "gate", "output"} {
-		m.linear(a+n, c, c)
-	}
-	m.norm(a+"ln_x", c)
-	switch variant {
-	case "hybrid", "hybrid-sigmoid":
-		m.lerps(a, "time_mem_w", c, "time_mem_r", "time_mem_g")
-		m.linear(a+"mem_read", c, c)
-		m.linear(a+"mem_gate", c, c)
-		if variant == "hybrid-sigmoid" {
-			m.add(a+"mem_gate.bias", 0.3, 0, c)
-		}
-	case "hybrid-oldest":
-		m.linear(a+"read", c, c)
-		m.linear(a+"read_gate", c, c)
-		m.add(a+"read_gate.bias", 0.3, 0, c)
-	case "cross":
-		m.norm(b+"ln3", c)
-		m.add(b+"cross.time_maa_x", 0.2, 0.5, 1, 1, c)
-		m.lerps(b+"cross.", "time_maa_w", c, "time_maa_r", "time_maa_g")
-		for _, n := range []string{"receptance", "gate", "output"} {
-			m.linear(b+"cross."+n, c, c)
-		}
-		m.norm(b+"cross.ln_x", c)
-	}
-	f := b + "ffn."
-	m.add(f+"time_maa_k", 0.2, 0.5, 1, 1, c)
-	m.add(f+"time_maa_r", 0.2, 0.5, 1, 1, c)
-	m.linear(f+"key", s.F, c)
-	m.linear(f+"value", c, s.F)
-	m.linear(f+"receptance", c, c)
-}
-
-// mixing7 adds the sub-layers of an RWKV-7 block.
-func (m *Model) mixing7(b string, i, c int) {
-	a := b + "att."
-	for _, n := range []string{"r", "w", "k", "v", "a", "g"} {
-		m.add(a+"x_"+n, 0.2, 0.5, 1, 1, c)
-	}
-	loras := []string{"w", "a", "v", "g"}
-	if i == 0 {
-		loras = []string{"w", "a", "g"}
-	}
-	for j, n := range loras {
-		width := 4 + 2*j
-		m.add(a+n+"1", 0.5/math.Sqrt(float64(c)), 0, c, width)
-		m.add(a+n+"2", 0.5, 0, width, c)
-		if n != "g" {
-			m.add(a+n+"0", 0.5, 0, 1, 1, c)
-		}
-	}
-	m.add(a+"k_k", 0.2, 0.8, 1, 1, c)
-	m.add(a+"k_a", 0.2, 0.8, 1, 1, c)
-	m.add(a+"r_k", 0.2, 0, m.Spec.H, m.Spec.N)
-	for _, n := range []string{"receptance", "key", "value", "output"} {
-		m.linear(a+n, c, c)
-	}
-	m.norm(a+"ln_x", c)
-	m.add(b+"ffn.x_k", 0.2, 0.5, 1, 1, c)
-	m.linear(b+"ffn.key", m.Spec.F, c)
-	m.linear(b+"ffn.value", c, m.Spec.F)
-}
-
-func (m *Model) vision() {
-	s := &m.Spec
-	def(&s.Patch, 8)
-	def(&s.Width, 32)
-	def(&s.Depth, 2)
-	def(&s.Heads, 2)
-	def(&s.MLP, 64)
-	d, g := s.Width, s.Image/s.Patch
-	v := "vit.siglip_featurizer."
-	m.add(v+"pos_embed", 0.2, 0, 1, g*g, d)
-	m.add(v+"patch_embed.proj.weight", 0.1, 0, d, 3, s.Patch, s.Patch)
-	m.add(v+"patch_embed.proj.bias", 0.1, 0, d)
-	for i := range s.Depth {
-		b := fmt.Sprintf("%sblocks.%d.", v, i)
-		m.norm(b+"norm1", d)
-		m.biased(b+"attn.qkv", 3*d, d)
-		m.biased(b+"attn.proj", d, d)
-		m.norm(b+"norm2", d)
-		m.biased(b+"mlp.fc1", s.MLP, d)
-		m.biased(b+"mlp.fc2", d, s.MLP)
-	}
-	m.norm(v+"norm", d)
-	m.projector(d)
-}
-
-func (m *Model) projector(d int) {
-	c := m.Spec.H * m.Spec.N
+func (s Spec) tower() layout.Tower {
+	t := layout.Tower{Kind: "siglip", Image: s.Image, Patch: s.Patch, Width: s.Width, Depth: s.Depth, Heads: s.Heads, MLP: s.MLP}
 	switch {
-	case m.Spec.Variant == "rwkv7":
-		m.linear("proj.gate", d, d)
-		m.linear("proj.o_proj", c, d)
-		m.norm("proj.ln_v", c)
-	case m.Spec.GatedProjector:
-		m.linear("proj.proj", c, d)
-		m.linear("proj.gate", c, c)
-		m.linear("proj.o_proj", c, c)
-	default:
-		m.linear("proj", c, d)
+	case s.Variant == "bidirectional":
+		t.Kind = "clip"
+	case s.Window > 0:
+		t.Kind, t.Window, t.Neck = "sam", s.Window, s.Width/2
 	}
+	return t
 }
 
-func (m *Model) biased(name string, out, in int) {
-	m.linear(name, out, in)
-	m.add(name+".bias", 0.1, 0, out)
+func (s Spec) projector() int {
+	switch {
+	case s.Variant == "rwkv7":
+		return layout.Gated7
+	case s.GatedProjector:
+		return layout.Gated
+	}
+	return layout.Linear
 }
 
 func (m *Model) find(name string) *Tensor {

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/visualrwkv/edged/internal/layout"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/weights"
@@ -319,12 +320,8 @@ func TestShapesReadPerToken(t *testing.T) {
 		}
 		n := 0
 		for _, x := range s.language() {
-			size := 1
-			for _, d := range x.shape {
-				size *= d
-			}
-			if x.name != embedding {
-				n += size
+			if x.Name != embedding {
+				n += x.Len()
 			}
 		}
 		if got := float64(n) / 1e6; math.Abs(got-want) > 0.1 {
@@ -350,7 +347,7 @@ func TestFillers(t *testing.T) {
 	}
 	for _, typ := range Types {
 		var data [3][]byte
-		parts := tensor{name: "x", role: matrix, spread: 0.02, shape: []int{64, n / 64}}.parts(typ, false)
+		parts := partsOf(layout.Tensor{Name: "x", Role: layout.Matrix, Spread: 0.02, Shape: []int{64, n / 64}}, typ, false)
 		for i, p := range parts {
 			size, err := p.Type.Size(p.Shape)
 			if err != nil {
@@ -379,10 +376,10 @@ func TestFillers(t *testing.T) {
 	if x := nibbles(0x0123_4560_789a_b0ff); x != 0x8123_4568_789a_b8ff {
 		t.Errorf("nibbles: %x", x)
 	}
-	if parts := (tensor{shape: []int{16, 48}, role: matrix, spread: 1}).parts(quant.P8, false); len(parts) != 1 || parts[0].Type != weights.F16 {
+	if parts := partsOf(layout.Tensor{Role: layout.Matrix, Spread: 1, Shape: []int{16, 48}}, quant.P8, false); len(parts) != 1 || parts[0].Type != weights.F16 {
 		t.Errorf("48 columns: %v", parts)
 	}
-	parts := (tensor{shape: []int{1152, 4304}, role: matrix, spread: 1}).parts(quant.P8, false)
+	parts := partsOf(layout.Tensor{Role: layout.Matrix, Spread: 1, Shape: []int{1152, 4304}}, quant.P8, false)
 	if len(parts) != 3 || !slices.Equal(parts[0].Shape, []int{72, 4352 / 4, 16, 4}) || parts[2].Name != ".columns" {
 		t.Errorf("4304 columns: %v", parts)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/visualrwkv/edged/internal/layout"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/weights"
@@ -20,7 +21,7 @@ type modelFile struct {
 
 // layoutVersion is part of the names of cached files: a change of what is written
 // must change it.
-const layoutVersion = "3"
+const layoutVersion = "4"
 
 func fileName(name string, typ quant.Type, pure bool, kind string) string {
 	if pure {
@@ -47,13 +48,13 @@ func towerFile(t Tower, typ quant.Type, pure bool) modelFile {
 		{Key: "general.architecture", Value: weights.String(vlm.Architecture)},
 		{Key: "general.name", Value: weights.String("random " + t.Name)},
 	}
-	return modelFile{fileName(t.Name, typ, pure, "-tower"), meta, collect(t.tower(), typ, pure)}
+	return modelFile{fileName(t.Name, typ, pure, "-tower"), meta, collect(t.Tensors(), typ, pure)}
 }
 
-func collect(tensors []tensor, typ quant.Type, pure bool) []part {
+func collect(list layout.List, typ quant.Type, pure bool) []part {
 	var all []part
-	for _, t := range tensors {
-		all = append(all, t.parts(typ, pure)...)
+	for _, t := range list {
+		all = append(all, partsOf(t, typ, pure)...)
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/visualrwkv/edged/internal/layout"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -57,36 +58,36 @@ func (s Shape) peerMeta() weights.Meta {
 	return md
 }
 
-func (s Shape) peerLayout() []tensor {
-	var l layout
+func (s Shape) peerLayout() layout.List {
+	var l layout.List
 	c := s.Width
 	mix, decay := s.lora()
-	l.add("token_embd.weight", lookup, 0, 1, s.Vocab, c)
-	l.norm("token_embd_norm", c)
-	l.norm("output_norm", c)
-	l.add("output.weight", sensitive, 0, 1/math.Sqrt(float64(c)), s.Vocab, c)
+	l.Add("token_embd.weight", layout.Lookup, 0, 1, s.Vocab, c)
+	l.Norm("token_embd_norm", c)
+	l.Norm("output_norm", c)
+	l.Add("output.weight", layout.Sensitive, 0, 1/math.Sqrt(float64(c)), s.Vocab, c)
 	for i := range s.Layers {
 		b := fmt.Sprintf("blk.%d.", i)
-		l.norm(b+"attn_norm", c)
-		l.norm(b+"attn_norm_2", c)
-		l.norm(b+"time_mix_ln", c)
+		l.Norm(b+"attn_norm", c)
+		l.Norm(b+"attn_norm_2", c)
+		l.Norm(b+"time_mix_ln", c)
 		t := b + "time_mix_"
-		l.add(t+"w1.weight", vector, 0, 0.5/math.Sqrt(float64(c)), 5*mix, c)
-		l.add(t+"w2.weight", vector, 0, 0.1, 5, c, mix)
-		l.add(t+"lerp_x.weight", vector, 0.5, 0.25, c)
-		l.add(t+"lerp_fused.weight", vector, 0.5, 0.25, 5, 1, 1, c)
-		l.add(t+"first.weight", vector, 0, 0.3, c/headSize, headSize)
-		l.add(t+"decay.weight", vector, -3.5, 1.4, c)
-		l.add(t+"decay_w1.weight", vector, 0, 0.5/math.Sqrt(float64(c)), decay, c)
-		l.add(t+"decay_w2.weight", vector, 0, 0.01, c, decay)
+		l.Add(t+"w1.weight", layout.Vector, 0, 0.5/math.Sqrt(float64(c)), 5*mix, c)
+		l.Add(t+"w2.weight", layout.Vector, 0, 0.1, 5, c, mix)
+		l.Add(t+"lerp_x.weight", layout.Vector, 0.5, 0.25, c)
+		l.Add(t+"lerp_fused.weight", layout.Vector, 0.5, 0.25, 5, 1, 1, c)
+		l.Add(t+"first.weight", layout.Vector, 0, 0.3, c/headSize, headSize)
+		l.Add(t+"decay.weight", layout.Vector, -3.5, 1.4, c)
+		l.Add(t+"decay_w1.weight", layout.Vector, 0, 0.5/math.Sqrt(float64(c)), decay, c)
+		l.Add(t+"decay_w2.weight", layout.Vector, 0, 0.01, c, decay)
 		for _, n := range []string{"key", "value", "receptance", "gate", "output"} {
-			l.linear(t+n, c, c)
+			l.Linear(t+n, c, c)
 		}
-		l.add(b+"channel_mix_lerp_k.weight", vector, 0.5, 0.25, c)
-		l.add(b+"channel_mix_lerp_r.weight", vector, 0.5, 0.25, c)
-		l.linear(b+"channel_mix_key", s.FFN, c)
-		l.linear(b+"channel_mix_value", c, s.FFN)
-		l.linear(b+"channel_mix_receptance", c, c)
+		l.Add(b+"channel_mix_lerp_k.weight", layout.Vector, 0.5, 0.25, c)
+		l.Add(b+"channel_mix_lerp_r.weight", layout.Vector, 0.5, 0.25, c)
+		l.Linear(b+"channel_mix_key", s.FFN, c)
+		l.Linear(b+"channel_mix_value", c, s.FFN)
+		l.Linear(b+"channel_mix_receptance", c, c)
 	}
-	return l.tensors
+	return l
 }

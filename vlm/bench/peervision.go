@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/visualrwkv/edged/internal/layout"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -145,28 +146,24 @@ func peerTowerFile(t Tower, typ quant.Type, width int) modelFile {
 	return modelFile{fileName(t.Name, typ, false, "-tower-peer"), md, collect(t.peerLayout(width), typ, false)}
 }
 
-func (t Tower) peerLayout(width int) []tensor {
-	var l layout
+func (t Tower) peerLayout(width int) layout.List {
+	var l layout.List
 	d, g := t.Width, t.Image/t.Patch
-	biased := func(name string, out, in int) {
-		l.linear(name, out, in)
-		l.add(name+".bias", vector, 0, 0.1, out)
-	}
-	l.add("v.patch_embd.weight", low, 0, 1/math.Sqrt(float64(3*t.Patch*t.Patch)), d, 3, t.Patch, t.Patch)
-	l.add("v.patch_embd.bias", vector, 0, 0.1, d)
-	l.add("v.position_embd.weight", vector, 0, 0.2, g*g, d)
-	l.norm("v.post_ln", d)
+	l.Add("v.patch_embd.weight", layout.Low, 0, 1/math.Sqrt(float64(3*t.Patch*t.Patch)), d, 3, t.Patch, t.Patch)
+	l.Add("v.patch_embd.bias", layout.Vector, 0, 0.1, d)
+	l.Add("v.position_embd.weight", layout.Vector, 0, 0.2, g*g, d)
+	l.Norm("v.post_ln", d)
 	for i := range t.Depth + 1 {
 		b := fmt.Sprintf("v.blk.%d.", i)
-		l.norm(b+"ln1", d)
+		l.Norm(b+"ln1", d)
 		for _, n := range []string{"q", "k", "v", "out"} {
-			biased(b+"attn_"+n, d, d)
+			l.Biased(b+"attn_"+n, d, d)
 		}
-		l.norm(b+"ln2", d)
-		biased(b+"ffn_up", t.MLP, d)
-		biased(b+"ffn_down", d, t.MLP)
+		l.Norm(b+"ln2", d)
+		l.Biased(b+"ffn_up", t.MLP, d)
+		l.Biased(b+"ffn_down", d, t.MLP)
 	}
-	biased("mm.0", width, d)
-	biased("mm.2", width, width)
-	return l.tensors
+	l.Biased("mm.0", width, d)
+	l.Biased("mm.2", width, width)
+	return l
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/visualrwkv/edged/internal/layout"
 	"github.com/visualrwkv/edged/quant"
 )
 
@@ -37,22 +38,29 @@ func (s Shape) lora() (mix, decay int) {
 	return 32, 64
 }
 
+// language lists the tensors of the model.
+func (s Shape) language() layout.List {
+	mix, decay := s.lora()
+	return layout.Language{
+		Variant: "vanilla", Width: s.Width, HeadSize: headSize, FFN: s.FFN, Vocab: s.Vocab,
+		Blocks: s.Layers, Mix: mix, Decay: decay,
+	}.Tensors()
+}
+
 // Tower is the size of a published vision tower.
 type Tower struct {
-	Name, Kind   string
-	Image, Patch int // pixels
-	Width, Depth int
-	Heads, MLP   int
-	Activation   string
+	Name       string
+	Activation string
+	layout.Tower
 }
 
 var towers = []Tower{
-	{"siglip-b", "siglip", 224, 16, 768, 12, 12, 3072, "gelu_erf"},
-	{"siglip-so400m", "siglip", 384, 14, 1152, 27, 16, 4304, "gelu_erf"},
-	{"clip-l", "clip", 336, 14, 1024, 24, 16, 4096, "quick_gelu"},
-	{"dino-l", "dino", 448, 14, 1024, 24, 16, 4096, "gelu_erf"},
-	{"sam-b", "sam", 1024, 16, 768, 12, 12, 3072, "gelu_erf"},
-	{tiny, "siglip", 32, 8, 64, 2, 2, 128, "gelu_erf"},
+	{"siglip-b", "gelu_erf", layout.Tower{Kind: "siglip", Image: 224, Patch: 16, Width: 768, Depth: 12, Heads: 12, MLP: 3072}},
+	{"siglip-so400m", "gelu_erf", layout.Tower{Kind: "siglip", Image: 384, Patch: 14, Width: 1152, Depth: 27, Heads: 16, MLP: 4304}},
+	{"clip-l", "quick_gelu", layout.Tower{Kind: "clip", Image: 336, Patch: 14, Width: 1024, Depth: 24, Heads: 16, MLP: 4096}},
+	{"dino-l", "gelu_erf", layout.Tower{Kind: "dino", Image: 448, Patch: 14, Width: 1024, Depth: 24, Heads: 16, MLP: 4096, Registers: 4}},
+	{"sam-b", "gelu_erf", layout.Tower{Kind: "sam", Image: 1024, Patch: 16, Width: 768, Depth: 12, Heads: 12, MLP: 3072, Window: 14, Neck: 256}},
+	{tiny, "gelu_erf", layout.Tower{Kind: "siglip", Image: 32, Patch: 8, Width: 64, Depth: 2, Heads: 2, MLP: 128}},
 }
 
 func names[T any](list []T, name func(T) string) string {
