@@ -3,8 +3,8 @@
 # modules, a C compiler for the race detector, qemu to run arm64 tests and to count
 # instructions (its static build has no plugins), llvm to check encodings and to predict
 # cycles, python3 for the protocol's Python client and the training's own tests, systemd to
-# check the unit, ffmpeg for cameras that speak RTSP. Debian and its relatives as root;
-# elsewhere it names what is missing.
+# check the unit, ffmpeg for cameras that speak RTSP, minisign to check what is signed here.
+# Debian and its relatives as root; elsewhere it names what is missing.
 set -eu
 
 missing=""
@@ -16,6 +16,7 @@ need llvm-mc-19 llvm-19
 need python3 python3
 need systemd-analyze systemd
 need ffmpeg ffmpeg
+need minisign minisign
 [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || missing="$missing ca-certificates"
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 command -v python3 >/dev/null 2>&1 && /usr/bin/python3 -c 'import torch' 2>/dev/null || missing="$missing python3-torch"
