@@ -169,8 +169,12 @@ func TestSign(t *testing.T) {
 func TestTampered(t *testing.T) {
 	files := small()
 	data, trusted := build(t, files, true), keys(t, "minisign.pub")
-	refused := 0
-	for i := range data {
+	refused, tried, step := 0, 0, 1
+	if testing.Short() {
+		step = 19
+	}
+	for i := 0; i < len(data); i += step {
+		tried++
 		data[i] ^= 1 << (i % 8)
 		got, err := unpack(bytes.NewReader(data), trusted)
 		data[i] ^= 1 << (i % 8)
@@ -183,10 +187,10 @@ func TestTampered(t *testing.T) {
 			}
 		}
 	}
-	if refused < len(data)/2 {
-		t.Errorf("%d of %d changes were refused", refused, len(data))
+	if refused < tried/2 {
+		t.Errorf("%d of %d changes were refused", refused, tried)
 	}
-	for n := range data {
+	for n := 0; n < len(data); n += step {
 		_, err := unpack(bytes.NewReader(data[:n]), trusted)
 		if err == nil || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("the first %d bytes: %v", n, err)
