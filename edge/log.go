@@ -139,8 +139,13 @@ func (d *Daemon) between(ctx context.Context, a *wire.Answer) error {
 		return nil
 	}
 	c := a.Change
-	// Generously, since a caption is written after its frame set was seen.
-	within := time.Duration(c.AgeMS*float64(time.Millisecond)) + time.Hour
+	// A caption is written after its frame set was seen: none of them is older than the
+	// earlier memory, but for the time since that age was read. How long the device was off
+	// may not be known.
+	within := time.Duration(c.AgeMS*float64(time.Millisecond)) + time.Minute
+	if within > clock.System().Up {
+		within += time.Hour
+	}
 	for r, err := range d.hub.journal.Search(ctx, journal.Query{Within: within, Scene: a.Scene, Kind: wire.EventCaption}) {
 		if err != nil {
 			return err
