@@ -56,7 +56,7 @@ func New(ctx context.Context, nc net.Conn, o *Options) (*Client, error) {
 	ctx, cancel := withTimeout(ctx, o)
 	defer cancel()
 	c := &Client{
-		conn:  wire.NewConn(nc, nil),
+		conn:  wire.NewConn(nc, &wire.ConnOptions{MaxSend: wire.MaxRequest}),
 		done:  make(chan struct{}),
 		calls: map[uint64]*call{},
 	}

@@ -7,9 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a payload. They hold in both directions.
+// Limits of a payload. They hold in both directions, but that requests are small: the
+// largest that means something, a question, has some kilobytes. So what a client can make a
+// server read before it is refused is little.
 const (
 	MaxFrame    = 1 << 20 // bytes
+	MaxRequest  = 1 << 16 // bytes of a payload that a client sends
 	MaxDepth    = 16      // maps and arrays inside each other
 	MaxElements = 4096    // values and keys together
 	MaxMembers  = 1024    // of one array or map: each may become a struct of many fields

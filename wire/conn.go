@@ -13,14 +13,23 @@ import (
 	"time"
 )
 
-// Buffers that grew beyond keepBytes for a large frame are let go after it.
-const keepBytes = 64 << 10
+// Buffers that grew beyond keepBytes for a large frame are let go after it. Those of
+// payloads that need more than smallBytes and no more than that are used again, so that a
+// flood of bad frames, each on a connection of its own, is no work for the collector.
+const (
+	smallBytes = 4 << 10
+	keepBytes  = 64 << 10
+)
+
+var payloadBuffers = sync.Pool{New: func() any { return new([keepBytes]byte) }}
 
 // ErrFull says that the outgoing queue has no room for a message now.
 var ErrFull = errors.New("outgoing queue is full")
 
 // ConnOptions bound a [Conn]. Zero fields have the default stated.
 type ConnOptions struct {
+	MaxRead      int           // bytes of a payload that the peer may send: MaxFrame
+	MaxSend      int           // bytes of a payload that may be sent to it: MaxFrame
 	QueueBytes   int           // outgoing bytes that may wait: 256 KiB; one frame may always wait
 	ReadTimeout  time.Duration // for a frame once its first byte is there: 10 s
 	WriteTimeout time.Duration // for the peer to take what was queued: 10 s
@@ -67,6 +76,8 @@ func NewConn(nc net.Conn, o *ConnOptions) *Conn {
 	if o != nil {
 		c.o = *o
 	}
+	c.o.MaxRead = orDefault(c.o.MaxRead, MaxFrame)
+	c.o.MaxSend = orDefault(c.o.MaxSend, MaxFrame)
 	c.o.QueueBytes = orDefault(c.o.QueueBytes, 256<<10)
 	c.o.ReadTimeout = orDefault(c.o.ReadTimeout, 10*time.Second)
 	c.o.WriteTimeout = orDefault(c.o.WriteTimeout, 10*time.Second)
@@ -86,9 +97,7 @@ func orDefault[T int | time.Duration](v, def T) T {
 // error wraps [os.ErrDeadlineExceeded] and Read may be called again. After any
 // other error, [io.EOF] between frames among them, it may not.
 func (c *Conn) Read(idle time.Duration) ([]byte, error) {
-	if cap(c.in) > keepBytes {
-		c.in = nil
-	}
+	c.recycle()
 	if err := c.readDeadline(idle); err != nil {
 		return nil, err
 	}
@@ -103,14 +112,18 @@ func (c *Conn) Read(idle time.Duration) ([]byte, error) {
 		return nil, midFrame(err)
 	}
 	size := binary.BigEndian.Uint32(head[:])
-	if size == 0 || size > MaxFrame {
-		return nil, fmt.Errorf("%w: length %d is not in 1..%d", ErrFormat, size, MaxFrame)
+	if size == 0 || int64(size) > int64(c.o.MaxRead) {
+		return nil, fmt.Errorf("%w: length %d is not in 1..%d", ErrFormat, size, c.o.MaxRead)
 	}
-	// The buffer grows with what arrives, not with what is claimed.
 	in, n := c.in[:0], int(size)
+	if smallBytes < n && n <= keepBytes {
+		in = payloadBuffers.Get().(*[keepBytes]byte)[:0]
+		c.in = in
+	}
+	// A larger buffer grows with what arrives, not with what is claimed.
 	for len(in) < n {
 		at := len(in)
-		if to := min(n, max(2*at, 4096)); cap(in) < to {
+		if to := min(n, max(2*at, smallBytes)); cap(in) < to {
 			in = append(make([]byte, 0, to), in...)
 		}
 		in = in[:min(n, cap(in))]
@@ -120,6 +133,17 @@ func (c *Conn) Read(idle time.Duration) ([]byte, error) {
 	}
 	c.in = in
 	return in, nil
+}
+
+// recycle lets go of the buffer of a large payload, for whoever needs one next. It is for
+// the goroutine that reads.
+func (c *Conn) recycle() {
+	if cap(c.in) == keepBytes {
+		payloadBuffers.Put((*[keepBytes]byte)(c.in[:keepBytes]))
+	}
+	if cap(c.in) > smallBytes {
+		c.in = nil
+	}
 }
 
 // midFrame makes the errors that mean something else between frames plain
@@ -195,6 +219,9 @@ func (c *Conn) queue(id uint64, m Message) error {
 	out, err := Append(c.out, id, m)
 	if err != nil {
 		return err
+	}
+	if size := len(out) - before - headSize; size > c.o.MaxSend {
+		return fmt.Errorf("%s of %d bytes, more than %d", m.Kind(), size, c.o.MaxSend)
 	}
 	if before > 0 && len(out) > c.o.QueueBytes {
 		return ErrFull

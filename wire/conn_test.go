@@ -87,6 +87,50 @@ func TestConnReadAllocation(t *testing.T) {
 	}
 }
 
+// TestConnReadAgain: payloads of every size, through buffers that are used again.
+func TestConnReadAgain(t *testing.T) {
+	a, far := pair(t, nil)
+	b, other := pair(t, nil)
+	sizes := []int{1, smallBytes, smallBytes + 1, keepBytes, 2, keepBytes + 1, 3 * keepBytes, 10, keepBytes - 1}
+	go func() {
+		for i, n := range sizes {
+			for k, w := range []net.Conn{far, other} {
+				w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(n)), bytes.Repeat([]byte{byte(2*i + k)}, n)...))
+			}
+		}
+	}()
+	for i, n := range sizes {
+		for k, c := range []*Conn{a, b} {
+			got, err := c.Read(time.Second)
+			if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{byte(2*i + k)}, n)) {
+				t.Fatalf("payload %d of %d bytes: %d bytes of %.8x, %v", i, n, len(got), got, err)
+			}
+			if cap(c.in) > max(2*n, keepBytes) {
+				t.Errorf("a buffer of %d for %d", cap(c.in), n)
+			}
+		}
+	}
+}
+
+// TestConnLimits: what is longer than the peer may send, or may be sent to it, is refused
+// for its length alone.
+func TestConnLimits(t *testing.T) {
+	c, far := pair(t, &ConnOptions{MaxRead: 10, MaxSend: 40})
+	go far.Write([]byte{0, 0, 0, 2, 'a', 'b', 0, 0, 0, 11})
+	if got, err := c.Read(time.Second); err != nil || string(got) != "ab" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := c.Read(time.Second); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "length 11 is not in 1..10") {
+		t.Errorf("too long: %v", err)
+	}
+	if err := c.TrySend(1, &Ask{Question: strings.Repeat("x", 41)}); err == nil || !strings.Contains(err.Error(), "more than 40") {
+		t.Errorf("sent: %v", err)
+	}
+	if err := c.TrySend(1, new(GetStatus)); err != nil {
+		t.Errorf("small: %v", err)
+	}
+}
+
 // stream is a connection that delivers bytes and then ends.
 type stream struct {
 	net.Conn

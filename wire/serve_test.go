@@ -344,6 +344,7 @@ func testServeProtocolErrors(t *testing.T) {
 		{"", false, "no hello within 50ms"},
 		{"\x00\x00", false, "not completed in time"},
 		{"GET / HTTP/1.1\r\n\r\n", false, "length 1195725856"},
+		{"\x00\x01\x00\x01", false, "length 65537 is not in 1..65536"},
 		{"\x00\x00\x00\x01\x80", false, "no type"},
 		{frame(new(GetStatus), 1), false, "get_status before hello"},
 		{frame(&Hello{Protocol: 2}, 1), false, "speaks protocol 1, not 2"},

@@ -40,6 +40,7 @@ func (s *server) serve(stop context.Context, nc net.Conn) {
 		stop:   stop,
 		role:   role,
 		conn: NewConn(nc, &ConnOptions{
+			MaxRead:      MaxRequest,
 			QueueBytes:   s.o.QueueBytes,
 			ReadTimeout:  s.o.ReadTimeout,
 			WriteTimeout: s.o.WriteTimeout,
@@ -61,6 +62,7 @@ func (s *server) serve(stop context.Context, nc net.Conn) {
 	cancel()
 	c.farewell(err, stopping)
 	c.conn.Close()
+	c.conn.recycle()
 	c.runs.Wait()
 	if !stopping && err != io.EOF {
 		s.log(fmt.Errorf("client: %w", err))

@@ -107,7 +107,7 @@ func readQuestion(args []string, in io.Reader) (string, error) {
 				return "", errors.New("no question")
 			}
 		}
-		b, err := io.ReadAll(io.LimitReader(in, wire.MaxFrame))
+		b, err := io.ReadAll(io.LimitReader(in, wire.MaxRequest))
 		if err != nil {
 			return "", err
 		}
