@@ -14,8 +14,15 @@ import (
 // asMain makes the test binary behave as edged, for tests that need a process.
 const asMain = "EDGED_TEST_AS_MAIN"
 
+// beforeMain is what such a process does first.
+var beforeMain = func() error { return nil }
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
+		if err := beforeMain(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
 		main()
 	}
 	if dir := os.Getenv(asVictim); dir != "" {

@@ -57,7 +57,13 @@ func newProcessFor(t *testing.T, life time.Duration, args ...string) *process {
 
 func (p *process) start(t *testing.T) {
 	t.Helper()
-	if err := p.Start(); err != nil {
+	p.startBy(t, func(p *process) error { return p.Start() })
+}
+
+// startBy is start by another way.
+func (p *process) startBy(t *testing.T, start func(*process) error) {
+	t.Helper()
+	if err := start(p); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -38,6 +38,12 @@ type diskRun struct {
 
 func runOnDisk(t *testing.T, dir string) *diskRun {
 	t.Helper()
+	return runOnDiskBy(t, dir, func(p *process) error { return p.Start() })
+}
+
+// runOnDiskBy is runOnDisk for another way to start the process.
+func runOnDiskBy(t *testing.T, dir string, start func(*process) error) *diskRun {
+	t.Helper()
 	conf := filepath.Join(t.TempDir(), "c.yaml")
 	r := &diskRun{output: filepath.Join(dir, "events.jsonl")}
 	text := "memory: {snapshot: 1s}\noutputs: [{jsonl: " + r.output + "}]\n" +
@@ -49,7 +55,7 @@ func runOnDisk(t *testing.T, dir string) *diskRun {
 	socket := testSocket(t)
 	r.process = newProcess(t, "run", "-config", conf, "-state", filepath.Join(dir, "state"), "-socket", socket)
 	r.Env = append(r.Env, environment...)
-	r.start(t)
+	r.startBy(t, start)
 	m.wait(t, "READY=1")
 	var err error
 	if r.c, err = client.Dial(t.Context(), socket, nil); err != nil {

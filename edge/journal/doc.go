@@ -21,7 +21,8 @@
 //	boots    first sequence number of a boot -> the boot's 16 bytes
 //	sums     "records" -> how many and how many bytes (8 bytes each, little-endian)
 //
-// bbolt trusts its file. A power cut cannot damage it, but a disk can, and then bbolt
+// bbolt trusts its file. A power cut cannot damage it (a test opens what some thousand cuts
+// leave), but a disk can, and then bbolt
 // panics, faults outside its mapping or recurses without end. So the file is checked
 // before it is opened unless it was closed in order, everything that touches it
 // contains panics and faults, and a file that is damaged is moved aside: edged goes

@@ -108,6 +108,9 @@ func createStore(path string) error {
 	return disk.OS.SyncDir(filepath.Dir(path))
 }
 
+// growth is by how much the file grows. Tests have it do so more often.
+var growth = 1 << 20
+
 // bolt opens the file at path with bbolt.
 func bolt(path string, readOnly bool) (*store, error) {
 	s := new(store)
@@ -124,7 +127,7 @@ func bolt(path string, readOnly bool) (*store, error) {
 	})
 	switch {
 	case err == nil:
-		s.db.AllocSize = 1 << 20 // the file grows by so much
+		s.db.AllocSize = growth
 		return s, nil
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		err = damaged("%v", err)

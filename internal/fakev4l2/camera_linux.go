@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/internal/seccomp"
 )
 
 // Format is pictures of one size that a camera offers.
@@ -211,35 +213,35 @@ type call struct {
 }
 
 // understand says what a call asks of which camera; false when it is none of its business.
-func (k *kernel) understand(n *notification) (*call, bool) {
-	c := &call{id: n.id, args: n.args}
-	switch n.nr {
+func (k *kernel) understand(n *seccomp.Call) (*call, bool) {
+	c := &call{id: n.ID, args: n.Args}
+	switch n.NR {
 	case unix.SYS_OPENAT, sysFstatat:
-		p := peekPath(n.args[1])
+		p := peekPath(n.Args[1])
 		if len(p) < len("/dev/video") || p[:len("/dev/video")] != "/dev/video" {
 			return nil, false
 		}
 		if c.cam = k.paths[p]; c.cam == nil {
 			return nil, false
 		}
-		if c.name = Open; n.nr == sysFstatat {
+		if c.name = Open; n.NR == sysFstatat {
 			c.name = Stat
 		}
 		return c, true
 	case unix.SYS_PPOLL:
 		var fd [4]byte
-		if n.args[1] != 1 || !peek(n.args[0], fd[:]) {
+		if n.Args[1] != 1 || !peek(n.Args[0], fd[:]) {
 			return nil, false
 		}
 		c.name, c.file = Poll, k.files[int(le.Uint32(fd[:]))]
 	case unix.SYS_IOCTL:
-		c.name, c.file = request(n.args[1]), k.files[int(n.args[0])]
+		c.name, c.file = request(n.Args[1]), k.files[int(n.Args[0])]
 	case unix.SYS_CLOSE:
-		c.name, c.file = Close, k.files[int(n.args[0])]
+		c.name, c.file = Close, k.files[int(n.Args[0])]
 	case unix.SYS_MMAP:
-		c.name, c.file = Mmap, k.files[int(n.args[4])]
+		c.name, c.file = Mmap, k.files[int(n.Args[4])]
 	case unix.SYS_MUNMAP:
-		c.slot = int(uintptr(n.args[0])-k.region) / slotSize
+		c.slot = int(uintptr(n.Args[0])-k.region) / slotSize
 		if d := k.mapped[c.slot]; d != nil {
 			c.name, c.cam = Munmap, d.cam
 			return c, true
