@@ -18,7 +18,18 @@ type Frame struct {
 	Seq   uint64      // counts the pictures of this source, gaps are pictures that were lost
 
 	decode  func() (image.Image, error)
+	draft   func() (Draft, bool) // nil where there is none
 	release func()
+}
+
+// Draft is a picture at an eighth of its size, which costs a tenth of the picture.
+type Draft struct {
+	// Image holds the means of blocks of 8x8 pixels. Blocks of which a part may not be
+	// seen are black, and their colour with that of neighbours which share it.
+	Image *image.YCbCr
+
+	// Rect is the picture, in pixels of which 8x, 8y is the first of Image's x, y.
+	Rect image.Rectangle
 }
 
 // NewFrame makes a frame whose buffer goes back to its owner through release,
@@ -49,6 +60,15 @@ func (f *Frame) Decode() error {
 		f.Image = img
 	}
 	return err
+}
+
+// Draft returns a draft of the picture, which is valid until the frame is released. It is
+// false where there is none: pictures that are not compressed, and damaged ones.
+func (f *Frame) Draft() (Draft, bool) {
+	if f.draft == nil {
+		return Draft{}, false
+	}
+	return f.draft()
 }
 
 // Release gives the picture's buffer back.

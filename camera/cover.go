@@ -36,12 +36,21 @@ type covered struct {
 	Source
 	masks  []Area
 	region Area
+	frames *Pool[coveredFrame]
+}
+
+// coveredFrame makes pixels, and a draft, of a frame of which not everything may be seen.
+type coveredFrame struct {
+	Frame
+	decode func() (image.Image, error)
+	draft  func() (Draft, bool)
+	free   func()
 }
 
 // Cover returns src with the masks painted black and all but the region cut away; the zero
 // region keeps all. Masks are in fractions of the whole picture, not of the region. It is
-// done where pixels are made, so that nothing that is given a frame can see, store or
-// encode what is masked. Closing the result closes src.
+// done where pixels are made, and drafts, so that nothing that is given a frame can see,
+// store or encode what is masked. Closing the result closes src.
 func Cover(src Source, masks []Area, region Area) (Source, error) {
 	if region == (Area{}) {
 		region = Area{0, 0, 1, 1}
@@ -51,7 +60,30 @@ func Cover(src Source, masks []Area, region Area) (Source, error) {
 			return nil, err
 		}
 	}
-	return &covered{src, masks, region}, nil
+	c := &covered{Source: src, masks: masks, region: region}
+	c.frames = NewPool(func(free func()) *coveredFrame {
+		f := &coveredFrame{}
+		f.decode = func() (image.Image, error) {
+			if err := f.Decode(); err != nil {
+				return nil, err
+			}
+			return c.cover(f.Image), nil
+		}
+		f.draft = func() (Draft, bool) {
+			d, ok := f.Draft()
+			if ok {
+				c.coverDraft(&d)
+			}
+			return d, ok
+		}
+		f.free = func() {
+			f.Release()
+			f.Frame = Frame{}
+			free()
+		}
+		return f
+	})
+	return c, nil
 }
 
 // Next implements [Source].
@@ -60,13 +92,35 @@ func (c *covered) Next(ctx context.Context) (Frame, error) {
 	if err != nil {
 		return f, err
 	}
-	size := c.region.within(image.Rectangle{Max: f.Size}).Size()
-	return NewLazyFrame(size, func() (image.Image, error) {
-		if err := f.Decode(); err != nil {
-			return nil, err
+	cf := c.frames.Take()
+	cf.Frame = f
+	g := NewLazyFrame(c.region.within(image.Rectangle{Max: f.Size}).Size(), cf.decode, f.Time, f.Seq, cf.free)
+	if f.draft != nil {
+		g.draft = cf.draft
+	}
+	return g, nil
+}
+
+// coverDraft paints every block that is masked in part, or lies beyond the region in part.
+func (c *covered) coverDraft(d *Draft) {
+	for _, a := range c.masks {
+		blackYCbCr(d.Image, blocks(a.within(d.Rect)).Intersect(d.Image.Rect))
+	}
+	r, all := c.region.within(d.Rect), d.Image.Rect
+	for _, beyond := range []image.Rectangle{
+		{d.Rect.Min, image.Pt(d.Rect.Max.X, r.Min.Y)}, {image.Pt(d.Rect.Min.X, r.Max.Y), d.Rect.Max},
+		{d.Rect.Min, image.Pt(r.Min.X, d.Rect.Max.Y)}, {image.Pt(r.Max.X, d.Rect.Min.Y), d.Rect.Max},
+	} {
+		if !beyond.Empty() {
+			blackYCbCr(d.Image, blocks(beyond).Intersect(all))
 		}
-		return c.cover(f.Image), nil
-	}, f.Time, f.Seq, f.Release), nil
+	}
+	d.Rect = r
+}
+
+// blocks returns the blocks of a draft that r touches.
+func blocks(r image.Rectangle) image.Rectangle {
+	return image.Rect(r.Min.X/8, r.Min.Y/8, (r.Max.X+7)/8, (r.Max.Y+7)/8)
 }
 
 // cover paints and cuts. Pixels are painted where they lie where that is possible: they are

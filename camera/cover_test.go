@@ -120,7 +120,7 @@ func TestCoverRaw(t *testing.T) {
 	const w, h = 62, 46
 	mask := Area{0.3, 0.2, 0.52, 0.71}
 	box := mask.within(image.Rect(0, 0, w, h))
-	pics := NewPictures(nil)
+	pics := NewPictures(&Options{})
 	for _, f := range pixelFormats {
 		raw := RawPicture{Format: f, Width: w, Height: h, Stride: 2*w + 8 - int(f)%2}
 		size, err := raw.Size()

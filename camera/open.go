@@ -34,6 +34,10 @@ type Options struct {
 	// Decode makes pixels of a whole JPEG or PNG; it decides what is too large.
 	Decode func(data []byte) (image.Image, error)
 
+	// Draft makes an eighth of the size of a whole JPEG, whose pixels are the means of 8x8,
+	// in dst, whose memory it uses; an error where it cannot. Nil: nobody needs drafts.
+	Draft func(data []byte, dst *image.YCbCr) error
+
 	// Kinds are further kinds of sources by the word before the colon.
 	Kinds map[string]func(rest string, o *Options) (Kind, error)
 }

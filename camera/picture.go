@@ -45,6 +45,7 @@ func (p *Pool[T]) Take() *T {
 type Pictures struct {
 	pool   *Pool[Picture]
 	decode func([]byte) (image.Image, error)
+	draft  func([]byte, *image.YCbCr) error
 }
 
 // Picture is a buffer of [Pictures]. It is used for one frame, by JPEG or Raw, or released.
@@ -54,19 +55,27 @@ type Picture struct {
 
 	raw   RawPicture
 	jpeg  []byte // of Data, repaired
-	rgb   RGB    // raw pixels, once somebody looked
+	size  image.Point
+	rgb   RGB         // raw pixels, once somebody looked
+	means image.YCbCr // of the draft, once somebody looked
 	toJPG func() (image.Image, error)
 	toRGB func() (image.Image, error)
+	draft func() (Draft, bool)
 }
 
-// NewPictures returns an empty pool. decode makes pixels of a whole JPEG; it may be nil
-// where none come.
-func NewPictures(decode func([]byte) (image.Image, error)) *Pictures {
-	s := &Pictures{decode: decode}
+// NewPictures returns an empty pool for pictures of sources with these options. Without a
+// decoder no JPEG may come.
+func NewPictures(o *Options) *Pictures {
+	s := &Pictures{decode: o.Decode, draft: o.Draft}
 	s.pool = NewPool(func(release func()) *Picture {
 		p := &Picture{Release: release}
 		p.toJPG = func() (image.Image, error) { return s.decode(p.jpeg) }
 		p.toRGB = p.convert
+		if s.draft != nil {
+			p.draft = func() (Draft, bool) {
+				return Draft{&p.means, image.Rectangle{Max: p.size}}, s.draft(p.jpeg, &p.means) == nil
+			}
+		}
 		return p
 	})
 	return s
@@ -86,8 +95,10 @@ func (p *Picture) JPEG(at time.Time, seq uint64) (Frame, error) {
 		p.Release()
 		return Frame{}, err
 	}
-	p.jpeg = jpeg
-	return NewLazyFrame(size, p.toJPG, at, seq, p.Release), nil
+	p.jpeg, p.size = jpeg, size
+	f := NewLazyFrame(size, p.toJPG, at, seq, p.Release)
+	f.draft = p.draft
+	return f, nil
 }
 
 // Raw makes a frame of the raw pixels in Data, or releases it where they are too few.

@@ -15,7 +15,7 @@ func decodeJPEG(b []byte) (image.Image, error) { return jpeg.Decode(bytes.NewRea
 // of the size that was said, and give their buffer back.
 func TestDamagedPictures(t *testing.T) {
 	const w, h = 32, 16
-	p := NewPictures(decodeJPEG)
+	p := NewPictures(&Options{Decode: decodeJPEG})
 	buffer := p.Take()
 	buffer.Release()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -67,7 +67,7 @@ func TestDamagedPictures(t *testing.T) {
 // TestPicturesDoNotAllocate: a camera that streams costs no memory per picture.
 func TestPicturesDoNotAllocate(t *testing.T) {
 	raw := RawPicture{Format: YUYV, Width: 64, Height: 48, Stride: 128}
-	p, data := NewPictures(nil), make([]byte, 128*48)
+	p, data := NewPictures(&Options{}), make([]byte, 128*48)
 	if n := testing.AllocsPerRun(100, func() {
 		b := p.Take()
 		b.Data = append(b.Data, data...)

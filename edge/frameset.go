@@ -13,7 +13,8 @@ import (
 // the next one is asked for.
 type FrameSet struct {
 	Number uint64 // counts the sets of the scene, from 1
-	// Frames are in the order of the views. That of a view that is missing has no Image.
+	// Frames are in the order of the views. That of a view that is missing has no Image. A
+	// set that the model does not see may have drafts of pictures alone.
 	Frames []camera.Frame
 	Time   time.Time     // of the newest frame
 	Skew   time.Duration // between the oldest and the newest frame
@@ -212,6 +213,33 @@ func (c *collector) deliver() bool {
 		c.set.Number = c.number
 		oldest, c.set.Time = span(c.set.Frames)
 		c.set.Skew = c.set.Time.Sub(oldest)
+	}
+	return there
+}
+
+// develop decodes the pictures of a set of which only drafts were looked at. What is damaged or
+// unfit is taken out; false when nothing is left.
+func (c *collector) develop(s *FrameSet) bool {
+	there := false
+	for i, v := range c.views {
+		f := &s.Frames[i]
+		if s.thumbs[i] == nil {
+			continue
+		}
+		if f.Image == nil {
+			if s.thumbs[i] = v.judge(f); s.thumbs[i] == nil {
+				f.Release()
+				*f = camera.Frame{}
+				v.missing.Add(1)
+				continue
+			}
+		}
+		there = true
+	}
+	if there {
+		var oldest time.Time
+		oldest, s.Time = span(s.Frames)
+		s.Skew = s.Time.Sub(oldest)
 	}
 	return there
 }

@@ -1,17 +1,12 @@
 package edge
 
 import (
-	"bytes"
 	"image"
 	"image/color"
-	"image/jpeg"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/visualrwkv/edged/camera"
-	"github.com/visualrwkv/edged/vlm/preprocess"
 )
 
 // scenery is a grey picture with noise, and a square where x >= 0.
@@ -163,64 +158,5 @@ func TestLookDoesNotAllocate(t *testing.T) {
 		}); n > 1 {
 			t.Errorf("%T: %g allocations", img, n)
 		}
-	}
-}
-
-// BenchmarkUnchanged is what it costs to see that four views of 640x480 have not changed and
-// are fit: raw pixels are converted and JPEG is decoded first.
-func BenchmarkUnchanged(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	img := image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
-	for i := range img.Y {
-		img.Y[i] = uint8(60 + i%640/8 + i/640/8 + rng.IntN(5))
-	}
-	for i := range img.Cb {
-		img.Cb[i], img.Cr[i] = uint8(100+i%320/8), uint8(140-i/320/8)
-	}
-	var file bytes.Buffer
-	if err := jpeg.Encode(&file, img, &jpeg.Options{Quality: 90}); err != nil {
-		b.Fatal(err)
-	}
-	pics := camera.NewPictures(func(data []byte) (image.Image, error) { return preprocess.Decode(data, nil) })
-	yuyv := make([]byte, 2*640*480)
-	for i, v := range img.Y {
-		yuyv[2*i], yuyv[2*i+1] = v, 128
-	}
-	frames := map[string]func() (camera.Frame, error){
-		"pixels": func() (camera.Frame, error) { return camera.NewFrame(img, time.Time{}, 0, nil), nil },
-		"YUYV": func() (camera.Frame, error) {
-			p := pics.Take()
-			p.Data = append(p.Data, yuyv...)
-			return p.Raw(camera.RawPicture{Format: camera.YUYV, Width: 640, Height: 480, Stride: 1280}, time.Time{}, 0)
-		},
-		"MJPEG": func() (camera.Frame, error) {
-			p := pics.Take()
-			p.Data = append(p.Data, file.Bytes()...)
-			return p.JPEG(time.Time{}, 0)
-		},
-	}
-	for name, frame := range frames {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			g := newGate(Gate{Idle: time.Hour}, 4)
-			var views [4]*quality
-			for i := range views {
-				views[i] = newQuality(0)
-			}
-			thumbs := make([]*thumb, 4)
-			at := time.Unix(0, 0)
-			for b.Loop() {
-				at = at.Add(40 * time.Millisecond)
-				for i, q := range views {
-					f, err := frame()
-					if err != nil || f.Decode() != nil || !q.judge(f.Image, at) {
-						b.Fatal(err, q.state)
-					}
-					thumbs[i] = &q.now.thumb
-					f.Release()
-				}
-				g.look(thumbs, at)
-			}
-		})
 	}
 }

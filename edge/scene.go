@@ -198,7 +198,7 @@ func (s *scene) pause(ctx context.Context) error {
 
 // step sees one frame set and writes a caption if there is something to say.
 func (s *scene) step(ctx context.Context, set *FrameSet) error {
-	if !s.gate.look(set.thumbs, set.Time) && !s.owed {
+	if !s.gate.lets(set, s.sets, s.owed) {
 		s.mu.Lock()
 		s.counts.Gated++
 		s.counts.Idle++

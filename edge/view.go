@@ -25,6 +25,7 @@ type view struct {
 	guarded string // name of the capture to guard
 
 	quality *quality // of the goroutine that makes frame sets
+	drafts  drafts   // likewise
 
 	skipped atomic.Uint64 // frames that no set was made of: not newer than the one before, or overtaken or unmatched in the collector
 	damaged atomic.Uint64 // frames that could not be decoded
@@ -133,22 +134,6 @@ func (v *view) changed(s camera.Status) {
 		s.Reason = s.How
 	}
 	v.set(&v.capture, s.State, s.Reason)
-}
-
-// look makes pixels of a frame and returns what the gate compares, nil when the frame is
-// damaged or unfit for the model.
-func (v *view) look(f *camera.Frame) *thumb {
-	if f.Decode() != nil {
-		v.damaged.Add(1)
-		return nil
-	}
-	fit := v.quality.judge(f.Image, f.Time)
-	v.set(&v.pictures, v.quality.state, v.quality.reason)
-	if !fit {
-		v.unfit.Add(1)
-		return nil
-	}
-	return &v.quality.now.thumb
 }
 
 // set changes one of the verdicts, and tells when that changes the state of the view, or the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -32,7 +31,7 @@ func Kind(scheme, rest string, o *camera.Options) (camera.Kind, error) {
 	if o.Rate > 0 {
 		every = max(time.Duration(float64(time.Second)/o.Rate), minEvery)
 	}
-	p := &opener{url: u, every: every, patience: patience, decode: o.Decode}
+	p := &opener{url: u, every: every, patience: patience, opts: o}
 	return p.kind(), nil
 }
 
@@ -40,7 +39,7 @@ func Kind(scheme, rest string, o *camera.Options) (camera.Kind, error) {
 type opener struct {
 	url             *url.URL
 	every, patience time.Duration
-	decode          func([]byte) (image.Image, error)
+	opts            *camera.Options
 	bad             atomic.Uint64 // pictures that were none
 }
 

@@ -19,7 +19,7 @@ import (
 // part that is none.
 func numbers(t *testing.T, r io.Reader, boundary string) ([]int, error) {
 	t.Helper()
-	parts, pics := newParts(r, boundary, 1<<20), camera.NewPictures(decode)
+	parts, pics := newParts(r, boundary, 1<<20), camera.NewPictures(&camera.Options{Decode: decode})
 	var got []int
 	for {
 		p := pics.Take()
@@ -151,7 +151,7 @@ func TestMutatedStreams(t *testing.T) {
 // checkStream reads a stream to its end and returns how many pictures it held.
 func checkStream(t *testing.T, b []byte) int {
 	t.Helper()
-	parts, pics := newParts(bytes.NewReader(b), "frame", 1<<16), camera.NewPictures(decode)
+	parts, pics := newParts(bytes.NewReader(b), "frame", 1<<16), camera.NewPictures(&camera.Options{Decode: decode})
 	found := 0
 	for n := 0; ; n++ {
 		if n > len(b) {
@@ -198,7 +198,7 @@ func (e *endless) Read(b []byte) (int, error) {
 
 // TestMemoryOfAStream: what 100,000 pictures need is what the first needed.
 func TestMemoryOfAStream(t *testing.T) {
-	parts, pics := newParts(&endless{part: []byte(part(photo(1)))}, "frame", maxJPEG), camera.NewPictures(decode)
+	parts, pics := newParts(&endless{part: []byte(part(photo(1)))}, "frame", maxJPEG), camera.NewPictures(&camera.Options{Decode: decode})
 	one := func() {
 		p := pics.Take()
 		var err error

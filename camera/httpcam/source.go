@@ -40,7 +40,7 @@ var errClosed = errors.New("closed")
 
 // open asks once, to learn what the camera sends. Its answer is also the first picture.
 func (p *opener) open(ctx context.Context) (*source, error) {
-	s := &source{from: p, url: *p.url, user: p.url.User, client: newClient(), pics: camera.NewPictures(p.decode)}
+	s := &source{from: p, url: *p.url, user: p.url.User, client: newClient(), pics: camera.NewPictures(p.opts)}
 	s.url.User = nil
 	s.ctx, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.watch = newWatch(p.patience, s.end)

@@ -29,7 +29,7 @@ func try(ctx context.Context, t *testing.T, address string, patience time.Durati
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := (&opener{url: u, every: time.Millisecond, patience: patience, decode: decode}).open(ctx)
+	s, err := (&opener{url: u, every: time.Millisecond, patience: patience, opts: &camera.Options{Decode: decode}}).open(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -237,7 +237,7 @@ func TestPolling(t *testing.T) {
 	}))
 	defer s.Close()
 	u, _ := url.Parse(s.URL)
-	src, err := (&opener{url: u, every: time.Millisecond, patience: time.Minute, decode: decode}).open(t.Context())
+	src, err := (&opener{url: u, every: time.Millisecond, patience: time.Minute, opts: &camera.Options{Decode: decode}}).open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func follow(t *testing.T, address string) *camera.Camera {
 	}
 	c, err := camera.Open("http:", &camera.Options{Kinds: map[string]func(string, *camera.Options) (camera.Kind, error){
 		"http": func(string, *camera.Options) (camera.Kind, error) {
-			k := (&opener{url: u, every: time.Millisecond, patience: time.Minute, decode: decode}).kind()
+			k := (&opener{url: u, every: time.Millisecond, patience: time.Minute, opts: &camera.Options{Decode: decode}}).kind()
 			k.MaxWait = time.Millisecond
 			return k, nil
 		},

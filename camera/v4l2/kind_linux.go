@@ -49,7 +49,7 @@ const (
 )
 
 func newOpener(spec string, o *camera.Options) *opener {
-	return &opener{spec: spec, opts: o, pics: camera.NewPictures(o.Decode), turn: turn, made: time.Now()}
+	return &opener{spec: spec, opts: o, pics: camera.NewPictures(o), turn: turn, made: time.Now()}
 }
 
 func kind(spec string, o *camera.Options) (camera.Kind, error) { return newOpener(spec, o).kind(), nil }

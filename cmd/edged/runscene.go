@@ -3,12 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"image"
 	"path/filepath"
 
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/edge/memory"
+	"github.com/visualrwkv/edged/vlm/preprocess"
 )
 
 // scene makes a scene, none of whose cameras is asked for anything yet.
@@ -57,7 +59,9 @@ func (w *wiring) view(v config.View) (camera.Source, error) {
 	if v.Disabled {
 		return nil, nil
 	}
-	c, err := w.kinds.Open(v.Source, v.Options(decodePicture))
+	o := v.Options(decodePicture)
+	o.Draft = func(data []byte, dst *image.YCbCr) error { return preprocess.Draft(data, nil, dst) }
+	c, err := w.kinds.Open(v.Source, o)
 	if err != nil {
 		return nil, err
 	}

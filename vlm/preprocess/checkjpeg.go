@@ -3,6 +3,7 @@ package preprocess
 import (
 	"encoding/binary"
 	"fmt"
+	"image"
 	"io"
 )
 
@@ -34,14 +35,20 @@ type jpegStream struct {
 	adobe                 bool
 	interval              int       // MCUs between restart markers, 0 for none
 	tables                [2][4]int // [DC, AC]: where the table in force begins in data
+	steps                 [4]int32  // of DC coefficients, by quantisation table
 	scans                 []jpegScan
-	spare                 []huffman // for the scans being read
+	spare                 []huffman    // for the scans being read
+	alone                 [1]*jpegScan // for a scan that is read alone
+	parts                 []jpegPart   // of all scans
+
+	draft *image.YCbCr // gets the mean of each block; may be nil
 }
 
 // jpegComponent is one colour channel: blocks of 8x8 samples, h x v in an MCU.
 type jpegComponent struct {
-	id   byte
-	h, v int
+	id    byte
+	h, v  int
+	table byte // for quantisation
 }
 
 // checkJPEG reads a JPEG stream without keeping coefficients or pixels. It
@@ -49,6 +56,14 @@ type jpegComponent struct {
 // than fit and runs that reach beyond the end of a scan.
 func checkJPEG(data []byte, l Limits) error {
 	j := &jpegStream{data: data, pos: len(jpegMagic)}
+	if err := j.header(l); err != nil {
+		return err
+	}
+	return j.entropy()
+}
+
+// header reads all but what is in the scans.
+func (j *jpegStream) header(l Limits) error {
 	if err := j.segments(l); err != nil {
 		return err
 	}
@@ -58,7 +73,7 @@ func checkJPEG(data []byte, l Limits) error {
 	if len(j.comps) == 4 && !j.adobe {
 		return j.bad("four channels of unknown meaning")
 	}
-	return j.entropy()
+	return nil
 }
 
 func (j *jpegStream) bad(format string, args ...any) error {
@@ -146,7 +161,7 @@ func (j *jpegStream) segments(l Limits) error {
 
 // frame reads a frame header, T.81 B.2.2.
 func (j *jpegStream) frame(b []byte, l Limits) error {
-	if j.comps != nil {
+	if len(j.comps) > 0 {
 		return j.bad("second frame header")
 	}
 	if len(b) < 6 || len(b) != 6+3*int(b[5]) || b[5] != 1 && b[5] != 3 && b[5] != 4 {
@@ -160,7 +175,7 @@ func (j *jpegStream) frame(b []byte, l Limits) error {
 		return err
 	}
 	for c := b[6:]; len(c) > 0; c = c[3:] {
-		k := jpegComponent{c[0], int(c[1] >> 4), int(c[1] & 15)}
+		k := jpegComponent{c[0], int(c[1] >> 4), int(c[1] & 15), c[2]}
 		for _, o := range j.comps {
 			if o.id == k.id {
 				return j.bad("channel %d twice", k.id)
@@ -196,7 +211,7 @@ func subsampling(c []jpegComponent) bool {
 	return true
 }
 
-// quantTables checks quantisation tables, B.2.4.1.
+// quantTables checks quantisation tables, B.2.4.1, and notes the first step of each.
 func (j *jpegStream) quantTables(b []byte) error {
 	for len(b) > 0 {
 		n := 65
@@ -205,6 +220,9 @@ func (j *jpegStream) quantTables(b []byte) error {
 		}
 		if b[0]>>4 > 1 || b[0]&15 > 3 || len(b) < n {
 			return j.bad("quantisation table %#x, %d bytes left", b[0], len(b))
+		}
+		if j.steps[b[0]&15] = int32(b[1]); n == 129 {
+			j.steps[b[0]&15] = int32(binary.BigEndian.Uint16(b[1:]))
 		}
 		b = b[n:]
 	}
@@ -248,7 +266,7 @@ func (j *jpegStream) scan(b []byte, start int) error {
 		return j.bad("more than %d scans", maxScans)
 	}
 	s := jpegScan{data: j.data, pos: start, interval: j.interval, last: 63}
-	blocks := 0
+	blocks, first := 0, len(j.parts)
 	for c := b[1 : len(b)-3]; len(c) > 0; c = c[2:] {
 		at := -1
 		for i, k := range j.comps {
@@ -256,7 +274,7 @@ func (j *jpegStream) scan(b []byte, start int) error {
 				at = i
 			}
 		}
-		for _, o := range s.parts {
+		for _, o := range j.parts[first:] {
 			if o.comp == at {
 				at = -1
 			}
@@ -265,9 +283,10 @@ func (j *jpegStream) scan(b []byte, start int) error {
 		if at < 0 || dc > 3 || ac > 3 || j.baseline && (dc > 1 || ac > 1) {
 			return j.bad("scan of channel %d with tables %d and %d", c[0], dc, ac)
 		}
-		s.parts = append(s.parts, jpegPart{comp: at, dcAt: j.tables[0][dc], acAt: j.tables[1][ac]})
+		j.parts = append(j.parts, jpegPart{comp: at, dcAt: j.tables[0][dc], acAt: j.tables[1][ac], step: j.steps[j.comps[at].table]})
 		blocks += j.comps[at].h * j.comps[at].v
 	}
+	s.parts = j.parts[first:len(j.parts):len(j.parts)]
 	if len(j.comps) > 1 && blocks > 10 {
 		return j.bad("scan of %d blocks in a unit", blocks)
 	}

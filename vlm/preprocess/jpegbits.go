@@ -1,12 +1,17 @@
 package preprocess
 
+import "encoding/binary"
+
+// lookAhead is the length of the codes that are found at once: all but rare ones.
+const lookAhead = 9
+
 // huffman is a table of T.81 annex C: the codes of one length are consecutive
 // and follow those of the length before, extended by a bit.
 type huffman struct {
-	fast   [256]uint16 // by the next 8 bits: value and code length, 0 if longer
-	max    [17]int32   // largest code of a length, -1 for none
-	offset [17]int32   // index of a code's value less the code
-	values []byte      // borrowed from the stream
+	fast   [1 << lookAhead]uint16 // by the next bits: value and code length, 0 if longer
+	max    [17]int32              // largest code of a length, -1 for none
+	offset [17]int32              // index of a code's value less the code
+	values []byte                 // borrowed from the stream
 }
 
 // read takes the table at data[at:], sixteen counts and the values, which
@@ -23,9 +28,9 @@ func (h *huffman) read(data []byte, at int) {
 			h.offset[bits] = index - code
 		}
 		for range n {
-			if bits <= 8 {
-				first := code << (8 - bits)
-				for k := range int32(1) << (8 - bits) {
+			if bits <= lookAhead {
+				first := code << (lookAhead - bits)
+				for k := range int32(1) << (lookAhead - bits) {
 					h.fast[first+k] = uint16(h.values[index])<<8 | uint16(bits)
 				}
 			}
@@ -38,7 +43,17 @@ func (h *huffman) read(data []byte, at int) {
 
 // fill reads ahead while there is room, not beyond a marker or the end.
 func (s *jpegScan) fill() {
-	for s.n <= 24 && s.pos < len(s.data) {
+	if len(s.data)-s.pos >= 8 && s.n <= 56 {
+		v := binary.BigEndian.Uint64(s.data[s.pos:])
+		if inv := ^v; (inv-0x0101010101010101)&v&0x8080808080808080 == 0 { // no byte is 0xff
+			k := (64 - s.n) / 8
+			s.acc = s.acc<<(8*k) | v>>(64-8*k)
+			s.n += 8 * k
+			s.pos += k
+			return
+		}
+	}
+	for s.n <= 56 && s.pos < len(s.data) {
 		b := s.data[s.pos]
 		if b == 0xff {
 			if s.pos+1 == len(s.data) || s.data[s.pos+1] != 0 {
@@ -47,7 +62,7 @@ func (s *jpegScan) fill() {
 			s.pos++
 		}
 		s.pos++
-		s.acc = s.acc<<8 | uint32(b)
+		s.acc = s.acc<<8 | uint64(b)
 		s.n += 8
 	}
 }
@@ -71,8 +86,8 @@ func (s *jpegScan) code(h *huffman) (byte, error) {
 	if s.n < 16 {
 		s.fill()
 	}
-	if s.n >= 8 {
-		if f := h.fast[s.acc>>(s.n-8)&0xff]; f != 0 {
+	if s.n >= lookAhead {
+		if f := h.fast[s.acc>>(s.n-lookAhead)&(1<<lookAhead-1)]; f != 0 {
 			s.n -= int(f & 0xff)
 			return byte(f >> 8), nil
 		}
@@ -107,6 +122,9 @@ func (s *jpegScan) restart() error {
 		case m == mRST0+s.next:
 			s.pos, s.start = p+2, p+2
 			s.acc, s.n, s.eob = 0, 0, 0
+			for i := range s.parts {
+				s.parts[i].level = 0
+			}
 			s.next = (s.next + 1) & 7
 			return nil
 		case m == 0:

@@ -2,7 +2,8 @@ package preprocess
 
 import "fmt"
 
-// jpegScan decodes the codes of one scan and forgets their values. Order and
+// jpegScan decodes the codes of one scan and forgets their values, but for the mean
+// level of the block in work. Order and
 // meaning follow image/jpeg (and T.81, F.2 and G.1), where they are liberal too.
 type jpegScan struct {
 	data        []byte
@@ -13,7 +14,7 @@ type jpegScan struct {
 	refining    bool
 	interval    int
 
-	acc  uint32 // n bits read ahead, the next one highest
+	acc  uint64 // n bits read ahead, the next one highest
 	n    int
 	eob  int  // blocks that are known to be at their end
 	next byte // restart marker expected next, 0 to 7
@@ -25,6 +26,8 @@ type jpegPart struct {
 	comp       int
 	dcAt, acAt int
 	dc, ac     *huffman
+	step       int32 // of DC coefficients
+	level      int32 // DC coefficient of the block read last, in steps
 }
 
 // entropy checks the contents of all scans.
@@ -41,7 +44,7 @@ func (j *jpegStream) entropy() error {
 		if s.first > 0 {
 			c := s.parts[0].comp
 			groups[c] = append(groups[c], s)
-		} else if err := j.together([]*jpegScan{s}); err != nil {
+		} else if err := j.together(append(j.alone[:0], s)); err != nil {
 			return err
 		}
 	}
@@ -59,19 +62,22 @@ func (j *jpegStream) entropy() error {
 func (j *jpegStream) together(scans []*jpegScan) error {
 	j.bind(scans)
 	parts := scans[0].parts
-	// Units (MCUs) across and down; a lone channel is still counted in the units
-	// of the whole picture, but has no data for blocks outside it.
-	across := (j.w + 8*j.comps[0].h - 1) / (8 * j.comps[0].h)
-	units := across * ((j.h + 8*j.comps[0].v - 1) / (8 * j.comps[0].v))
-	lone, count := len(parts) == 1, 0
+	// A lone channel is still counted in the units of the whole picture, but has no data for
+	// blocks outside it.
+	across, down := j.units()
+	units := across * down
+	lone := len(parts) == 1
+	ux, uy, lx, ly := 0, 0, 0, 0 // where the unit is, and the block of a lone channel
 	for unit := range units {
 		for pi := range parts {
 			c := j.comps[parts[pi].comp]
-			for range c.h * c.v {
+			for i := range c.h * c.v {
+				bx, by := ux*c.h+i&(c.h-1), uy*c.v+i>>(c.h>>1) // c.h is 1, 2 or 4
 				if lone {
-					row := across * c.h
-					bx, by := count%row, count/row
-					count++
+					bx, by = lx, ly
+					if lx++; lx == across*c.h {
+						lx, ly = 0, ly+1
+					}
 					if 8*bx >= j.w || 8*by >= j.h {
 						continue
 					}
@@ -82,7 +88,13 @@ func (j *jpegStream) together(scans []*jpegScan) error {
 						return err
 					}
 				}
+				if j.draft != nil {
+					j.plot(&parts[pi], bx, by)
+				}
 			}
+		}
+		if ux++; ux == across {
+			ux, uy = 0, uy+1
 		}
 		for _, s := range scans {
 			if done := unit + 1; s.interval > 0 && done%s.interval == 0 && done < units {
@@ -98,6 +110,12 @@ func (j *jpegStream) together(scans []*jpegScan) error {
 		}
 	}
 	return nil
+}
+
+// units returns how many units (MCUs) there are across and down.
+func (j *jpegStream) units() (across, down int) {
+	h, v := 8*j.comps[0].h, 8*j.comps[0].v
+	return (j.w + h - 1) / h, (j.h + v - 1) / v
 }
 
 // bind reads the Huffman tables that the scans use; the memory for them is used
@@ -150,8 +168,15 @@ func (s *jpegScan) block(p *jpegPart, nonzero *uint64) error {
 		if bits > 16 {
 			return s.bad("DC difference of %d bits", bits)
 		}
-		if _, err := s.bits(int(bits)); err != nil {
+		v, err := s.bits(int(bits))
+		if err != nil {
 			return err
+		}
+		if d := int32(v); bits > 0 {
+			if d < 1<<(bits-1) { // F.2.2.1, EXTEND
+				d += -1<<bits + 1
+			}
+			p.level += d
 		}
 		k = 1
 	}
@@ -159,7 +184,30 @@ func (s *jpegScan) block(p *jpegPart, nonzero *uint64) error {
 		s.eob--
 		return nil
 	}
+	if p.ac == nil && k <= s.last {
+		return s.bad("scan uses an undefined Huffman table")
+	}
 	for ; k <= s.last; k++ {
+		if s.n < lookAhead+15 {
+			s.fill()
+		}
+		// Nearly always a code and what belongs to it have been read ahead.
+		if s.n >= lookAhead+15 {
+			f := p.ac.fast[s.acc>>(s.n-lookAhead)&(1<<lookAhead-1)]
+			switch bits := int(f >> 8 & 15); {
+			case bits > 0:
+				s.n -= int(f & 0xff)
+				if k += int(f >> 12); k > s.last {
+					return nil
+				}
+				s.n -= bits
+				*nonzero |= 1 << k
+				continue
+			case 0 < f && f < 1<<8: // the end of the block
+				s.n -= int(f)
+				return nil
+			}
+		}
 		v, err := s.code(p.ac)
 		if err != nil {
 			return err
