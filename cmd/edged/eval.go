@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -221,4 +222,17 @@ func (s share) fraction() float64 {
 		return 0
 	}
 	return float64(s.right) / float64(s.total)
+}
+
+// interval is the 95 % confidence interval of a fraction (Wilson's), which is honest about
+// few tries and about none or all of them right.
+func (s share) interval() (low, high float64) {
+	if s.total == 0 {
+		return 0, 1
+	}
+	const z = 1.96
+	n, p := float64(s.total), s.fraction()
+	middle := (p + z*z/(2*n)) / (1 + z*z/n)
+	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	return max(middle-half, 0), min(middle+half, 1)
 }
