@@ -75,7 +75,8 @@ type question struct {
 	text    string
 	prompt  string // for a caption
 	from    func() (*memory.Snapshot, error)
-	compare func() (*memory.Snapshot, error) // with an earlier memory; nil: with none
+	compare func() (*memory.Snapshot, error)                                    // with an earlier memory; nil: with none
+	span    func(context.Context, *memory.Snapshot) (*wire.Span, string, error) // what the log adds, and the text with it; nil: nothing
 	age     func(memory.Info) time.Duration
 }
 
@@ -112,7 +113,13 @@ func (a *answerer) ask(ctx context.Context, q *question, piece func(string) erro
 	}
 	defer a.putBack(stream)
 	r := &wire.Answer{Time: snap.Time.UnixMilli(), Frame: int64(snap.Frame), AgeMS: ms(q.age(snap.Info))}
-	if r.Text, err = a.say(ctx, stream, snap, q.text, func(p string) error {
+	text := q.text
+	if q.span != nil {
+		if r.Span, text, err = q.span(ctx, snap); err != nil {
+			return nil, err
+		}
+	}
+	if r.Text, err = a.say(ctx, stream, snap, text, func(p string) error {
 		if r.Tokens == 0 {
 			r.MS.First = ms(time.Since(arrived))
 		}

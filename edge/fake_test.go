@@ -9,6 +9,7 @@ import (
 	"image"
 	"io"
 	"iter"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/vlm"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,11 +29,24 @@ type fakeModel struct {
 	size  func() float32                  // the magnitude; nil: 1
 	name  byte                            // of the fingerprint
 	think func(ctx context.Context) error // called before each piece of an answer
+
+	context int    // tokens of captions that it reads
+	unknown string // characters that it cannot write
 }
 
 func (m *fakeModel) Name() string    { return "fake" }
 func (m *fakeModel) Backend() string { return "none" }
 func (m *fakeModel) MaxViews() int   { return 8 }
+
+func (m *fakeModel) Context() int { return m.context }
+
+// Tokens counts words.
+func (m *fakeModel) Tokens(text string) (int, error) {
+	if strings.ContainsAny(text, m.unknown) {
+		return 0, vlm.ErrQuestion
+	}
+	return len(strings.Fields(text)), nil
+}
 
 func (m *fakeModel) Fingerprint() [32]byte { return [32]byte{m.name} }
 

@@ -127,6 +127,11 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 	if a.Diff != 0 {
 		q.compare = func() (*memory.Snapshot, error) { return s.recall(a.Diff) }
 	}
+	if a.Since != 0 {
+		if q.span, err = d.asksSpan(s, a, q.text); err != nil {
+			return nil, err
+		}
+	}
 	r, err := d.answers.ask(ctx, q, piece)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,14 @@ type Model interface {
 	MaxViews() int         // pictures in a frame set, at most
 	Fingerprint() [32]byte // of what snapshots belong to
 	NewStream() (Stream, error)
+
+	// Context is how many tokens of earlier captions may stand before a question, 0
+	// for models that were not made to read any.
+	Context() int
+
+	// Tokens is how many tokens a line of a question is; an error says what of it cannot be
+	// written.
+	Tokens(text string) (int, error)
 }
 
 // Stream carries the memory of one scene. One goroutine uses it.

@@ -104,13 +104,19 @@ func (s *scene) snapshots() []wire.SnapshotInfo {
 	for _, i := range store.List() {
 		all = append(all, wire.SnapshotInfo{Number: i.Seq, Frame: int64(i.Frame), Time: i.Time.UnixMilli(), Bytes: i.Bytes, Disk: i.Disk})
 	}
-	if n := len(all); n > maxListed {
-		for i := range maxListed {
-			all[i] = all[(i+1)*n/maxListed-1]
-		}
-		all = all[:maxListed]
+	return thin(all, maxListed)
+}
+
+// thin returns an even choice of n elements, the last among them, in place of all; all
+// where there are no more.
+func thin[T any](all []T, n int) []T {
+	if len(all) <= n {
+		return all
 	}
-	return all
+	for i := range n {
+		all[i] = all[(i+1)*len(all)/n-1]
+	}
+	return all[:n]
 }
 
 // remark tells everybody what became of the memory.

@@ -18,6 +18,10 @@ func (m vlmModel) Name() string    { return m.m.Info().Name }
 func (m vlmModel) Backend() string { return m.m.Info().Backend }
 func (m vlmModel) MaxViews() int   { return m.m.Config().MaxViews() }
 
+func (m vlmModel) Context() int { return m.m.Config().Context }
+
+func (m vlmModel) Tokens(text string) (int, error) { return m.m.Tokens(text) }
+
 func (m vlmModel) Fingerprint() [32]byte { return m.m.Fingerprint() }
 
 func (m vlmModel) NewStream() (Stream, error) {

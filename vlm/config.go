@@ -25,6 +25,7 @@ const (
 	defaultDecoderTokens = 64
 	defaultEncoderTokens = 64
 	defaultCaption       = "Describe the picture."
+	maxContext           = 1 << 16 // tokens
 )
 
 // ErrConfig is wrapped by errors about hyperparameters that are missing, or
@@ -58,6 +59,7 @@ type Config struct {
 
 	Caption   string // the question that asks for a caption
 	Lowercase bool   // questions are lowercased
+	Context   int    // tokens of earlier captions that may stand before a question; 0: it was trained with none
 	Stop      int    // token id that ends an answer
 
 	// Tokens is the vocabulary, index = token id, each entry escaped: bytes
@@ -208,6 +210,7 @@ const (
 	keyVision        = "visualrwkv.vision."
 	keyCaption       = "visualrwkv.prompt.caption"
 	keyLowercase     = "visualrwkv.prompt.questions_lowercase"
+	keyContext       = "visualrwkv.prompt.context_tokens"
 	keyStop          = "visualrwkv.prompt.stop"
 	keyTokenizer     = "tokenizer.ggml.model"
 	keyTokens        = "tokenizer.ggml.tokens"
@@ -216,7 +219,7 @@ const (
 var (
 	scalarKeys = []string{
 		keyName, keyLicense, keyArch, keyVariant, keyVocab, keyBlocks, keyWidth, keyFFN, keyHeadSize, keyEncoderBlocks,
-		keyImageToken, keyDecoderTokens, keyEncoderTokens, keyViews, keyFillFeatures, keyTowers, keyCaption, keyLowercase, keyStop,
+		keyImageToken, keyDecoderTokens, keyEncoderTokens, keyViews, keyFillFeatures, keyTowers, keyCaption, keyLowercase, keyContext, keyStop,
 	}
 	towerKinds = []string{"dino", "siglip", "sam", "clip"} // order of concatenation
 	towerKeys  = []string{

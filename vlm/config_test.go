@@ -169,11 +169,18 @@ func TestNoVocabularyNoTower(t *testing.T) {
 	}
 	ask(t, s, "hello") // text alone is fine
 
+	if n, err := s.Model().Tokens("hello"); n == 0 || err != nil {
+		t.Errorf("hello is %d tokens, %v", n, err)
+	}
+
 	mute := open(t, base, func(o *vlm.Options) { o.Vocab = nil })
 	s = stream(t, mute)
 	see(t, s, 1)
 	if _, err := s.Answer(t.Context(), "hello", nil); !errors.Is(err, vlm.ErrConfig) {
 		t.Errorf("a model without a vocabulary answered: %v", err)
+	}
+	if _, err := mute.Tokens("hello"); !errors.Is(err, vlm.ErrConfig) {
+		t.Errorf("a model without a vocabulary counted: %v", err)
 	}
 }
 

@@ -62,6 +62,7 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	}
 	c.Caption = r.text(keyCaption, defaultCaption)
 	c.Lowercase = value(r, keyLowercase, false, weights.Value.Bool)
+	c.Context = r.number(keyContext, 0, 0, maxContext)
 	c.Stop = r.number(keyStop, min(defaultStop, c.Vocab-1), 0, c.Vocab-1)
 	c.Tokens = r.texts(keyTokens, nil)
 	if m := r.text(keyTokenizer, "rwkv"); m != "rwkv" {
@@ -205,6 +206,9 @@ func (c Config) Metadata() weights.Meta {
 	}
 	put(keyCaption, weights.String(c.Caption))
 	put(keyLowercase, weights.Bool(c.Lowercase))
+	if c.Context > 0 {
+		number(keyContext, c.Context)
+	}
 	number(keyStop, c.Stop)
 	if len(c.Tokens) > 0 {
 		put(keyTokenizer, weights.String("rwkv"))

@@ -276,7 +276,7 @@ func (c Config) Runnable() error {
 func fingerprint(c Config, f *weights.File) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	// What only words a question or ends an answer leaves a memory valid.
-	c.Name, c.License, c.Tokens, c.Caption, c.Lowercase, c.Stop, c.Views = "", "", nil, "", false, 0, 0
+	c.Name, c.License, c.Tokens, c.Caption, c.Lowercase, c.Context, c.Stop, c.Views = "", "", nil, "", false, 0, 0, 0
 	type plain Config // without its String
 	fmt.Fprintf(h, "%+v\n", plain(c))
 	const sample = 64

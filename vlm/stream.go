@@ -89,6 +89,20 @@ func (m *Model) CheckQuestion(question string) error {
 	return err
 }
 
+// Tokens returns how many tokens a line of text adds to a question; an error that wraps [ErrQuestion]
+// names a word that the vocabulary cannot write.
+func (m *Model) Tokens(text string) (int, error) {
+	none, err := m.prompt(m.writing(), "", 1)
+	if err != nil {
+		return 0, err
+	}
+	all, err := m.prompt(m.writing(), text, 1)
+	if err != nil {
+		return 0, err
+	}
+	return len(all) - len(none), nil
+}
+
 // carries reports whether the memory is the decoder's own state, which goes on from frame
 // set to frame set. A bidirectional decoder's cannot: its prompt is one question around
 // one picture.

@@ -71,6 +71,7 @@ type Ask struct {
 	Question string  `msgpack:"question"`
 	At       int64   `msgpack:"at,omitempty"`       // answer as it would have been answered then
 	Diff     int64   `msgpack:"diff,omitempty"`     // compare with the memory of then, see [Change]; 0: with none
+	Since    int64   `msgpack:"since,omitempty"`    // a moment as well: take along the captions written since then, see [Span]; not with Diff
 	Deadline float64 `msgpack:"deadline,omitempty"` // how long the answer may take; 0: as long as it takes
 }
 
@@ -262,6 +263,14 @@ type Answer struct {
 	Tokens int64    `msgpack:"tokens"`
 	MS     AnswerMS `msgpack:"ms"`
 	Change *Change  `msgpack:"change,omitempty"` // to a question with Diff
+	Span   *Span    `msgpack:"span,omitempty"`   // to a question with Since
+}
+
+// Span is what the log has of the time that a question is about.
+type Span struct {
+	Captions []CaptionLine `msgpack:"captions,omitempty"` // an even choice of 64 at most, the newest among them, the oldest first
+	Logged   int64         `msgpack:"logged"`             // how many the log has
+	Read     bool          `msgpack:"read"`               // Captions stood before the question; else the answer is the memory's alone
 }
 
 // Change compares two memories by what the model says of each when it is asked for

@@ -19,7 +19,9 @@ const askAbout = `Asks a running edged (or edged demo) a question about what it 
 and prints the answer as it is written. With -at it is answered from the newest
 memory kept from that moment or before it, exactly as it would have been answered
 then. With -diff what the memory held then is compared with what it holds now, or
-held at -at. Without QUESTION, or with "-", the question is read from the standard input. A question that begins with a dash, or
+held at -at. With -since the captions that were logged since then are printed too, an
+even choice of many; a model that was made to read them reads them before it answers.
+Without QUESTION, or with "-", the question is read from the standard input. A question that begins with a dash, or
 has words that do, goes after "--".`
 
 type jsonAnswer struct {
@@ -33,6 +35,7 @@ type jsonAnswer struct {
 	Tokens   int64          `json:"tokens"`
 	MS       jsonAnswerTime `json:"ms"`
 	Change   *jsonChange    `json:"change,omitempty"`
+	Span     *jsonSpan      `json:"span,omitempty"`
 }
 
 // jsonChange is a [wire.Change].
@@ -47,6 +50,13 @@ type jsonChange struct {
 
 	Captions []jsonCaptionLine `json:"captions"` // of the log in between, the newest 32
 	More     int64             `json:"more"`     // how many came before those
+}
+
+// jsonSpan is a [wire.Span].
+type jsonSpan struct {
+	Captions []jsonCaptionLine `json:"captions"` // an even choice of 64 at most, the newest among them
+	Logged   int64             `json:"logged"`   // how many the log has
+	Read     bool              `json:"read"`     // the model read Captions before it answered
 }
 
 type jsonCaptionLine struct {
@@ -67,6 +77,7 @@ func askMain(args []string, std stdio) int {
 	scene := fs.String("scene", "", "`name` of the scene; not needed where there is one")
 	at := fs.String("at", "", "answer as at an earlier `time`: "+whenHelp)
 	diff := fs.String("diff", "", "compare with an earlier `time`, given as for -at")
+	since := fs.String("since", "", "take along the captions logged since an earlier `time`, given as for -at")
 	asJSON := fs.Bool("json", false, "print the answer as one JSON object")
 	words, code, ok := parseMixed(fs, args, std.out, std.err)
 	if !ok {
@@ -76,7 +87,7 @@ func askMain(args []string, std stdio) int {
 	for _, w := range []struct {
 		flag, value string
 		to          *int64
-	}{{"-at", *at, &q.At}, {"-diff", *diff, &q.Diff}} {
+	}{{"-at", *at, &q.At}, {"-diff", *diff, &q.Diff}, {"-since", *since, &q.Since}} {
 		if w.value == "" {
 			continue
 		}
@@ -84,6 +95,9 @@ func askMain(args []string, std stdio) int {
 		if *w.to, err = parseWhen(w.value, time.Now()); err != nil {
 			return wrongUse(fs, std.err, w.flag+": "+err.Error())
 		}
+	}
+	if q.Diff != 0 && q.Since != 0 {
+		return wrongUse(fs, std.err, "want either -diff or -since")
 	}
 	var err error
 	if q.Question, err = readQuestion(words, std.in); err != nil {
@@ -140,13 +154,13 @@ func ask(ctx context.Context, path string, q *wire.Ask, asJSON bool, out io.Writ
 	if asJSON {
 		return printJSON(out, toJSON(q, answer))
 	}
-	if _, err := fmt.Fprintln(out); err != nil || q.At == 0 && q.Diff == 0 {
+	if _, err := fmt.Fprintln(out); err != nil || q.At == 0 && q.Diff == 0 && q.Since == 0 {
 		return err
 	}
 	return printMoments(out, q, answer)
 }
 
-// printMoments tells which memories an answer is of, and how they differ.
+// printMoments tells which memories an answer is of, how they differ, and what the log has.
 func printMoments(out io.Writer, q *wire.Ask, a *wire.Answer) error {
 	var b strings.Builder
 	if q.At != 0 {
@@ -163,12 +177,24 @@ func printMoments(out io.Writer, q *wire.Ask, a *wire.Answer) error {
 		if len(c.Captions) > 0 {
 			fmt.Fprintf(&b, "written between: %d captions\n", int64(len(c.Captions))+c.More)
 		}
-		for _, l := range c.Captions {
-			fmt.Fprintf(&b, "   %s  %s\n", time.UnixMilli(l.Time).Format(time.DateTime), printable(l.Text))
+		printCaptions(&b, c.Captions)
+	}
+	if s := a.Span; s != nil {
+		how := "not read by the model, which answered from its memory"
+		if s.Read {
+			how = "read by the model before it answered"
 		}
+		fmt.Fprintf(&b, "captions: %d of %d, %s\n", len(s.Captions), s.Logged, how)
+		printCaptions(&b, s.Captions)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func printCaptions(b *strings.Builder, lines []wire.CaptionLine) {
+	for _, l := range lines {
+		fmt.Fprintf(b, "   %s  %s\n", time.UnixMilli(l.Time).Format(time.DateTime), printable(l.Text))
+	}
 }
 
 func moment(frame, at int64, ageMS float64) string {
@@ -186,11 +212,19 @@ func toJSON(q *wire.Ask, a *wire.Answer) jsonAnswer {
 		j.Change = &jsonChange{
 			Then: c.Then, Now: c.Now, Gone: append([]string{}, c.Gone...), New: append([]string{}, c.New...),
 			Frame: c.Frame, Time: time.UnixMilli(c.Time), AgeMS: round(c.AgeMS, 1e3),
-			Captions: []jsonCaptionLine{}, More: c.More,
-		}
-		for _, l := range c.Captions {
-			j.Change.Captions = append(j.Change.Captions, jsonCaptionLine{time.UnixMilli(l.Time), l.Frame, l.Text})
+			Captions: jsonCaptions(c.Captions), More: c.More,
 		}
 	}
+	if s := a.Span; s != nil {
+		j.Span = &jsonSpan{jsonCaptions(s.Captions), s.Logged, s.Read}
+	}
 	return j
+}
+
+func jsonCaptions(lines []wire.CaptionLine) []jsonCaptionLine {
+	all := make([]jsonCaptionLine, len(lines))
+	for i, l := range lines {
+		all[i] = jsonCaptionLine{time.UnixMilli(l.Time), l.Frame, l.Text}
+	}
+	return all
 }

@@ -79,6 +79,13 @@ func TestRunRemembers(t *testing.T) {
 	if log := again.err.String(); strings.Count(log, "goes on with the memory of frame set") != 1 {
 		t.Errorf("log:\n%s", log)
 	}
+	since := askAt("-since", "1h") // the demo's model reads no captions
+	if s := since.Span; s == nil || s.Read || s.Logged < 2 || len(s.Captions) == 0 || s.Captions[len(s.Captions)-1].Text == "" || since.Text == "" {
+		t.Errorf("since an hour ago %+v", since)
+	}
+	if code, out, _ := runCommand(t, "ask", "-socket", r.socket, "-since", "1h", question); code != exitOK || !strings.Contains(out, "not read by the model") {
+		t.Errorf("code %d, %q", code, out)
+	}
 	code, out, stderr := runCommand(t, "ask", "-socket", r.socket, "-at", "0s", "-diff", "1ms", question)
 	if code != exitOK || !strings.Contains(out, "then: ") || !strings.Contains(out, " now: ") {
 		t.Errorf("code %d, %q, %q", code, out, stderr)
@@ -88,6 +95,9 @@ func TestRunRemembers(t *testing.T) {
 		t.Errorf("ten days ago: code %d, %q", code, stderr)
 	}
 	if code, _, stderr := runCommand(t, "ask", "-at", "soon", question); code != exitUsage || !strings.Contains(stderr, "is no moment") {
+		t.Errorf("code %d, %q", code, stderr)
+	}
+	if code, _, stderr := runCommand(t, "ask", "-since", "1h", "-diff", "1h", question); code != exitUsage || !strings.Contains(stderr, "either -diff or -since") {
 		t.Errorf("code %d, %q", code, stderr)
 	}
 	st, err := c.Status(t.Context())
