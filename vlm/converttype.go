@@ -38,7 +38,7 @@ func tensorType(t *checkpoint.Weight, typ quant.Type) quant.Type {
 	// see many vectors at once, so that four bits would not make them faster, only blind
 	// to small motion.
 	embedding := strings.HasSuffix(t.Name, "emb.weight")
-	if embedding || strings.HasSuffix(t.Name, "head.weight") || strings.HasPrefix(t.Name, "vit.") || strings.HasPrefix(t.Name, "proj.") {
+	if embedding || strings.HasSuffix(t.Name, "head.weight") || seeing(t.Name) {
 		switch typ {
 		case quant.Q4_0:
 			typ = quant.Q8_0
@@ -74,6 +74,11 @@ func vectorLike(shape []int) bool {
 // [heads, head size].
 func bonusName(name string) bool {
 	return strings.HasSuffix(name, "att.time_faaaa") || strings.HasSuffix(name, "att.r_k")
+}
+
+// seeing reports whether a tensor is one of those that image tokens depend on.
+func seeing(name string) bool {
+	return strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "proj.")
 }
 
 func lowRankName(name string) bool {

@@ -54,6 +54,12 @@ func (s *Source) Read(c Config) error {
 	return err
 }
 
+// NewLooked returns what models with one tower may share.
+func NewLooked() looked { return looked{} }
+
+// Options are those of a model that shares l.
+func (l looked) Options() *Options { return &Options{looked: l} }
+
 // Looked makes s add to n, by tower, the pictures that go through it.
 func (s *Stream) Looked(n map[string]int) {
 	for i, e := range s.sight.eyes {

@@ -270,29 +270,51 @@ func (s *Stream) Caption(ctx context.Context, views ...image.Image) (string, err
 }
 
 // Follow computes what the model expects at each position of answers to questions about the
-// same instant, which are decoded together as those of [Stream.Answers]: f gets the logits
-// [vocabulary] before each token of follow[question]. With follow nil the model's own most
-// likely tokens are followed, limit at most, the stop token included. It returns the tokens
-// of each question: none where the vocabulary cannot write it, or where there are none to
-// follow. Comparing two files of one model on the same tokens is what it is for.
+// same instant: f gets the logits [vocabulary] before each token of follow[question], borrowed
+// for the call. With follow nil the model's own most likely tokens are followed, limit at most,
+// the stop token included, of questions that are decoded together as those of
+// [Stream.Answers]; given ones are read many at a time, with the same logits. It returns the
+// tokens of each question: none where the vocabulary cannot write it, or where there are none
+// to follow. Comparing two files of one model on the same tokens is what it is for.
 func (s *Stream) Follow(ctx context.Context, questions []string, follow [][]int, limit int, f func(question int, logits []float32)) ([][]int, error) {
 	tokens := make([][]int, len(questions))
+	if follow != nil {
+		for i, q := range questions {
+			if err := s.read(ctx, q, follow[i], func(logits []float32) { f(i, logits) }); errors.Is(err, ErrQuestion) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			tokens[i] = slices.Clone(follow[i])
+		}
+		return tokens, nil
+	}
 	for at := 0; at < len(questions); at += batch {
-		if err := s.follow(ctx, at, min(at+batch, len(questions)), questions, follow, tokens, limit, f); err != nil {
+		if err := s.follow(ctx, at, min(at+batch, len(questions)), questions, tokens, limit, f); err != nil {
 			return nil, err
 		}
 	}
 	return tokens, nil
 }
 
-// follow follows the answers to questions from to to.
-func (s *Stream) follow(ctx context.Context, from, to int, questions []string, follow, tokens [][]int, limit int, f func(int, []float32)) error {
+// read calls f with the logits before each token of an answer.
+func (s *Stream) read(ctx context.Context, question string, answer []int, f func(logits []float32)) error {
+	if len(answer) == 0 {
+		return nil
+	}
+	v := s.voice(0)
+	if err := s.begin(ctx, v, question); err != nil {
+		return err
+	}
+	f(v.logits)
+	return s.m.dec.Follow(ctx, s.work, v.state, s.image(), answer[:len(answer)-1], f)
+}
+
+// follow follows the model's own answers to questions from to to.
+func (s *Stream) follow(ctx context.Context, from, to int, questions []string, tokens [][]int, limit int, f func(int, []float32)) error {
 	var voices []*voice
 	var at []int // which question a voice answers
 	for i := from; i < to; i++ {
-		if follow != nil && len(follow[i]) == 0 {
-			continue
-		}
 		v := s.voice(len(voices))
 		if err := s.begin(ctx, v, questions[i]); errors.Is(err, ErrQuestion) {
 			continue
@@ -309,14 +331,9 @@ func (s *Stream) follow(ctx context.Context, from, to int, questions []string, f
 		for i, v := range voices {
 			q := at[i]
 			f(q, v.logits)
-			id, done := decoder.Argmax(v.logits), n == limit
-			if follow != nil {
-				id, done = follow[q][n-1], n == len(follow[q])
-			} else {
-				done = done || id == s.m.config.Stop || id == tokenizer.End
-			}
+			id := decoder.Argmax(v.logits)
 			tokens[q] = append(tokens[q], id)
-			if !done {
+			if n < limit && id != s.m.config.Stop && id != tokenizer.End {
 				voices[k], at[k], ids[k] = v, q, id
 				k++
 			}

@@ -52,7 +52,8 @@ type Options struct {
 	// not hold one.
 	Vocab []byte
 
-	wrap func(quant.Loader) quant.Loader // of [Quantize]: changes what weights are bound
+	wrap   func(quant.Loader) quant.Loader // of [Source.Quantize]: changes what weights are bound
+	looked looked                          // of [Source.Quantize]
 }
 
 // Model is an open model: weights, and what goes with them. It is safe for
@@ -73,6 +74,7 @@ type Model struct {
 	params int64
 
 	batcher *batcher
+	looked  looked // nil usually
 }
 
 // Open opens a model file of any format that package weights reads: GGUF,
@@ -130,7 +132,7 @@ func finish(name string, f *weights.File, o *Options) (*Model, error) {
 // start makes a model of an open file, which it does not close when it fails.
 func start(f *weights.File, o *Options) (*Model, error) {
 	kernels.SelfCheck()
-	m := &Model{file: f, format: f.Format()}
+	m := &Model{file: f, format: f.Format(), looked: o.looked}
 	if err := m.bind(o); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,8 @@ type QuantizeOptions struct {
 	Show func(ctx context.Context, m *Model) error
 
 	// Divergence tells how far a model is from the one that it was called with first,
-	// the original. Only Bits needs it, once for each matrix, so it should be quick.
+	// the original. Only Bits needs it, once for each matrix, so it should be quick. The
+	// image tokens of all pictures that it looks at are kept.
 	Divergence func(ctx context.Context, m *Model) (float64, error)
 
 	// Measure, if not nil, looks at the finished file and adds what it finds to r, which

@@ -38,6 +38,11 @@ func look(ctx context.Context, m *vlm.Model, seed uint64, sets int, follow [][]i
 	if err != nil {
 		return nil, nil, err
 	}
+	return lookOn(ctx, s, seed, sets, follow)
+}
+
+// lookOn is look on a stream that has seen nothing.
+func lookOn(ctx context.Context, s *vlm.Stream, seed uint64, sets int, follow [][]int) (tokens [][]int, logits []float32, err error) {
 	for i := range sets {
 		if err := s.See(ctx, picture(seed+uint64(2*i)), picture(seed+uint64(2*i+1))); err != nil {
 			return nil, nil, err
@@ -205,8 +210,15 @@ func TestQuantizeMixed(t *testing.T) {
 	o := quantizeOptions(0)
 	var tokens [][]int
 	var original []float32
+	trials, seen := 0, map[string]int{} // pictures that went through the tower
 	o.Divergence = func(ctx context.Context, m *vlm.Model) (d float64, err error) {
-		ids, logits, err := look(ctx, m, 1000, 2, tokens)
+		trials++
+		s, err := m.NewStream()
+		if err != nil {
+			return 0, err
+		}
+		s.Looked(seen)
+		ids, logits, err := lookOn(ctx, s, 1000, 2, tokens)
 		if original == nil {
 			tokens, original = ids, logits
 			return 0, err
@@ -222,9 +234,13 @@ func TestQuantizeMixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var least, most float64 = math.Inf(1), 0 // divergence of matrices that stayed int8, and became int4
+	tried, seeing := 0, 0
 	for _, m := range r.Matrices {
 		if m.Divergence == 0 {
 			continue
+		}
+		if tried++; strings.HasPrefix(m.Name, "vit.") || strings.HasPrefix(m.Name, "proj.") {
+			seeing++
 		}
 		if m.Type == "int8" {
 			least = min(least, m.Divergence)
@@ -235,6 +251,9 @@ func TestQuantizeMixed(t *testing.T) {
 	if r.Type != "mixed" || r.Bits > 6 || r.Bits < 5.5 || math.IsInf(least, 1) || most == 0 {
 		t.Errorf("%s, %.2f bits, int8 from %.3g, int4 up to %.3g", r.Type, r.Bits, least, most)
 	}
+	if pictures := 4 * (1 + seeing); trials != 1+tried || seeing == 0 || seeing == tried || seen["siglip"] != pictures {
+		t.Errorf("%d trials of %d matrices, %d of which see: %d pictures looked at, want %d", trials, tried, seeing, seen["siglip"], pictures)
+	}
 	m, err := vlm.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +263,32 @@ func TestQuantizeMixed(t *testing.T) {
 	o.Bits, original = 4, nil
 	if _, err := src.Quantize(t.Context(), path, c, o); err == nil || !strings.Contains(err.Error(), "bits per value, more than 4") {
 		t.Errorf("too few bits: %v", err)
+	}
+}
+
+// TestLookedBefore: what a model makes of pictures that one with the same tower has looked at
+// are the bytes that it makes of them by itself.
+func TestLookedBefore(t *testing.T) {
+	path := convertTiny(t, base, quant.F32)
+	kept := vlm.NewLooked()
+	var want []byte
+	for i, pictures := range []int{4, 0, 0} {
+		m, err := vlm.Open(path, kept.Options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		s, n := stream(t, m), map[string]int{}
+		s.Looked(n)
+		see(t, s, 1, 2)
+		see(t, s, 3, 2)
+		see(t, s, 1, 4)
+		if want == nil {
+			want = s.State()
+		}
+		if n["siglip"] != pictures || !bytes.Equal(s.State(), want) {
+			t.Errorf("model %d looked at %d pictures, want %d; same memory: %v", i+1, n["siglip"], pictures, bytes.Equal(s.State(), want))
+		}
 	}
 }
 

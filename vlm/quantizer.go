@@ -152,7 +152,7 @@ func (q *quantizer) learn(ctx context.Context, jobs []*matrixJob, pass string) e
 		}
 	}
 	q.Progress(fmt.Sprintf("%s: learning what %d of %d matrices are multiplied with", pass, len(observed), len(q.jobs)))
-	m, err := q.open(q.packed(), observed)
+	m, err := q.open(q.packed(), observed, nil)
 	if err != nil {
 		return err
 	}
@@ -160,10 +160,11 @@ func (q *quantizer) learn(ctx context.Context, jobs []*matrixJob, pass string) e
 	return q.Show(ctx, m)
 }
 
-// open opens the model of the file with some matrices replaced and others observed. Its
-// pool must be closed, the file stays open.
-func (q *quantizer) open(replaced map[string]*quant.Matrix, observed map[string]*quant.Hessian) (*Model, error) {
-	return start(q.source.files[0], &Options{wrap: func(l quant.Loader) quant.Loader { return overlay{l, replaced, observed} }})
+// open opens the model of the file with some matrices replaced and others observed; kept, if
+// not nil, are pictures that models with the same towers have looked at. Its pool must be
+// closed, the file stays open.
+func (q *quantizer) open(replaced map[string]*quant.Matrix, observed map[string]*quant.Hessian, kept looked) (*Model, error) {
+	return start(q.source.files[0], &Options{looked: kept, wrap: func(l quant.Loader) quant.Loader { return overlay{l, replaced, observed} }})
 }
 
 // overlay is a loader in which some matrices are replaced and others observed.

@@ -61,6 +61,10 @@ type view struct {
 	packed []float32 // [q*q, C]: for the encoder
 }
 
+// looked keeps the tokens of every picture that was looked at, for models with the same towers
+// and projector that are to look at it one after another. It grows with every picture.
+type looked map[[sha256.Size]byte]view
+
 // groupCells is how many cells of the feature grid go through the tower at
 // once: enough to fill matrix products, few enough to bound the buffers.
 const groupCells = 1024
@@ -124,6 +128,10 @@ func (s *sight) look(ctx context.Context, pictures []image.Image) error {
 		if v.known && v.sum == sum {
 			continue
 		}
+		if kept, ok := s.m.looked[sum]; ok {
+			*v = view{true, sum, slices.Clone(kept.rows), slices.Clone(kept.packed)}
+			continue
+		}
 		v.known, v.sum = false, sum
 		if s.waiting = append(s.waiting, i); len(s.waiting) == s.group {
 			if err := s.compute(ctx); err != nil {
@@ -185,8 +193,12 @@ func (s *sight) compute(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for _, v := range s.waiting {
-		s.views[v].known = true
+	for _, i := range s.waiting {
+		v := &s.views[i]
+		v.known = true
+		if m.looked != nil {
+			m.looked[v.sum] = view{true, v.sum, slices.Clone(v.rows), slices.Clone(v.packed)}
+		}
 	}
 	s.waiting = s.waiting[:0]
 	return nil

@@ -31,6 +31,29 @@ func (m *Decoder) Prefill(ctx context.Context, w *rwkv.Work, s *rwkv.State, imag
 	if m.bidirectional {
 		return m.prefillBidirectional(ctx, w, s, p, logits)
 	}
+	return m.read(ctx, w, s, image, p, func(x []float32, n int, last bool) {
+		if last && logits != nil {
+			m.Logits(w, logits, x[(n-1)*m.Dims().C:], 1)
+		}
+	})
+}
+
+// Follow feeds ids to a sequence as [Decoder.Step] would one by one, many at a time, and calls
+// f with the logits [Vocab] after each, which are borrowed for the call. The bits are those of
+// Step.
+func (m *Decoder) Follow(ctx context.Context, w *rwkv.Work, s *rwkv.State, image []float32, ids []int, f func(logits []float32)) error {
+	out := make([]float32, min(len(ids), rwkv.MaxRows)*m.vocab)
+	return m.read(ctx, w, s, image, Prompt{IDs: ids, ImageID: -1}, func(x []float32, n int, _ bool) {
+		m.Logits(w, out, x, n)
+		for i := range n {
+			f(out[i*m.vocab:][:m.vocab])
+		}
+	})
+}
+
+// read runs the prompt through the blocks, [rwkv.MaxRows] tokens at a time, and calls f with
+// the n rows x [n, C] that they leave, which it may overwrite.
+func (m *Decoder) read(ctx context.Context, w *rwkv.Work, s *rwkv.State, image []float32, p Prompt, f func(x []float32, n int, last bool)) error {
 	c := m.Dims().C
 	rows := p.Rows
 	segs := w.Segs(1)
@@ -46,9 +69,7 @@ func (m *Decoder) Prefill(ctx context.Context, w *rwkv.Work, s *rwkv.State, imag
 			return err
 		}
 		ids = ids[n:]
-		if len(ids) == 0 && logits != nil {
-			m.Logits(w, logits, x[(n-1)*c:], 1)
-		}
+		f(x, n, len(ids) == 0)
 	}
 	return nil
 }
