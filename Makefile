@@ -1,9 +1,10 @@
 # make test     everything that must hold, from a bare Debian 12 with Go
 # make deps     what the tests need besides Go (apt as root; elsewhere it names what is missing)
 # make vet      gofmt, go vet for each architecture, tidy go.mod, staticcheck
-# make soak     how soon the demo speaks, its memory over 2,000 frame sets, that of converting a 7B model, captions beside
-#               1,000 questions, a daemon killed 1,000 times, and the daemon for 10 minutes (SOAK=24h: for longer) with
-#               cameras that fail a hundred times a minute: for a machine that does nothing else, with 5 GB of disk for a while
+# make soak     how soon the demo speaks, its memory over 2,000 frame sets, that of converting a 7B model, what a plan
+#               estimates, captions beside 1,000 questions, a daemon killed 1,000 times, and the daemon for 10 minutes
+#               (SOAK=24h: for longer) with cameras that fail a hundred times a minute: for a machine that does nothing
+#               else, with 5 GB of disk for a while
 # make bench    benchmarks of kernels, quant and simulator
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
 # make test-vm  real binary and drivers in a virtual arm64 machine whose cameras fail when told to
@@ -94,6 +95,7 @@ training:
 SOAK        ?= 10m
 soak:
 	EDGED_SOAK=1 EDGED_KILLS=1000 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory|TestKilled|TestUndisturbed|TestLoad|TestBadClients|TestHostileBytes)$$' ./cmd/edged
+	EDGED_SOAK=1 $(GO) test -count=1 -v -run '^TestEstimateHolds$$' ./vlm/bench
 	$(MAKE) soak-faults
 
 # Of that, the daemon among failing cameras. It judges memory, goroutines and descriptors and

@@ -52,11 +52,7 @@ func (s *Source) convert(ctx context.Context, path string, c Config, o conversio
 	}
 	w := &converter{ctx: ctx, files: s.files, progress: o.progress, packed: o.packed, pool: quant.NewPool(0)}
 	defer w.pool.Close()
-	list := slices.Clone(s.ckpt.Weights)
-	for i := range list {
-		resample(&list[i], c)
-	}
-	list = s.check(list, c, &w.problems)
+	list := s.weights(c, &w.problems)
 	for i := range list {
 		w.total += list[i].Size()
 	}
@@ -88,6 +84,16 @@ func (s *Source) convert(ctx context.Context, path string, c Config, o conversio
 		}
 		return nil
 	})
+}
+
+// weights returns those of the checkpoint that a model of c has, as they will be in its
+// file, and adds what is missing or misshapen to p.
+func (s *Source) weights(c Config, p *Problems) []checkpoint.Weight {
+	list := slices.Clone(s.ckpt.Weights)
+	for i := range list {
+		resample(&list[i], c)
+	}
+	return s.check(list, c, p)
 }
 
 // tensorInfos describes the tensors that hold t as type to.

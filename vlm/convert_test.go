@@ -440,7 +440,7 @@ func TestPlanIsClose(t *testing.T) {
 		}
 		defer f.Close()
 		pictures := []uint64{1, 2, 3}[:min(3, m.Config().MaxViews())]
-		p := m.Config().Plan(f, 2, len(pictures))
+		p := m.Config().Plan(vlm.FileSizes(f), 2, len(pictures))
 		s := stream(t, m)
 		see(t, s, pictures...)
 		if got := int64(s.StateSize()); got != p.Snapshot {

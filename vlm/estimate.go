@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -13,13 +14,11 @@ import (
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/encoder"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
-	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
-	"github.com/visualrwkv/edged/weights"
 )
 
 // Estimate says how long a model will take on this machine, in milliseconds: one block of
-// each kind was run, with the model's own weights, and multiplied.
+// each kind was run, and multiplied.
 type Estimate struct {
 	Vision  float64 `json:"vision_ms"` // a frame set through towers and projector
 	Encode  float64 `json:"encode_ms"` // its image tokens through the state encoder
@@ -33,11 +32,16 @@ const (
 	estimateTokens = 32 // of a caption
 	estimateText   = 24 // tokens of a prompt beside the image tokens
 	estimateRows   = 64 // tokens that are measured together
+
+	// estimateBytes is how many bytes of weights are read for a token: a block that stays in
+	// a cache would be faster than the many of a model. A head of many more is cut.
+	estimateBytes = 96 << 20
 )
 
-// Estimate measures for a second or two; on small machines, where a picture takes many, for
-// several. views is the number of pictures in a frame set.
-func (c Config) Estimate(f *weights.File, views int) (Estimate, error) {
+// Estimate measures with weights of sizes z whose values are invented, so that nothing is
+// read from a disk. That takes about as long as the largest block of each tower, and half a
+// second for the rest. views is the number of pictures in a frame set.
+func (c Config) Estimate(z *Sizes, views int) (Estimate, error) {
 	if err := c.Runnable(); err != nil {
 		return Estimate{}, err
 	}
@@ -50,7 +54,7 @@ func (c Config) Estimate(f *weights.File, views int) (Estimate, error) {
 	kernels.SelfCheck()
 	pool := quant.NewPool(0)
 	defer pool.Close()
-	g := &gauge{c: c, l: tensors.New(f), scratch: quant.NewScratch(pool)}
+	g := &gauge{c: c, z: z, l: invented{z}, scratch: quant.NewScratch(pool)}
 	e := Estimate{Tokens: estimateTokens}
 	e.Vision = float64(views) * (g.towers() + g.projector())
 	if c.EncoderBlocks > 0 {
@@ -66,28 +70,34 @@ func (c Config) Estimate(f *weights.File, views int) (Estimate, error) {
 // gauge measures parts of a model, in milliseconds, and keeps the first error.
 type gauge struct {
 	c       Config
+	z       *Sizes
 	l       quant.Loader
 	scratch *quant.Scratch
 	err     error
 }
 
-// timed runs f once to have its weights in memory, and then again, and returns how long it
-// took at best.
-func (g *gauge) timed(f func() error) float64 {
-	best := time.Duration(0)
+// repeat runs f four times, fewer where that would take long: once where once is enough to
+// make what it does first, growing buffers, count for nothing.
+func (g *gauge) repeat(f func() error) {
 	begin := time.Now()
-	for i := 0; i < 4 && g.err == nil && (i < 2 || time.Since(begin) < 300*time.Millisecond); i++ {
-		start := time.Now()
+	for i := 0; i < 4 && g.err == nil && (i == 0 || time.Since(begin) < 150*time.Millisecond); i++ {
 		g.err = f()
-		if d := time.Since(start); i == 1 || i > 1 && d < best {
-			best = d
-		}
 	}
+}
+
+// timed returns how long f takes at best.
+func (g *gauge) timed(f func() error) float64 {
+	best := time.Duration(math.MaxInt64)
+	g.repeat(func() error {
+		start := time.Now()
+		err := f()
+		best = min(best, time.Since(start))
+		return err
+	})
 	return best.Seconds() * 1e3
 }
 
-// towers is the time of a picture. What comes before and after the blocks is counted with
-// each, which is a twentieth of one, a tenth of SAM's.
+// towers is the time of a picture.
 func (g *gauge) towers() (ms float64) {
 	for _, t := range g.c.Towers {
 		n := vision.NamesOf(t.Kind)
@@ -97,29 +107,48 @@ func (g *gauge) towers() (ms float64) {
 			kind := fmt.Sprint(g.l.Shape(prefix + strconv.Itoa(i) + ".attn.rel_pos_h"))
 			kinds[kind] = append(kinds[kind], i)
 		}
+		around := math.Inf(1)
 		for _, blocks := range kinds {
-			ms += float64(len(blocks)) * g.tower(t, oneBlock{g.l, prefix, blocks[0]})
+			other, block := g.tower(t, someBlocks{g.l, prefix, blocks[0], 1})
+			ms += float64(len(blocks)) * block
+			around = min(around, other)
 		}
+		ms += around
 	}
 	return ms
 }
 
-func (g *gauge) tower(t Tower, l quant.Loader) float64 {
+// tower is the time of a tower's only block, and of what comes before and after it.
+func (g *gauge) tower(t Tower, l quant.Loader) (around, block float64) {
 	act, err := vision.ParseActivation(t.Activation)
 	if g.err = errors.Join(g.err, err); g.err != nil {
-		return 0
+		return 0, 0
 	}
 	tower, err := vision.Open(t.Kind, l, vision.Config{ImageSize: t.ImageSize, Heads: t.Heads, Activation: act})
 	if err != nil {
 		g.err = err
-		return 0
+		return 0, 0
 	}
+	var embedded, done time.Time
 	w := vision.NewWork(g.scratch)
+	w.Trace = func(name string, _ []int, _ []float32) {
+		switch name {
+		case "embed":
+			embedded = time.Now()
+		case "block0":
+			done = time.Now()
+		}
+	}
 	pixels, out := make([]float32, 3*t.ImageSize*t.ImageSize), make([]float32, tower.Tokens()*tower.Dim())
-	return g.timed(func() error {
+	around, block = math.Inf(1), math.Inf(1)
+	g.repeat(func() error {
+		start := time.Now()
 		tower.Forward(w, out, tower.Dim(), pixels, 1)
+		ms := done.Sub(embedded).Seconds() * 1e3
+		block, around = min(block, ms), min(around, time.Since(start).Seconds()*1e3-ms)
 		return nil
 	})
+	return around, block
 }
 
 // projector is the time of a picture: of what is pooled already, for the decoder, and of all
@@ -151,7 +180,7 @@ func (g *gauge) projector() float64 {
 
 // encoder is the time of a token in all blocks.
 func (g *gauge) encoder() float64 {
-	m, err := encoder.New(oneBlock{g.l, encoder.Prefix + "blocks.", 0}, &encoder.Options{Full: true})
+	m, err := encoder.New(someBlocks{g.l, encoder.Prefix + "blocks.", 0, 1}, &encoder.Options{Full: true})
 	if g.err = errors.Join(g.err, err); g.err != nil {
 		return 0
 	}
@@ -166,7 +195,9 @@ func (g *gauge) encoder() float64 {
 
 // decoder is the time of a token of a prompt, and of a token of text.
 func (g *gauge) decoder() (prompt, step float64) {
-	m, err := decoder.New(oneBlock{g.l, decoder.Prefix + "blocks.", 0}, nil)
+	short, cut := g.z.shortened(decoder.Prefix+"emb.weight", decoder.Prefix+"head.weight", estimateBytes)
+	blocks := decoder.Prefix + "blocks."
+	m, err := decoder.New(someBlocks{invented{short}, blocks, 0, g.enough(blocks)}, nil)
 	if g.err = errors.Join(g.err, err); g.err != nil {
 		return 0, 0
 	}
@@ -179,41 +210,56 @@ func (g *gauge) decoder() (prompt, step float64) {
 		})
 	}
 	x := make([]float32, m.Dims().C)
-	head := g.timed(func() error {
+	head := cut * g.timed(func() error {
 		clear(x)
 		m.Logits(w, logits, x, 1)
 		return nil
 	})
-	blocks := float64(g.c.Blocks)
-	return blocks * run(estimateRows) / estimateRows, blocks*run(1) + head
+	scale := float64(g.c.Blocks) / float64(len(m.Blocks()))
+	return scale * run(estimateRows) / estimateRows, scale*run(1) + head
 }
 
-// oneBlock shows a stack of many blocks as one of a single one.
-type oneBlock struct {
-	l      quant.Loader
-	prefix string // of the blocks' names
-	block  int
+// enough is how many of the decoder's blocks have estimateBytes.
+func (g *gauge) enough(prefix string) int {
+	var bytes float64
+	for i := range g.z.list {
+		if t := &g.z.list[i]; strings.HasPrefix(t.name, prefix+"0.") {
+			bytes += t.bytes()
+		}
+	}
+	return min(g.c.Blocks, 1+int(estimateBytes/max(bytes, 1)))
+}
+
+// someBlocks shows n blocks of a stack, from first on, as one of no more.
+type someBlocks struct {
+	l        quant.Loader
+	prefix   string // of the blocks' names
+	first, n int
 }
 
 // real is the name of what is seen as name; empty where nothing is to be seen.
-func (o oneBlock) real(name string) string {
+func (o someBlocks) real(name string) string {
 	rest, ok := strings.CutPrefix(name, o.prefix)
 	if !ok {
 		return name
 	}
-	if rest, ok = strings.CutPrefix(rest, "0."); !ok {
+	number, rest, _ := strings.Cut(rest, ".")
+	i, err := strconv.Atoi(number)
+	if err != nil || i >= o.n {
 		return ""
 	}
-	return o.prefix + strconv.Itoa(o.block) + "." + rest
+	return o.prefix + strconv.Itoa(o.first+i) + "." + rest
 }
 
 // Matrix implements [quant.Loader].
-func (o oneBlock) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
+func (o someBlocks) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
 	return o.l.Matrix(o.real(name), rows, cols)
 }
 
 // Vector implements [quant.Loader].
-func (o oneBlock) Vector(name string, n int) ([]float32, error) { return o.l.Vector(o.real(name), n) }
+func (o someBlocks) Vector(name string, n int) ([]float32, error) {
+	return o.l.Vector(o.real(name), n)
+}
 
 // Shape implements [quant.Loader].
-func (o oneBlock) Shape(name string) []int { return o.l.Shape(o.real(name)) }
+func (o someBlocks) Shape(name string) []int { return o.l.Shape(o.real(name)) }

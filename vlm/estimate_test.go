@@ -30,10 +30,10 @@ func TestEstimate(t *testing.T) {
 		if c, err = vlm.Describe(f, nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Estimate(f, c.MaxViews()+1); err == nil {
+		if _, err := c.Estimate(vlm.FileSizes(f), c.MaxViews()+1); err == nil {
 			t.Errorf("%+v: an estimate for more views than the model takes", spec)
 		}
-		e, err := c.Estimate(f, min(2, c.MaxViews()))
+		e, err := c.Estimate(vlm.FileSizes(f), min(2, c.MaxViews()))
 		if runs := c.Runnable() == nil && len(c.Towers) > 0; (err == nil) != runs {
 			t.Errorf("%+v: %v", spec, err)
 			continue

@@ -3,7 +3,6 @@ package vlm
 import (
 	"context"
 	"runtime"
-	"slices"
 
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
@@ -42,12 +41,7 @@ func (m *Model) HoldPasses() (release func(n int)) {
 // Read does what Convert does before it writes: it checks the tensors, and reads them all.
 func (s *Source) Read(c Config) error {
 	w := &converter{ctx: context.Background()}
-	list := slices.Clone(s.ckpt.Weights)
-	for i := range list {
-		resample(&list[i], c)
-	}
-	list = s.check(list, c, &w.problems)
-	err := w.scan(list, s.Notes(c))
+	err := w.scan(s.weights(c, &w.problems), s.Notes(c))
 	if w.problems.N == 0 {
 		return nil
 	}

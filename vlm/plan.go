@@ -5,9 +5,7 @@ import (
 
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
-	"github.com/visualrwkv/edged/vlm/internal/tensors"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
-	"github.com/visualrwkv/edged/weights"
 )
 
 // Plan says how much memory a model needs, in bytes.
@@ -30,19 +28,19 @@ type Plan struct {
 }
 
 // Plan is [Config.Plan] of an open model.
-func (m *Model) Plan(scenes, views int) Plan { return m.config.Plan(m.file, scenes, views) }
+func (m *Model) Plan(scenes, views int) Plan { return m.config.Plan(FileSizes(m.file), scenes, views) }
 
-// Plan estimates what scenes scenes of views views need, for the model in f
+// Plan estimates what scenes scenes of views views need, for the model of sizes z
 // that c describes. It works for models that this version cannot run too.
-func (c Config) Plan(f *weights.File, scenes, views int) Plan {
-	p := Plan{Scenes: scenes, Views: views, File: f.Size()}
-	for _, t := range tensors.List(f) {
-		low := lowRankName(t.Name)
-		if low && t.Type == quant.F16 && !positionName(t.Name) {
+func (c Config) Plan(z *Sizes, scenes, views int) Plan {
+	p := Plan{Scenes: scenes, Views: views, File: z.file}
+	for _, t := range z.list {
+		low := lowRankName(t.name)
+		if low && t.typ == quant.F16 && !positionName(t.name) {
 			continue // used where it lies
 		}
-		if len(t.Shape) != 2 || vectorLike(t.Shape) || low || bonusName(t.Name) {
-			p.Weights += 4 * int64(t.Len())
+		if len(t.shape) != 2 || vectorLike(t.shape) || low || bonusName(t.name) {
+			p.Weights += 4 * int64(t.len())
 		}
 	}
 	width, state := int64(c.Width), int64(c.Width)*int64(c.HeadSize)
@@ -52,7 +50,7 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 	}
 	decoder := 4 * int64(c.Blocks) * (state + shifts*width)
 	picture := 4 * int64(c.pictureTokens()) * width
-	p.Scratch = rwkv.WorkBytes(rwkv.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(f, views)
+	p.Scratch = rwkv.WorkBytes(rwkv.Dims{C: c.Width, F: c.FFN}) + c.visionBytes(z, views)
 	switch {
 	case c.EncoderBlocks > 0:
 		p.Memory = 4 * (int64(c.EncoderBlocks)*(state+2*width) - width)
@@ -76,11 +74,10 @@ func (c Config) Plan(f *weights.File, scenes, views int) Plan {
 
 // visionBytes returns the bytes of the buffers of towers, projector and pooling, with the tokens
 // that every view keeps; what resizing needs, which depends on the cameras, comes on top.
-func (c Config) visionBytes(f *weights.File, views int) int64 {
+func (c Config) visionBytes(l quant.Loader, views int) int64 {
 	if len(c.Towers) == 0 {
 		return 0
 	}
-	l := tensors.New(f)
 	cells := c.Grid() * c.Grid()
 	group := min(max(1, groupCells/cells), views)
 	var work vision.Memory

@@ -54,7 +54,7 @@ func TestPlanScratch(t *testing.T) {
 			t.Fatal(err)
 		}
 		views := min(3, config.MaxViews())
-		plan := config.Plan(f, 1, views)
+		plan := config.Plan(vlm.FileSizes(f), 1, views)
 		f.Close()
 		m, err := vlm.Open(path, nil)
 		if err != nil {

@@ -89,7 +89,7 @@ func TestSAMModel(t *testing.T) {
 				t.Errorf("%v: %s is %v, want %v", typ, name, got[v+name], to)
 			}
 		}
-		if p := c.Plan(g, 1, 2); p.Scratch < 4*5*256*64 {
+		if p := c.Plan(vlm.FileSizes(g), 1, 2); p.Scratch < 4*5*256*64 {
 			t.Errorf("%v: plan %+v", typ, p)
 		}
 		g.Close()

@@ -68,6 +68,15 @@ func NewGGUFWriter(w io.Writer, meta Meta, tensors []TensorInfo) (*GGUFWriter, e
 	return g, g.err
 }
 
+// Size returns the bytes of the file when it is complete.
+func (g *GGUFWriter) Size() int64 {
+	n := g.pos + int64(padded(uint64(g.left), uint64(g.align)))
+	for _, size := range g.sizes[g.next:] {
+		n += int64(padded(uint64(size), uint64(g.align)))
+	}
+	return n
+}
+
 // check validates the input by the reader's rules and fills align and sizes.
 func (g *GGUFWriter) check(meta Meta) error {
 	if len(meta) > maxKeys || len(g.tensors) > maxTensors {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/internal/tinymodel"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -191,6 +192,60 @@ func TestInspectAndPlan(t *testing.T) {
 	}
 	if code, stdout, _ = tool(t, "plan", demo); code != exitOK || !strings.Contains(stdout, "until the first caption") {
 		t.Errorf("exit %d, %s", code, stdout)
+	}
+}
+
+// A plan of a language model and a tower in a file of its own is that of the file which
+// convert makes of them, but for the names and sums that only this one has.
+func TestPlanOfParts(t *testing.T) {
+	dir := t.TempDir()
+	m := tinymodel.New(tinymodel.Spec{Seed: 5, Vocab: 128, Image: 32, Patch: 8})
+	var language, tower tinymodel.Model
+	for _, x := range m.Tensors {
+		if name, ok := strings.CutPrefix(x.Name, "vit.siglip_featurizer."); ok {
+			x.Name = name
+			tower.Tensors = append(tower.Tensors, x)
+		} else {
+			language.Tensors = append(language.Tensors, x)
+		}
+	}
+	one, two, out := filepath.Join(dir, "language.safetensors"), filepath.Join(dir, "tower.safetensors"), filepath.Join(dir, "out.gguf")
+	for path, m := range map[string]*tinymodel.Model{one: &language, two: &tower} {
+		if err := os.WriteFile(path, m.Safetensors(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := writeFile(t, "c.json", `{"image.decoder_tokens": 4, "vision.siglip.head_count": 2, "general.name": "out"}`)
+	planOf := func(args ...string) (p plan) {
+		code, stdout, stderr := tool(t, append([]string{"plan", "-json", "-scenes", "2", "-views", "3"}, args...)...)
+		if err := json.Unmarshal([]byte(stdout), &p); err != nil || code != exitOK || p.Estimate == nil {
+			t.Fatalf("%v: exit %d, %v: %s%s", args, code, err, stdout, stderr)
+		}
+		p.Estimate = nil
+		return p
+	}
+	for _, typ := range []string{"f16", "int8", "q4_0"} {
+		if code, _, stderr := tool(t, "convert", one, two, "-o", out, "-config", config, "-type", typ); code != exitOK {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		want, got := planOf(out), planOf(one, two, "-config", config, "-type", typ)
+		if d := want.File - got.File; d < 0 || d > 1024 {
+			t.Errorf("%s: a file of %d bytes, %d planned", typ, want.File, got.File)
+		}
+		got.Total += want.File - got.File
+		got.File = want.File
+		if got != want {
+			t.Errorf("%s: planned %+v, is %+v", typ, got, want)
+		}
+	}
+	if a, b := planOf(one, two, "-config", config), planOf(one, two, "-config", config, "-type", "f16"); a != b {
+		t.Errorf("without a type %+v, f16 %+v", a, b)
+	}
+	if code, _, stderr := tool(t, "plan", two, "-type", "int8"); code != exitInput || !strings.Contains(stderr, "no language model") {
+		t.Errorf("a tower alone: exit %d, %s", code, stderr)
+	}
+	if code, _, _ := tool(t, "plan", one, "-type", "int3"); code != exitUsage {
+		t.Errorf("type int3: exit %d", code)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +13,15 @@ import (
 
 // planMain tells what memory a model needs.
 func planMain(args []string, stdout, stderr io.Writer) int {
-	fs := newFlags("plan", "FILE... [-scenes N] [-views K] [-measure=false] [-json]",
+	fs := newFlags("plan", "FILE... [-scenes N] [-views K] [-type TYPE] [-config FILE] [-measure=false] [-json]",
 		"Tells how many bytes a model needs to watch so many scenes: weights, states, working memory. And it runs\n"+
-			"one block of each kind on this machine, to estimate how long a first caption will take.")
+			"one block of each kind on this machine, to estimate how long a first caption will take. FILE is a model, or\n"+
+			"what edged convert takes: with -type, or where there are towers in files of their own, the answer is about\n"+
+			"the file that edged convert would make, without its vocabulary.")
 	scenes := fs.Int("scenes", 1, "scenes, each with a memory of its own")
 	views := fs.Int("views", 0, "views of a scene; 0 is what the model was made for, or 1")
+	typ := fs.String("type", "", "`type` to which edged convert would convert, by default f16 where it has to")
+	config := fs.String("config", "", "JSON `file` with what a checkpoint does not say, as for edged convert")
 	measure := fs.Bool("measure", true, "measure on this machine, for a few seconds")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	files, code, ok := parseMixed(fs, args, stdout, stderr)
@@ -26,36 +31,58 @@ func planMain(args []string, stdout, stderr io.Writer) int {
 	if len(files) == 0 || *scenes < 1 || *scenes > 1<<10 || *views < 0 || *views > vlm.MaxViews {
 		return wrongUse(fs, stderr, fmt.Sprintf("want a file, 1 to 1024 scenes, at most %d views", vlm.MaxViews))
 	}
-	f, err := weights.OpenAll(files...)
+	if _, ok := convertType(*typ); !ok && *typ != "" {
+		return wrongUse(fs, stderr, fmt.Sprintf("unknown type %q", *typ))
+	}
+	c, sizes, err := planned(files, *config, *typ)
 	if err != nil {
 		fmt.Fprintln(stderr, "edged plan:", err)
 		return exitInput
 	}
-	defer f.Close()
-	about, err := readConfig("", files[0], f.Format())
-	if err == nil {
-		var c vlm.Config
-		if c, err = vlm.Describe(f, about, nil); err == nil {
-			if *views == 0 {
-				*views = max(c.Views, 1)
-			}
-			if *views > c.MaxViews() {
-				fmt.Fprintf(stderr, "edged plan: %s: frame sets of %d views: the model takes %d at most\n", files[0], *views, c.MaxViews())
-				return exitInput
-			}
-			p := plan{Plan: c.Plan(f, *scenes, *views)}
-			if *measure {
-				if e, err := c.Estimate(f, *views); err != nil {
-					p.Why = err.Error()
-				} else {
-					p.Estimate = &e
-				}
-			}
-			return p.show(c, *asJSON, stdout, stderr)
+	if *views == 0 {
+		*views = max(c.Views, 1)
+	}
+	if *views > c.MaxViews() {
+		fmt.Fprintf(stderr, "edged plan: %s: frame sets of %d views: the model takes %d at most\n", files[0], *views, c.MaxViews())
+		return exitInput
+	}
+	p := plan{Plan: c.Plan(sizes, *scenes, *views)}
+	if *measure {
+		if e, err := c.Estimate(sizes, *views); err != nil {
+			p.Why = err.Error()
+		} else {
+			p.Estimate = &e
 		}
 	}
-	fmt.Fprintf(stderr, "edged plan: %s: %v\n", files[0], err)
-	return exitInput
+	return p.show(c, *asJSON, stdout, stderr)
+}
+
+// planned describes a model as it is or, with a type or where it cannot be used as it is, as
+// it would be converted.
+func planned(files []string, config, typ string) (c vlm.Config, sizes *vlm.Sizes, err error) {
+	src, err := vlm.OpenSource(files...)
+	if err != nil {
+		return c, nil, err
+	}
+	defer src.Close()
+	about, err := readConfig(config, files[0], src.Format())
+	if err != nil {
+		return c, nil, err
+	}
+	if typ == "" && len(src.Foreign()) == 0 {
+		f, err := weights.OpenAll(files...)
+		if err != nil {
+			return c, nil, err
+		}
+		defer f.Close()
+		c, err = vlm.Describe(f, about, nil)
+		return c, vlm.FileSizes(f), named(files[0], err)
+	}
+	if c, err = src.Describe(about, nil); err == nil {
+		to, _ := convertType(cmp.Or(typ, "f16"))
+		sizes, err = src.Sizes(c, to)
+	}
+	return c, sizes, named(files[0], err)
 }
 
 // plan is what a model needs.
