@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -180,6 +181,59 @@ func TestConnReadMutations(t *testing.T) {
 		}
 	}
 	t.Logf("%d of 1000 read to their end", whole)
+}
+
+// FuzzRead reads a stream as a server does: what is whole and allowed comes as it was sent,
+// and the error is that of what follows.
+func FuzzRead(f *testing.F) {
+	requests, _ := samples()
+	var talk []byte
+	for i, m := range requests {
+		var err error
+		if talk, err = Append(talk, uint64(i+1), m); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(talk)
+	f.Add(talk[:len(talk)-3])
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Add([]byte{0, 0, 0, 1, 0x80, 0, 0, 0, 0})
+	f.Add([]byte{0, 1, 0, 1, 0x80})
+	f.Add(append([]byte{0, 0, 0x10, 1}, bytes.Repeat([]byte{0x91}, smallBytes+1)...))
+	f.Fuzz(func(t *testing.T, rest []byte) {
+		from := stream{Reader: bytes.NewReader(rest)}
+		// Without a writer, so that what is covered does not depend on when that runs.
+		c := &Conn{nc: from, br: bufio.NewReader(from), o: ConnOptions{MaxRead: MaxRequest}}
+		defer c.recycle()
+		for {
+			payload, err := c.Read(time.Second)
+			n := int64(-1)
+			if len(rest) >= headSize {
+				n = int64(binary.BigEndian.Uint32(rest))
+			}
+			var want error
+			switch {
+			case len(rest) == 0:
+				want = io.EOF
+			case n < 0:
+				want = io.ErrUnexpectedEOF
+			case n == 0 || n > MaxRequest:
+				want = ErrFormat
+			case int64(len(rest)-headSize) < n:
+				want = io.ErrUnexpectedEOF
+			}
+			if !errors.Is(err, want) {
+				t.Fatalf("%v, want %v", err, want)
+			}
+			if err != nil {
+				return
+			}
+			if !bytes.Equal(payload, rest[headSize:headSize+n]) {
+				t.Fatalf("%d bytes, not the %d that were sent", len(payload), n)
+			}
+			rest = rest[headSize+n:]
+		}
+	})
 }
 
 func TestConnSend(t *testing.T) { synctest.Test(t, testConnSend) }
