@@ -15,7 +15,7 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-// clocked is a film that takes a second for each picture, and asks whether to go on as
+// clocked is a film that takes five seconds for each picture, and asks whether to go on as
 // a [camera.Camera] does, until it freezes.
 type clocked struct {
 	*film
@@ -27,7 +27,7 @@ func (c *clocked) Next(ctx context.Context) (camera.Frame, error) {
 	if c.frozen() {
 		<-c.release // whatever becomes of ctx
 	}
-	time.Sleep(time.Second)
+	time.Sleep(5 * time.Second)
 	return c.film.Next(ctx)
 }
 
