@@ -8,6 +8,7 @@
 # make bench    benchmarks of kernels, quant and simulator
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
 # make test-vm  real binary and drivers in a virtual arm64 machine whose cameras fail when told to
+# make test-systemd  the unit under Debian's systemd in such a machine, whose webcam is the kernel's
 # make cross    the binary for arm64, amd64 and arm (v7)
 # make deb      Debian packages of those
 
@@ -27,7 +28,7 @@ PYTHON      ?= /usr/bin/python3
 
 export CGO_ENABLED = 0
 
-.PHONY: test deps vet fmt native race purego arm64 arm training soak soak-faults bench bench-arm test-vm cross deb clean
+.PHONY: test deps vet fmt native race purego arm64 arm training soak soak-faults bench bench-arm test-vm test-systemd cross deb clean
 
 test: deps vet native race purego arm64 arm training cross
 	@echo "make test: all legs passed"
@@ -124,6 +125,13 @@ test-vm:
 	  build/edged.test -test.run '^TestVMRun$$'; [ $$? = 137 ]
 	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=2 -disk build/vm.disk -later 3600 \
 	  build/edged.test -test.run '^TestVMRun$$'
+
+# Ready, watchdog, restarts, end, restrictions: scripts/vmservice.sh.
+test-systemd:
+	@./scripts/deps.sh vm
+	@mkdir -p build/vm
+	GOOS=linux GOARCH=$(VM_ARCH) $(GO) build -trimpath -o build/vm/edged ./cmd/edged
+	./scripts/vmsystemd.sh build/vm/edged
 
 bench:
 	$(GO) test -run '^$$' -bench . ./kernels/... ./quant/... ./camera/sim ./vlm/...
