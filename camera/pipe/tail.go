@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"regexp"
 	"strings"
 	"sync"
 	"unicode"
@@ -27,6 +28,10 @@ func (t *tail) Write(b []byte) (int, error) {
 // tailLines is how many lines of a helper are shown.
 const tailLines = 3
 
+// address is where in its memory a part of ffmpeg is, as it says in each line: another one
+// each time, so that the same failure would be told again and again.
+var address = regexp.MustCompile(` @ 0x[0-9a-f]+`)
+
 // String returns the last lines on one line, without what terminals would act on.
 func (t *tail) String() string {
 	t.mu.Lock()
@@ -49,6 +54,7 @@ func (t *tail) String() string {
 			}
 			return r
 		}, l))
+		l = address.ReplaceAllString(l, "")
 		if l != "" && (len(lines) == 0 || lines[len(lines)-1] != l) {
 			lines = append(lines, l)
 		}
