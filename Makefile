@@ -106,12 +106,13 @@ soak-faults:
 
 # A Debian kernel in qemu with four cameras of the vivid driver: each of its faults twenty
 # times, unplugging, what "edged cams" says, and MJPEG from a loopback, all with the race
-# detector; then "edged run" with two scenes, through each fault and a power cut. VM_ARCH=amd64
-# is the other machine. It takes two minutes of one core; the first time it fetches 100 MB of
+# detector; then "edged run" with two scenes, through each fault and a power cut, and CUTS disks
+# as power cuts at other moments may leave them. VM_ARCH=amd64 is the other machine. It takes two minutes of one core; the first time it fetches 100 MB of
 # a kernel and of what makes the loopback for it.
 VM_ARCH     ?= arm64
 VM_CC_arm64  = aarch64-linux-gnu-gcc
 VM_CC_amd64  = x86_64-linux-gnu-gcc
+CUTS        ?= 60
 test-vm:
 	@./scripts/deps.sh vm
 	@mkdir -p build/vm
@@ -121,8 +122,10 @@ test-vm:
 	GOOS=linux GOARCH=$(VM_ARCH) $(GO) test -c -trimpath -o build/edged.test ./cmd/edged
 	./scripts/vm.sh -files build/vm -env EDGED_VM=1 build/v4l2.test -test.run '^TestVM'
 	@rm -f build/vm.disk
-	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=1 -disk build/vm.disk -cut 'vm: cut' \
+	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=1 -disk build/vm.disk -log build/vm.writes -cut 'vm: cut' \
 	  build/edged.test -test.run '^TestVMRun$$'; [ $$? = 137 ]
+	EDGED_WRITE_LOG=$$PWD/build/vm.writes EDGED_CUTS=$(CUTS) EDGED_CUT_DISK=$$PWD/build/vm.disk \
+	  $(GO) test -count=1 -v -timeout 60m -run '^TestPowerCuts$$' ./cmd/edged
 	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=2 -disk build/vm.disk -later 3600 \
 	  build/edged.test -test.run '^TestVMRun$$'
 

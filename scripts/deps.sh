@@ -29,7 +29,6 @@ if [ "${1:-}" = vm ]; then # make test-vm needs these, and none of the above
 	need cpio cpio
 	need xz xz-utils
 	need make make
-	need qemu-img qemu-utils
 	PATH=$PATH:/usr/sbin:/sbin need mkfs.ext4 e2fsprogs
 	case ${VM_ARCH:-arm64} in
 	arm64) need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu; lib=/usr/aarch64-linux-gnu libc=libc6-dev-arm64-cross ;;

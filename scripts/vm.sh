@@ -12,10 +12,11 @@
 # failed, 124 one that took longer than S seconds (600), 137 one whose power was cut.
 #
 # IMG is a disk, made if it is missing, with an ext4 file system at /disk. When the
-# program prints LINE the power is cut: what the kernel has not written is lost, and
-# so are writes to new blocks of the disk that were not flushed, as the image notes
-# where its blocks of 4 KiB are when it is told to flush. -later sets the clock as if
-# so many seconds more had passed.
+# program prints LINE the power is cut: what the kernel has not written is lost. LOG
+# gets each write of the disk, and when it was told to flush, in the format of the
+# kernel's dm-log-writes, and LOG.base is the disk before all of them: that is what the
+# disks are made from that a power cut may leave (cmd/edged/powercut_linux_test.go). -later
+# sets the clock as if so many seconds more had passed.
 #
 # It has one CPU, whose clock counts instructions, a nanosecond each, and leaps over
 # the time in which it would idle: waiting costs nothing, and what takes a second in
@@ -23,7 +24,7 @@
 # a second while the other waits for it.) With a disk it does not leap: what waits for
 # the disk would find that hours went by.
 #
-# Needs qemu-system-arm or qemu-system-x86, qemu-utils, e2fsprogs, kmod, cpio, xz-utils, apt, make, go and
+# Needs qemu-system-arm or qemu-system-x86, e2fsprogs, kmod, cpio, xz-utils, apt, make, go and
 # a C compiler for the machine's kind. The kernel comes from the host's own package
 # sources, once, and is kept in ${XDG_CACHE_HOME:-~/.cache}/edged-vm.
 set -eu
@@ -32,7 +33,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/edged-vm
 mkdir -p "$cache"
 PATH=$PATH:/usr/sbin:/sbin
-cams=4 files='' limit=600 disk='' cut='' later=0
+cams=4 files='' limit=600 disk='' log='' cut='' later=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -47,6 +48,7 @@ while :; do
 	-env) printf '%s\n' "$2" >>"$root/etc/env" ;;
 	-timeout) limit=$2 ;;
 	-disk) disk=$2 ;;
+	-log) log=$2 ;;
 	-cut) cut=$2 ;;
 	-later) later=$2 ;;
 	-*) die "unknown option $1" ;;
@@ -101,10 +103,8 @@ if [ -n "$disk" ]; then
 	need ext4
 	: >"$root/etc/disk"
 	if [ ! -e "$disk" ]; then
-		rm -f "$disk.base"
-		truncate -s 128M "$disk.base"
-		mkfs.ext4 -q -F "$disk.base"
-		qemu-img create -q -f qcow2 -o cluster_size=4k,backing_fmt=raw -b "$(basename "$disk.base")" "$disk"
+		truncate -s 128M "$disk"
+		mkfs.ext4 -q -F -b 4096 "$disk"
 	fi
 fi
 (cd "$here" && GOFLAGS='' CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags='-s -w' -o "$root/init" vminit.go)
@@ -119,8 +119,16 @@ arm64) set -- qemu-system-aarch64 -machine virt,gic-version=3 -cpu cortex-a76 ;;
 amd64) set -- qemu-system-x86_64 -machine q35 -cpu max ;;
 esac
 if [ -n "$disk" ]; then
-	set -- "$@" -blockdev "driver=qcow2,node-name=disk,l2-cache-size=1048576,file.driver=file,file.filename=$disk" \
-		-device virtio-blk-pci,drive=disk,write-cache=on
+	set -- "$@" -blockdev "driver=file,node-name=image,filename=$disk"
+	node=image
+	if [ -n "$log" ]; then
+		: >"$log"
+		cp --sparse=always "$disk" "$log.base"
+		set -- "$@" -blockdev "driver=file,node-name=log,filename=$log" \
+			-blockdev driver=blklogwrites,node-name=logged,file=image,log=log,log-super-update-interval=1
+		node=logged
+	fi
+	set -- "$@" -device "virtio-blk-pci,drive=$node,write-cache=on"
 fi
 if [ -n "$cut" ]; then
 	{

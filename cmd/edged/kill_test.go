@@ -110,6 +110,19 @@ type uninterrupted struct {
 	captions []string // of frame set 1 and on
 }
 
+func newUninterrupted(t *testing.T, m *vlm.Model) *uninterrupted {
+	t.Helper()
+	stream, err := m.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &uninterrupted{stream: stream}
+	for v := range filmViews {
+		u.films = append(u.films, newFilm(v, 1))
+	}
+	return u
+}
+
 // caption returns that of a frame set, from 1.
 func (u *uninterrupted) caption(t *testing.T, n uint64) string {
 	t.Helper()
@@ -142,14 +155,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	stream, err := m.NewStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	alone := &uninterrupted{stream: stream}
-	for v := range filmViews {
-		alone.films = append(alone.films, newFilm(v, 1))
-	}
+	alone := newUninterrupted(t, m)
 	dir := filepath.Join(t.TempDir(), "film")
 	rng := rand.New(rand.NewPCG(1, 2))
 	var said, early, late int

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -55,6 +56,8 @@ func press(t *testing.T, n int, id uint32, value int32) {
 const (
 	vmState    = "/disk/state"
 	vmAnswers  = "/disk/answers" // what was answered before the power cut, one object a line
+	vmClaims   = "/disk/claims"  // what is on the disk for certain, see claim
+	vmFilm     = "/disk/film"    // snapshots of a film
 	vmQuestion = "what left the room?"
 	vmConfig   = `
 memory: {snapshot: 2s}
@@ -211,6 +214,12 @@ func TestVMRun(t *testing.T) {
 }
 
 func beforeCut(t *testing.T, d *vmDaemon) {
+	claims := claimer(t)
+	go func() {
+		for d.claim(t, claims) {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
 	d.captions(t, 0)
 	d.fail(t, "a fatal error, a disconnection, QBUF, a damaged picture", []int{0, 1, 2, 3}, func() {
 		press(t, 0, vividFatalError, 1)
@@ -273,11 +282,90 @@ func beforeCut(t *testing.T, d *vmDaemon) {
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
+
+	// Somebody watches a film, each picture of it.
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asVictim+"="+vmFilm)
+	var said syncBuffer
+	cmd.Stdout, cmd.Stderr = &said, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "captions of the film", func() bool { return strings.Count(said.String(), "\n") > 8 })
 	if t.Failed() {
 		return
 	}
 	fmt.Println("vm: cut")
 	time.Sleep(time.Hour)
+}
+
+// claim is what holds at the moment when it is written to the disk.
+type claim struct {
+	Snapshots map[string]uint64 // number of the newest snapshot on the disk, by scene
+	Logged    uint64            // events up to this number are on the disk
+	Given     uint64            // numbers up to this one were given to events
+}
+
+// claimMagic begins a block of the disk with a claim.
+const claimMagic = "what edged says is on the disk: "
+
+// claimer opens the block of the disk that claims are written to. Nothing is flushed with
+// them.
+func claimer(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(vmClaims, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, diskBlock)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	past, err := os.OpenFile(vmClaims, os.O_WRONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { past.Close() })
+	return past
+}
+
+// claim asks the daemon what is on the disk, and writes that down. It reports false when
+// the test has ended.
+func (d *vmDaemon) claim(t *testing.T, to *os.File) bool {
+	c := claim{Snapshots: map[string]uint64{}}
+	for _, scene := range []string{"hall", "yard"} {
+		s, err := d.Snapshots(t.Context(), scene)
+		if err != nil {
+			return false
+		}
+		for _, s := range s.Snapshots {
+			if s.Disk {
+				c.Snapshots[scene] = s.Number
+			}
+		}
+	}
+	s, err := d.Status(t.Context())
+	if err != nil || s.Log.Next == 0 {
+		return false
+	}
+	c.Given = s.Log.Next - 1
+	c.Logged = c.Given - uint64(s.Log.Pending)
+	// O_DIRECT wants the memory aligned, as mappings are.
+	block, err := unix.Mmap(-1, 0, diskBlock, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return false
+	}
+	defer unix.Munmap(block)
+	line, err := json.Marshal(c)
+	if err != nil {
+		return false
+	}
+	copy(block, append([]byte(claimMagic), line...))
+	_, err = to.WriteAt(block, 0)
+	return err == nil
 }
 
 func afterCut(t *testing.T, d *vmDaemon) {
@@ -309,4 +397,33 @@ func afterCut(t *testing.T, d *vmDaemon) {
 		}
 	}
 	d.captions(t, 0)
+	filmGoesOn(t)
+}
+
+// filmGoesOn: the film goes on after the newest snapshot of before the power cut, and what is
+// said of it, byte for byte, is what is said when the power stays.
+func filmGoesOn(t *testing.T) {
+	m, err := openModel("", &vlm.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	snap := newestWhole(t, m, vmFilm)
+	if snap == nil {
+		t.Fatal("no snapshot of the film")
+	}
+	alone := newUninterrupted(t, m)
+	lines := life(t, vmFilm, 2*time.Second)
+	for i, l := range lines {
+		if want := snap.Frame + 1 + uint64(i); l.frame != want {
+			t.Fatalf("picture %d of the film is described, want %d", l.frame, want)
+		}
+		if want := alone.caption(t, l.frame); l.text != want {
+			t.Fatalf("picture %d of the film: %q, when the power stays %q", l.frame, l.text, want)
+		}
+	}
+	if len(lines) == 0 {
+		t.Error("nothing was said of the film")
+	}
+	t.Logf("the film went on after picture %d, with %d captions", snap.Frame, len(lines))
 }
