@@ -1,7 +1,8 @@
 #!/bin/sh
 # Boots a Debian kernel under qemu with virtual cameras and runs one program in it:
 # /dev/video0 up are of the kernel's own vivid driver, /dev/video10 is a loopback
-# that hands out what is written into it. No root, no KVM.
+# that hands out what is written into it, and USB cameras can be plugged in that a
+# program in there plays (vhci_hcd). No root, no KVM.
 #
 #   vm.sh [-cams N] [-files DIR] [-env NAME=VALUE]... [-timeout S]
 #         [-disk IMG [-cut LINE] [-later S]] PROGRAM [ARG...]
@@ -96,6 +97,8 @@ if [ "$cams" -gt 0 ]; then
 	for m in $(modinfo -F depends "$base/v4l2loopback.ko" | tr , ' '); do need "$m"; done
 	cp "$base/v4l2loopback.ko" "$root/modules/"
 	echo /modules/v4l2loopback.ko video_nr=10 card_label=loopback exclusive_caps=0 >>"$root/etc/modules"
+	need vhci-hcd
+	need uvcvideo
 fi
 if [ -n "$disk" ]; then
 	need virtio_blk
