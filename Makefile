@@ -109,7 +109,7 @@ soak-faults:
 # times, unplugging, what "edged cams" says, MJPEG from a loopback, and webcams that change
 # places on a virtual USB bus, all with the race detector; then "edged run" with two scenes,
 # through each fault and a power cut, and CUTS disks as power cuts at other moments may leave
-# them. VM_ARCH=amd64 is the other machine. It takes THREE minutes of one core; the first time
+# them. VM_ARCH=amd64 is the other machine. It takes two to three minutes of one core; the first time
 # it fetches 100 MB of a kernel and of what makes the loopback for it.
 VM_ARCH     ?= arm64
 VM_CC_arm64  = aarch64-linux-gnu-gcc

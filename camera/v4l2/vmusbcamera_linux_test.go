@@ -314,7 +314,7 @@ func webcamConfiguration() []byte {
 // by serial number.
 func udev(t *testing.T) map[string]string {
 	t.Helper()
-	time.Sleep(10 * time.Millisecond) // it is much work for a test that waits for a node
+	time.Sleep(50 * time.Millisecond) // who waits for a node asks again and again
 	for _, dir := range []string{byID, byPath} {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)

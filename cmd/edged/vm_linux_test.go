@@ -291,7 +291,7 @@ func beforeCut(t *testing.T, d *vmDaemon) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "captions of the film", func() bool { return strings.Count(said.String(), "\n") > 8 })
+	eventually(t, "captions of the film", func() bool { return strings.Count(said.String(), "\n") > 4 })
 	if t.Failed() {
 		return
 	}
