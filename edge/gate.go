@@ -21,7 +21,7 @@ type Gate struct {
 	// State is the least relative change of the image state, |a-b|/|a|, since
 	// the last frame set that passed. What changed the pixels but left the state
 	// alone (a flicker the model does not see) is not described again. Zero does
-	// not look at the state.
+	// not look at the state: how much it changes is the model's own affair.
 	State float64
 }
 

@@ -156,6 +156,19 @@ func dead(name string) bool {
 	return false
 }
 
+// TestContext: a file says how many tokens of captions its model reads, and that changes
+// nothing of what a memory is.
+func TestContext(t *testing.T) {
+	plain := open(t, base, nil)
+	if plain.Config().Context != 0 {
+		t.Errorf("reads %d tokens unless it says so", plain.Config().Context)
+	}
+	reads := open(t, base, func(o *vlm.Options) { o.Config = append([]byte(`{"prompt.context_tokens": 512, `), o.Config[1:]...) })
+	if reads.Config().Context != 512 || reads.Fingerprint() != plain.Fingerprint() {
+		t.Errorf("reads %d tokens, fingerprints %x and %x", reads.Config().Context, reads.Fingerprint(), plain.Fingerprint())
+	}
+}
+
 func TestNoVocabularyNoTower(t *testing.T) {
 	blind := base
 	blind.Image = 0

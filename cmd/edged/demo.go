@@ -99,6 +99,7 @@ func (o *demoFlags) check(fs *flag.FlagSet) string {
 type demo struct {
 	demoFlags
 	model   edge.Model
+	gate    edge.Gate
 	room    *sim.Room // nil with -source
 	folders []*camera.Folder
 	views   []camera.View
@@ -146,7 +147,7 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 		return fail(exitInput, err)
 	}
 	defer m.Close()
-	d.model = edge.VLM(m)
+	d.model, d.gate = edge.VLM(m), edge.Gate{State: gateState(o.model)}
 
 	path, undo, err := demoSocket(o.socket)
 	defer undo()
@@ -227,7 +228,7 @@ const demoSnapshots = 1 << 20
 
 func (d *demo) config(socket string) edge.Config {
 	s := edge.Scene{
-		Name: "room", Views: d.views,
+		Name: "room", Views: d.views, Gate: d.gate,
 		LockStep: d.frames > 0 || d.source != "", Frames: d.frames,
 		Observe: d.observe, Snapshots: memory.Config{RAM: demoSnapshots},
 	}

@@ -39,6 +39,7 @@ type evalFlags struct {
 	memory    bool
 	longest   int
 	svg       string
+	gate      float64
 	model     string
 	json      bool
 	threads   int
@@ -59,6 +60,7 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&o.memory, "memory", false, "how long events are remembered")
 	fs.IntVar(&o.longest, "longest", 1000, "with -memory: frame sets after the event, at most")
 	fs.StringVar(&o.svg, "svg", "", "with -memory: draw the result into this `file`")
+	fs.Float64Var(&o.gate, "gate", -1, "with -captions: the change of the image state that counts, as gate.state of the\nconfiguration; -1: what edged run takes for the model")
 	fs.StringVar(&o.model, "model", "", modelHelp)
 	fs.BoolVar(&o.json, "json", false, "print one JSON object")
 	fs.IntVar(&o.threads, "threads", 0, "clips at a time; 0 is one per CPU")
@@ -74,7 +76,10 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 			}
 		}
 		if (f.Name == "longest" || f.Name == "svg") && !o.memory {
-			stray = f.Name
+			stray = "-" + f.Name + " goes with -memory"
+		}
+		if f.Name == "gate" && o.published == 0 {
+			stray = "-gate goes with -captions"
 		}
 	})
 	switch {
@@ -91,11 +96,14 @@ func evalMain(args []string, stdout, stderr io.Writer) int {
 	case o.stream > 0 && o.published > 0 || o.memory && o.stream+o.published > 0:
 		return wrongUse(fs, stderr, "want one of -stream, -captions and -memory")
 	case stray != "":
-		return wrongUse(fs, stderr, "-"+stray+" goes with -memory")
+		return wrongUse(fs, stderr, stray)
 	case o.clips < 0 || o.stream < 0 || o.published < 0 || o.longest < 0 || o.threads < 0:
 		return wrongUse(fs, stderr, "numbers must not be negative")
 	case o.views < 1 || o.views > 2:
 		return wrongUse(fs, stderr, "-views: 1 or 2")
+	}
+	if o.gate < 0 {
+		o.gate = gateState(o.model)
 	}
 	if o.threads == 0 {
 		o.threads = runtime.GOMAXPROCS(0)

@@ -23,6 +23,10 @@ func TestEvalCaptions(t *testing.T) {
 	if r.Changes < 10 || r.Captured < 0.95 || r.Repeats > 0.03 || r.Still.Streams != 2 || r.Still.Captions != 0 || r.Frames != r.Still.Frames {
 		t.Errorf("%+v", r)
 	}
+	// The gate sees the light, and the model's state hardly does.
+	if r.Light.Streams != 2 || r.Light.Captions != 0 || r.Light.Asked <= 2 || r.Light.Asked > r.Light.Frames*2/3 || r.Asked < r.Captions || r.Still.Asked < 2 {
+		t.Errorf("%+v", r)
+	}
 	if !strings.Contains(r.String(), "changes with a caption") {
 		t.Error(r.String())
 	}
@@ -34,7 +38,7 @@ func TestEvalCaptions(t *testing.T) {
 }
 
 func TestScoreOfCaptions(t *testing.T) {
-	tell := func(truth, text string) published { return published{truth, text} }
+	tell := func(truth, text string) published { return published{truth, text, text != ""} }
 	got := score([]published{
 		tell("a red ball.", "a red ball."),
 		tell("a red ball.", ""),
@@ -47,7 +51,7 @@ func TestScoreOfCaptions(t *testing.T) {
 		tell("a red box.", "a red ball."), // nothing new
 		tell("a white cone.", ""),         // changed in the end
 	})
-	want := captionTally{frames: 10, changes: 3, captured: 1, captions: 5, exact: 3, repeats: 2, corrections: 1}
+	want := captionTally{frames: 10, changes: 3, captured: 1, asked: 5, captions: 5, exact: 3, repeats: 2, corrections: 1}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

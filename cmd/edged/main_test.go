@@ -95,6 +95,7 @@ func TestUsage(t *testing.T) {
 		{"eval -sim -memory -longest 0", exitUsage, "-longest 0: at least 1"},
 		{"eval -sim -memory -stream 3", exitUsage, "one of"},
 		{"eval -sim -longest 3", exitUsage, "-longest goes with -memory"},
+		{"eval -sim -gate 0.1", exitUsage, "-gate goes with -captions"},
 		{"eval -sim -svg x", exitUsage, "-svg goes with -memory"},
 		{"eval -ref x -model y -memory", exitUsage, "go with -sim"},
 		{"eval -sim -views 3", exitUsage, "1 or 2"},

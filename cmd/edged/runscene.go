@@ -21,6 +21,12 @@ func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 		Gate:   edge.Gate{Pixels: s.Gate.Pixels, State: s.Gate.State, Idle: s.Gate.Idle},
 		Window: w.file.Memory.Window, Snapshots: w.snapshots(s.Name),
 	}
+	if e.Gate.State < 0 {
+		e.Gate.State = 0
+		if e.Gate.Pixels >= 0 { // else every look is to be described
+			e.Gate.State = gateState(w.file.Model)
+		}
+	}
 	for _, v := range s.Views {
 		src, err := w.view(v)
 		if err != nil {

@@ -96,8 +96,9 @@ type Scene struct {
 
 // Gate says what counts as a change; see [github.com/visualrwkv/edged/edge.Gate].
 type Gate struct {
-	Pixels, State float64
-	Idle          time.Duration
+	Pixels float64
+	State  float64 // negative: not given
+	Idle   time.Duration
 }
 
 // View is one camera.

@@ -38,7 +38,7 @@ func TestExample(t *testing.T) {
 				Masks:    []camera.Area{{0, 0, 0.3, 0.5}}, Region: camera.Area{0, 0, 1, 0.9}, FrozenAfter: 10 * time.Second,
 			}, {Name: "stairs", Source: "csi:0"}},
 		}, {
-			Name: "yard", Interval: time.Second, MaxSkew: 500 * time.Millisecond, MaxWait: 2 * time.Second, Gate: Gate{Idle: 10 * time.Second},
+			Name: "yard", Interval: time.Second, MaxSkew: 500 * time.Millisecond, MaxWait: 2 * time.Second, Gate: Gate{State: -1, Idle: 10 * time.Second},
 			Views: []View{
 				{Name: "gate", Source: "rtsp://user:password@192.168.1.20/stream1"},
 				{Name: "garage", Source: "http://192.168.1.21/snapshot.jpg", Rate: 1, Disabled: true},

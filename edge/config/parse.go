@@ -280,7 +280,7 @@ func (p *parsing) memory(n ast.Node, m *Memory) {
 }
 
 func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
-	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{Idle: defaultIdle}}
+	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{State: -1, Idle: defaultIdle}}
 	before := p.count
 	var names []string
 	p.object(n, map[string]field{
