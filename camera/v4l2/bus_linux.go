@@ -22,6 +22,8 @@ type bus struct {
 	live    map[*opener]*seat // who streams
 	waiting []waiter          // who found no room, longest first
 	turns   bool
+	party   int           // how many take turns
+	met     time.Time     // when they were so many last
 	asked   time.Time     // when somebody waited for a turn last
 	trying  int           // who starts to stream
 	closing int           // who stops
@@ -198,6 +200,7 @@ func (b *bus) refuse(p *opener, attempted bool) bool {
 		return false
 	}
 	b.turns, b.asked = b.turns || all, time.Now()
+	defer b.meet(p.turn)
 	if i := slices.IndexFunc(b.waiting, func(w waiter) bool { return w.opener == p }); i >= 0 {
 		b.waiting[i].asked = time.Now()
 	} else {
@@ -205,6 +208,14 @@ func (b *bus) refuse(p *opener, attempted bool) bool {
 	}
 	p.seen = b.epoch
 	return true
+}
+
+// meet counts who takes turns. Who is gone for long is gone. The caller has the lock.
+func (b *bus) meet(turn time.Duration) {
+	n := len(b.live) + len(b.waiting)
+	if n >= b.party || time.Since(b.met) > 10*turn {
+		b.party, b.met = n, time.Now()
+	}
 }
 
 // verdict is what a camera that streams on a rung of its ladder is to do.
@@ -217,7 +228,7 @@ const (
 )
 
 // ask tells p what to do. Where nobody waited for long there is no need for turns any more,
-// and where there were more cameras before there may be room for more pictures.
+// and where there were more cameras before, or long ago, there may be room for more pictures.
 func (b *bus) ask(p *opener, s *seat, rung int) verdict {
 	if b == nil {
 		return goOn
@@ -233,12 +244,17 @@ func (b *bus) ask(p *opener, s *seat, rung int) verdict {
 	switch {
 	case len(b.waiting) == 0:
 		if b.turns && now.Sub(b.asked) > long || now.Sub(s.fewer) > long {
-			b.turns, s.beside, s.fewer = false, others, now
+			b.turns, b.party, s.beside, s.fewer = false, 0, others, now
 			if rung > 0 {
 				return climb
 			}
 		}
+		// What other programs took of the bus they may have given back.
+		if rung > 0 && now.Sub(s.since) > p.retry {
+			return climb
+		}
 	case b.turns:
+		b.meet(p.turn)
 		if b.asked = now; now.Sub(s.since) >= p.turn {
 			return makeRoom
 		}
@@ -260,20 +276,20 @@ func (b *bus) waits(p *opener) bool {
 }
 
 // sharing says how the cameras share the bus; the words stay as they are while they look for
-// how, and while they take turns. They are empty where each has what it wants.
-func (b *bus) sharing() sharing {
+// how, and while so many take turns.
+func (b *bus) sharing() (how sharing, party int) {
 	if b == nil {
-		return alone
+		return alone, 0
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.turns:
-		return inTurns
+		return inTurns, b.party
 	case len(b.waiting) > 0:
-		return makingRoom
+		return makingRoom, 0
 	}
-	return alone
+	return alone, 0
 }
 
 // sharing is how the cameras of a bus get on.

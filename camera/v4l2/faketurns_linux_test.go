@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blackjack/webcam"
+
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/internal/fakev4l2"
 )
@@ -38,10 +40,13 @@ type watched struct {
 	log []string
 }
 
-func watchAll(t *testing.T, path string, turn time.Duration) *watched {
+func watchAll(t *testing.T, path string, turn time.Duration, tweaks ...func(*opener)) *watched {
 	w := &watched{done: make(chan struct{})}
 	w.Camera = watch(t, path, camera.Options{Rate: 25}, func(p *opener, k *camera.Kind) {
 		p.turn = turn
+		for _, tweak := range tweaks {
+			tweak(p)
+		}
 		k.MaxWait = 20 * time.Millisecond
 	})
 	w.Notify(func(s camera.Status) {
@@ -137,7 +142,9 @@ func TestBusTakesTurns(t *testing.T) {
 		return least
 	}
 	until(t, "all take turns", func() bool {
-		return !slices.ContainsFunc(all, func(w *watched) bool { return !strings.HasPrefix(w.Status().How, "in turns") })
+		return !slices.ContainsFunc(all, func(w *watched) bool {
+			return !strings.HasSuffix(w.Status().How, "for its 3 cameras together: pictures for 30ms of every 90ms")
+		})
 	})
 	var lines, faults int
 	for _, w := range all {
@@ -190,5 +197,40 @@ func TestBusIsFull(t *testing.T) {
 	until(t, "the other camera has pictures", func() bool { return a.Status().Frames > 200 })
 	if n := fakes[0].Calls(fakev4l2.StreamOn); n != 1 || a.Status().How != "YUYV 640x480 at 25/s" {
 		t.Errorf("it was started %d times, %v", n, a.Status())
+	}
+}
+
+// What another program leaves of a bus is used, and what it gives back too, after a while; not
+// a word is said of times at which there is none.
+func TestBusTriesForMore(t *testing.T) {
+	// Room for YUYV of 640x480 at 25/s, but not beside pictures of 320x240.
+	fakes := onBus(t, 2, 16e6)
+	other, err := webcam.Open("/dev/video41")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, _, _, err := other.SetImageFormat(webcam.PixelFormat(fourCC("YUYV")), 320, 240); err != nil {
+		t.Fatal(err)
+	}
+	other.SetBufferCount(buffers)
+	if err := other.StartStreaming(); err != nil {
+		t.Fatal(err)
+	}
+	a := watchAll(t, "video40", 20*time.Millisecond, func(p *opener) { p.retry = 30 * time.Millisecond })
+	until(t, "it has asked for more three times", func() bool { return fakes[0].Calls(fakev4l2.StreamOn) > 3*2 })
+	const how = "MJPG 640x480 at 25/s, as its USB bus has no room for YUYV 640x480 at 25/s"
+	if log := a.lines(); len(log) != 1 || a.Status().How != how {
+		t.Errorf("%v\n%s", a.Status(), strings.Join(log, "\n"))
+	}
+	if err := other.StopStreaming(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it has all", func() bool { return a.Status().How == "YUYV 640x480 at 25/s" })
+	n := fakes[0].Calls(fakev4l2.StreamOn)
+	frames := a.Status().Frames
+	until(t, "it has more pictures", func() bool { return a.Status().Frames > frames+100 })
+	if fakes[0].Calls(fakev4l2.StreamOn) != n {
+		t.Error("it asks for more than all")
 	}
 }

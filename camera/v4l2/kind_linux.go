@@ -25,6 +25,7 @@ type opener struct {
 
 	bus    atomic.Pointer[bus]
 	turn   time.Duration // how long it streams where cameras take turns
+	retry  time.Duration // after which it asks for more than it has
 	made   time.Time
 	idle   atomic.Bool  // an attempt waits for its turn
 	waited atomic.Int64 // when one did last, in nanoseconds since made
@@ -46,10 +47,14 @@ const (
 	// turn is long enough for a camera to find its exposure, and short enough for
 	// views that take turns to be worth having.
 	turn = 3 * time.Second
+
+	// retry is how long a camera puts up with less than it wishes for before it asks again: that
+	// costs it the pictures of a second or two.
+	retry = 10 * time.Minute
 )
 
 func newOpener(spec string, o *camera.Options) *opener {
-	return &opener{spec: spec, opts: o, pics: camera.NewPictures(o), turn: turn, made: time.Now()}
+	return &opener{spec: spec, opts: o, pics: camera.NewPictures(o), turn: turn, retry: retry, made: time.Now()}
 }
 
 func kind(spec string, o *camera.Options) (camera.Kind, error) { return newOpener(spec, o).kind(), nil }
@@ -124,7 +129,8 @@ var errAsks = errors.New("the other cameras there are asked to make some")
 func (s *source) start(ctx context.Context) error {
 	p := s.from
 	b := p.bus.Load() // nil at first: it is the camera that tells
-	turns, top := b.sharing() == inTurns, 0
+	how, _ := b.sharing()
+	turns, top := how == inTurns, 0
 	if !turns {
 		top = int(p.rung.Load())
 	}

@@ -19,6 +19,7 @@ type source struct {
 	path   string
 	about  string
 	shares [2]string         // what to say where cameras make room, and take turns
+	party  int               // how many take turns in shares
 	raw    camera.RawPicture // Format 0: JPEG
 	size   int               // bytes of a raw picture
 	from   *opener
@@ -65,20 +66,24 @@ func (s *source) read(m Mode, pix pixFormat) error {
 func (s *source) begin(d *device) {
 	s.d, s.first, s.served, s.stamp, s.good, s.lately = d, true, false, 0, time.Now(), nil
 	if b := s.from.bus.Load(); b != nil {
-		s.shares = [2]string{
-			fmt.Sprintf("makes room on the USB bus %s for its other cameras", b.name),
-			fmt.Sprintf("in turns of %v, as the USB bus %s has no room for its cameras together", s.from.turn, b.name),
-		}
+		s.shares[0] = fmt.Sprintf("makes room on the USB bus %s for its other cameras", b.name)
 	}
 }
 
 // String tells the mode and how it came to be chosen, or how cameras share a bus. It
 // does not change with each turn.
 func (s *source) String() string {
-	switch s.from.bus.Load().sharing() {
+	b := s.from.bus.Load()
+	switch how, party := b.sharing(); how {
 	case makingRoom:
 		return s.shares[0]
 	case inTurns:
+		if s.party != party {
+			turn := s.from.turn
+			s.shares[1] = fmt.Sprintf("in turns of %v, as the USB bus %s has no room for its %d cameras together: pictures for %v of every %v",
+				turn, b.name, party, turn, time.Duration(party)*turn)
+			s.party = party
+		}
 		return s.shares[1]
 	}
 	return s.about
@@ -93,8 +98,10 @@ func (s *source) share(ctx context.Context) error {
 		return nil
 	case what == climb:
 		s.from.rung.Store(0)
-	case b.sharing() != inTurns:
-		s.from.rung.Store(int64(s.rung + 1)) // there is no room for others beside this one
+	default:
+		if how, _ := b.sharing(); how != inTurns {
+			s.from.rung.Store(int64(s.rung + 1)) // there is no room for others beside this one
+		}
 	}
 	// What a camera says when it is closed helps nobody.
 	b.stand(s.from, s.seat, what == makeRoom, s.d.close)
