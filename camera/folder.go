@@ -21,6 +21,9 @@ type FolderOptions struct {
 	// Those of several views that were opened together keep their distances.
 	Real bool
 
+	// Timeline is that of the other folders of the place, which have joined it; nil: of none.
+	Timeline *Timeline
+
 	// Bad is told of each picture that cannot be used, from the goroutine that
 	// reads the view. Such a picture is counted and skipped.
 	Bad func(error)
@@ -78,12 +81,15 @@ func OpenFolder(dir string, decode func(data []byte) (image.Image, error), o *Fo
 		how = fmt.Sprintf("one every %v", o.Every)
 	}
 	real := o.Real && o.Every == 0
+	line := cmp.Or(o.Timeline, new(Timeline))
+	start := line.begin()
+	var first time.Duration
 	if real {
-		if how, err = setTimes(sets); err != nil {
+		if how, first, err = setTimes(sets); err != nil {
 			return nil, err
 		}
+		first = line.origin(first)
 	}
-	start := time.Now()
 	views := make([]View, len(sets))
 	for i, s := range sets {
 		f := &Folder{start: start, wait: real || o.Every > 0, decode: decode, bad: o.Bad}
@@ -91,7 +97,7 @@ func OpenFolder(dir string, decode func(data []byte) (image.Image, error), o *Fo
 		for _, p := range s.pictures {
 			after := time.Duration(p.at) * every
 			if real {
-				after = p.taken
+				after = p.taken - first
 			}
 			f.files = append(f.files, folderFile{p.path, p.at, after})
 		}

@@ -19,9 +19,11 @@ func folderKind(path string, o *Options) (Kind, error) {
 		return Kind{}, errors.New("no decoder for pictures was given")
 	}
 	var bad atomic.Uint64
-	fo := &FolderOptions{Real: true, Bad: func(error) { bad.Add(1) }}
+	fo := &FolderOptions{Real: true, Timeline: o.Timeline, Bad: func(error) { bad.Add(1) }}
 	if o.Rate > 0 {
 		fo.Every = time.Duration(float64(time.Second) / o.Rate)
+	} else if o.Timeline != nil && !isPicture(path) {
+		o.Timeline.join(path)
 	}
 	open := func(context.Context) (Source, error) {
 		if isPicture(path) {

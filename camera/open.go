@@ -34,6 +34,9 @@ type Options struct {
 	// Decode makes pixels of a whole JPEG or PNG; it decides what is too large.
 	Decode func(data []byte) (image.Image, error)
 
+	// Timeline is that of the folders of one place; nil: each has its own.
+	Timeline *Timeline
+
 	// Draft makes an eighth of the size of a whole JPEG, whose pixels are the means of 8x8,
 	// in dst, whose memory it uses; an error where it cannot. Nil: nobody needs drafts.
 	Draft func(data []byte, dst *image.YCbCr) error

@@ -94,6 +94,7 @@ type Camera struct {
 	status  Status
 	notify  func(Status) // set before the first call of Next
 	hanging atomic.Int64
+	reopen  atomic.Bool
 }
 
 func newCamera(spec string, k Kind) *Camera {
@@ -128,6 +129,10 @@ func (c *Camera) Status() Status {
 	return s
 }
 
+// Reopen has the camera closed and opened again at the next call of Next, as whoever looks at its
+// pictures thinks that it hangs. That alone changes neither state nor reason. It may be called at any time.
+func (c *Camera) Reopen() { c.reopen.Store(true) }
+
 // Next implements [Source].
 func (c *Camera) Next(ctx context.Context) (Frame, error) {
 	for {
@@ -140,6 +145,10 @@ func (c *Camera) Next(ctx context.Context) (Frame, error) {
 			}
 			c.begin(ctx)
 			continue
+		}
+		if c.reopen.Swap(false) && !c.run.failed {
+			c.run.cancel()
+			c.run.failed, c.wait = true, 0
 		}
 		if c.run.failed {
 			c.leave(ctx)

@@ -32,12 +32,11 @@ const (
 // closer are those of a copy.
 const shortestGap = 20 * time.Millisecond
 
-// setTimes sets when the pictures were taken, as durations since the first of all, and sorts
-// them by that. Where a folder does not say, it is when their files were modified; a gap
-// that cannot be one between pictures counts as a second. It returns how it knows.
-func setTimes(sets []viewFiles) (how string, err error) {
+// setTimes sets when the pictures were taken, since 1970 or since anything, and sorts them by
+// that. Where a folder does not say, it is when their files were modified; a gap that cannot
+// be one between pictures counts as a second. It returns how it knows, and the first time.
+func setTimes(sets []viewFiles) (how string, first time.Duration, err error) {
 	how = "at the times of their files"
-	var first time.Duration
 	for k, s := range sets {
 		given, err := readTimes(filepath.Dir(s.pictures[0].path))
 		switch {
@@ -48,18 +47,13 @@ func setTimes(sets []viewFiles) (how string, err error) {
 			err = listed(s.pictures, given)
 		}
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		if t := s.pictures[0].taken; k == 0 || t < first {
 			first = t
 		}
 	}
-	for _, s := range sets {
-		for i := range s.pictures {
-			s.pictures[i].taken -= first
-		}
-	}
-	return how, nil
+	return how, first, nil
 }
 
 func listed(pictures []picture, given map[string]time.Duration) error {

@@ -153,3 +153,56 @@ func FuzzParseTimes(f *testing.F) {
 		}
 	})
 }
+
+// TestTimeline: views of a place that are opened one by one are played by one line of time,
+// whichever is opened first: by the dates of their pictures, and those that say none by the
+// clock that they share.
+func TestTimeline(t *testing.T) {
+	dir := t.TempDir()
+	for name, seconds := range map[string][]float64{"a": {1.7e9 + 10, 1.7e9 + 12}, "b": {1.7e9 + 11, 1.7e9 + 12.02}, "c": {70, 71}, "d": {72.5}} {
+		var times strings.Builder
+		for i, s := range seconds {
+			file := fmt.Sprintf("%d.png", i+1)
+			write(t, dir, name+"/"+file, uint8(i))
+			fmt.Fprintf(&times, "%s %.3f\n", file, s)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, TimesFile), []byte(times.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string][]time.Duration{
+		"a": {0, 2 * time.Second}, "b": {time.Second, 2020 * time.Millisecond},
+		"c": {0, time.Second}, "d": {2500 * time.Millisecond},
+	}
+	for _, order := range [][]string{{"a", "b", "c", "d"}, {"d", "b", "c", "a"}} {
+		synctest.Test(t, func(t *testing.T) {
+			line := new(Timeline)
+			cams := map[string]*Camera{}
+			for _, name := range order {
+				c, err := Open("dir:"+filepath.Join(dir, name), &Options{Decode: decode, Timeline: line})
+				if err != nil {
+					t.Fatal(err)
+				}
+				cams[name] = c
+			}
+			var start time.Time
+			for _, name := range order { // each later than the one before, when its pictures are over
+				if start.IsZero() {
+					start = time.Now()
+				}
+				var got []time.Duration
+				for {
+					f, err := cams[name].Next(t.Context())
+					if err != nil {
+						break
+					}
+					got = append(got, f.Time.Sub(start))
+				}
+				cams[name].Close()
+				if !slices.Equal(got, want[name]) {
+					t.Errorf("%v: %s at %v, want %v", order, name, got, want[name])
+				}
+			}
+		})
+	}
+}

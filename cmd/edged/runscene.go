@@ -27,8 +27,9 @@ func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 			e.Gate.State = gateState(w.file.Model)
 		}
 	}
+	line := new(camera.Timeline)
 	for _, v := range s.Views {
-		src, err := w.view(v)
+		src, err := w.view(v, line)
 		if err != nil {
 			return e, fmt.Errorf("scene %s: view %s: %w", s.Name, v.Name, err)
 		}
@@ -60,12 +61,14 @@ func (w *wiring) snapshots(scene string) memory.Config {
 	}
 }
 
-// view opens the source of a view; one that is switched off has none.
-func (w *wiring) view(v config.View) (camera.Source, error) {
+// view opens the source of a view, which plays files by the scene's line of time; one that is
+// switched off has none.
+func (w *wiring) view(v config.View, line *camera.Timeline) (camera.Source, error) {
 	if v.Disabled {
 		return nil, nil
 	}
 	o := v.Options(decodePicture)
+	o.Timeline = line
 	o.Draft = func(data []byte, dst *image.YCbCr) error { return preprocess.Draft(data, nil, dst) }
 	c, err := w.kinds.Open(v.Source, o)
 	if err != nil {
