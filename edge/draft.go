@@ -61,6 +61,7 @@ func (v *view) judge(f *camera.Frame) *thumb {
 	}
 	fit := v.quality.judge(f.Image, f.Time)
 	v.set(&v.pictures, v.quality.state, v.quality.reason)
+	v.thaw(f.Time)
 	if !fit {
 		v.unfit.Add(1)
 		return nil

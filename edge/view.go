@@ -26,6 +26,7 @@ type view struct {
 
 	quality *quality // of the goroutine that makes frame sets
 	drafts  drafts   // likewise
+	thaws   thaws    // likewise
 
 	skipped atomic.Uint64 // frames that no set was made of: not newer than the one before, or overtaken or unmatched in the collector
 	damaged atomic.Uint64 // frames that could not be decoded
