@@ -5,6 +5,7 @@
 #               estimates, captions beside 1,000 questions, a daemon killed 1,000 times, an RTSP camera that hangs up 200
 #               times, and the daemon for 10 minutes (SOAK=24h: for longer) with cameras that fail a hundred times a
 #               minute: for a machine that does nothing else, with 5 GB of disk for a while
+# make soak-faults  the last of these alone, beside which other work may run: continuous integration does
 # make bench    benchmarks of kernels, quant and simulator
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
 # make test-vm  real binary and drivers in a virtual arm64 machine whose cameras fail when told to
