@@ -70,6 +70,10 @@ func Install() error {
 		}
 	}
 	installed = k
+	// A call that hangs keeps its share of Go's scheduler until that takes it away. With two
+	// shares on a busy machine it was seen not to, for minutes, and with all of them in calls
+	// that only run could answer nothing went on. More than hang at once is enough.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 32))
 	ready := make(chan struct{})
 	go k.run(ready)
 	<-ready
