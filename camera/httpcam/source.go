@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -193,6 +195,12 @@ func (s *source) why(ctx context.Context, err error) error {
 	err = plain(err)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the camera closed the connection") // io.EOF is the end of what rightly ends
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("connection refused: nothing listens at %v: is the camera on, and its port right?", op.Addr)
+	}
+	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound {
+		return fmt.Errorf("no machine is called %.100q here: use the camera's number address, or mend its name", name.Name)
 	}
 	if text := err.Error(); len(text) > maxReason { // with what the camera sent in it
 		return errors.New(text[:maxReason] + "…")

@@ -173,7 +173,7 @@ func hangUp(c net.Conn) {
 	c.Close()
 }
 
-// TestUnreachable: a port where nobody listens.
+// TestUnreachable: a port where nobody listens, and a name that nobody has.
 func TestUnreachable(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -181,8 +181,13 @@ func TestUnreachable(t *testing.T) {
 	}
 	address := "http://a:" + canary + "@" + ln.Addr().String() + "/?k=" + canary
 	ln.Close()
-	if _, err := try(t.Context(), t, address, time.Minute, 1); err == nil || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), canary) {
+	if _, err := try(t.Context(), t, address, time.Minute, 1); err == nil || !strings.Contains(err.Error(), "refused: nothing listens at "+ln.Addr().String()) || strings.Contains(err.Error(), canary) {
 		t.Error(err)
+	}
+	s := &source{ctx: t.Context()}
+	err = s.why(t.Context(), &url.Error{Op: "Get", URL: address, Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: "yard", IsNotFound: true}}})
+	if want := `no machine is called "yard" here`; !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
