@@ -9,7 +9,7 @@ import (
 	"github.com/visualrwkv/edged/fw"
 )
 
-const fwAbout = `Makes and checks bundles: a model, plugins and defaults for devices in the field, in
+const fwAbout = `Makes, checks and installs bundles: a model, plugins and defaults for devices in the field, in
 one file under one signature (docs/bundle.md).`
 
 // fwCommands are what "edged fw" can do.
@@ -17,6 +17,11 @@ var fwCommands = []command{
 	{"build", "put files into a bundle", simple(fwBuildMain)},
 	{"sign", "sign a bundle", simple(fwSignMain)},
 	{"verify", "check a bundle", fwVerifyMain},
+	{"install", "put a bundle where the next start tries it", fwInstallMain},
+	{"status", "tell what runs and what is tried", simple(fwStatusMain)},
+	{"commit", "keep what is tried", simple(fwCommitMain)},
+	{"rollback", "go back to what ran before", simple(fwRollbackMain)},
+	{"list", "list what is installed", simple(fwListMain)},
 }
 
 // fwMain is "edged fw".

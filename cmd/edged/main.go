@@ -49,7 +49,7 @@ var commands = []command{
 	{"inspect", "show what is in a model file", simple(inspectMain)},
 	{"plan", "say how much memory a model will need", simple(planMain)},
 	{"verify", "check this program on this machine against reference vectors", simple(verifyMain)},
-	{"fw", "make and check signed bundles of a model, plugins and defaults", fwMain},
+	{"fw", "make, check and install signed bundles of a model, plugins and defaults", fwMain},
 	{"bench", "measure how fast models run on this machine", simple(benchMain)},
 	{"eval", "measure a model on simulated rooms, or against another model", simple(evalMain)},
 }

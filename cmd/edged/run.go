@@ -111,7 +111,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	service.keepReports(state)
 	defer service.close()
-	m, err := openModel(f.Model, &vlm.Options{Threads: f.Threads})
+	m, proved, err := openDelivered(ctx, f.Model, state, &vlm.Options{Threads: f.Threads}, log)
 	if err != nil {
 		return badInput{err}
 	}
@@ -182,6 +182,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
+	proved()
 	service.run(d)
 	for {
 		select {

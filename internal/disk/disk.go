@@ -21,6 +21,9 @@ type FS interface {
 	Open(path string) (File, error)
 	// Create makes an empty file, in the place of one of that name.
 	Create(path string) (File, error)
+	// Resume opens a file to be written on behind its first size bytes, which it has;
+	// what follows them is lost.
+	Resume(path string, size int64) (File, error)
 	// Rename replaces to, at once for whoever looks.
 	Rename(from, to string) error
 	Remove(path string) error
@@ -140,6 +143,21 @@ func (system) Open(path string) (File, error) {
 func (system) Create(path string) (File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	return systemFile{f}, err
+}
+
+func (system) Resume(path string, size int64) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.Truncate(size); err == nil {
+		_, err = f.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return systemFile{f}, nil
 }
 
 func (system) Rename(from, to string) error { return os.Rename(from, to) }

@@ -130,6 +130,20 @@ func (d *Disk) Create(path string) (f disk.File, err error) {
 	return f, err
 }
 
+// Resume implements [disk.FS].
+func (d *Disk) Resume(path string, size int64) (f disk.File, err error) {
+	err = d.do("resume", path, func() (change, error) {
+		n := d.names[path]
+		if n == nil {
+			return nil, fs.ErrNotExist
+		}
+		n.live = n.live[:size:size]
+		f = &file{d: d, path: path, n: n}
+		return nil, nil
+	})
+	return f, err
+}
+
 // Rename implements [disk.FS].
 func (d *Disk) Rename(from, to string) error {
 	return d.do("rename", from, func() (change, error) {

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/visualrwkv/edged/fw"
+)
+
+const fwInstallAbout = `Checks a bundle and puts it into the slot that does not run; the next start of "edged run"
+tries it (docs/bundle.md). BUNDLE may be - for the standard input. What was interrupted goes on where it was when it
+is begun again. What runs is not touched.`
+
+// defaultTrust is where the keys are that may sign what is installed.
+const defaultTrust = "/etc/edged/fw.pub"
+
+// fwInstallMain is "edged fw install".
+func fwInstallMain(args []string, std stdio) int {
+	fs := newFlags("fw install", "BUNDLE [-trust FILE] [-downgrade] [-rename] [flags]", fwInstallAbout)
+	trust := fs.String("trust", defaultTrust, trustHelp)
+	stateFlag := fs.String("state", "", stateHelp)
+	o := fw.InstallOptions{Edged: version()}
+	fs.BoolVar(&o.Downgrade, "downgrade", false, "install a version that is not higher than one that has run here, or was given up")
+	fs.BoolVar(&o.Rename, "rename", false, "install a bundle of another name than what runs")
+	asJSON := fs.Bool("json", false, "print one JSON object")
+	quiet := fs.Bool("quiet", false, "no progress")
+	files, code, ok := parseMixed(fs, args, std.out, std.err)
+	switch {
+	case !ok:
+		return code
+	case len(files) != 1:
+		return wrongUse(fs, std.err, "want one bundle")
+	}
+	fail := func(code int, err error) int {
+		fmt.Fprintln(std.err, "edged fw install:", err)
+		return code
+	}
+	state, err := statePath(*stateFlag, "")
+	if err != nil {
+		return fail(exitFailed, err)
+	}
+	keys, err := readPublicKeys(*trust)
+	if err != nil {
+		return fail(exitInput, fmt.Errorf("the keys that may sign: %w", err))
+	}
+	r := std.in
+	if files[0] != "-" {
+		f, err := os.Open(files[0])
+		if err != nil {
+			return fail(exitInput, err)
+		}
+		defer f.Close()
+		r = f
+	}
+	if err := becomeOwner(state); err != nil {
+		return fail(exitFailed, err)
+	}
+	bar := newProgress(std.err, *quiet)
+	o.Progress = bar.show
+	var info bundleInfo
+	var bad error
+	err = withStore(state, func(s *fw.Store, damaged error) error {
+		if damaged != nil {
+			return damaged
+		}
+		b, err := fw.Open(r, keys)
+		if err != nil {
+			bad = fmt.Errorf("%s: %w", files[0], err)
+			return bad
+		}
+		info = describeBundle(b.Manifest)
+		info.Key, info.Comment = b.By.ID(), b.Comment
+		err = s.Install(b, &o)
+		return err
+	})
+	bar.end()
+	switch {
+	case bad != nil:
+		return fail(exitInput, bad)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fail(exitInput, fmt.Errorf("%s: %w; what is there will not be read again", files[0], err))
+	case err != nil:
+		return fail(exitFailed, err)
+	}
+	if code := printBundle(fs.Name(), info, *asJSON, std.out, std.err); code != exitOK {
+		return code
+	}
+	if !*asJSON {
+		fmt.Fprintln(std.out, "installed; the next start of \"edged run\" tries it")
+	}
+	return exitOK
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/visualrwkv/edged/fw"
+	"github.com/visualrwkv/edged/vlm"
+)
+
+const fwKeys = "../../fw/testdata/"
+
+// makeBundle writes a signed bundle with that model file, whatever is in it.
+func makeBundle(t *testing.T, version uint64, model []byte) string {
+	t.Helper()
+	b := &fw.Builder{Manifest: &fw.Manifest{Name: "garden", Version: version}}
+	if err := b.Add(fw.Payload{Name: "demo.gguf", Role: fw.RoleModel, Data: bytes.NewReader(model)}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := b.Raw()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := readSecretKey(fwKeys + "minisign.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "garden.fw")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Write(f, key.Sign(raw, "")), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestInstalled installs a bundle, which proves itself, and one that does not work and is given up.
+func TestInstalled(t *testing.T) {
+	state := t.TempDir()
+	edged := func(want int, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := run(append([]string{"fw"}, args...), stdio{strings.NewReader(""), &out, &out}); code != want {
+			t.Fatalf("edged fw %q exits with %d, want %d:\n%s", args, code, want, out.String())
+		}
+		return out.String()
+	}
+	contains := func(got, want string) {
+		t.Helper()
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	var told bytes.Buffer
+	begin := func(want string, prove bool) {
+		t.Helper()
+		told.Reset()
+		m, proved, err := openDelivered(t.Context(), "", state, &vlm.Options{Threads: 1}, newRunLog(&told))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if name := m.Info().Name; name != want {
+			t.Errorf("model %q runs, want %q:\n%s", name, want, &told)
+		}
+		if prove {
+			proved()
+		}
+	}
+	name := func(data []byte) string {
+		m, err := vlm.OpenBytes("x", data, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		return m.Info().Name
+	}
+	int8, int4 := name(demoInt8), name(demoInt4)
+	install := []string{"-trust", fwKeys + "minisign.pub", "-state", state, "-quiet"}
+
+	contains(edged(exitOK, "status", "-state", state), "what the binary brings runs")
+	if hasSlots(state) {
+		t.Error("looking made something")
+	}
+	begin(int8, true)
+	one := makeBundle(t, 1, demoInt4)
+	contains(edged(exitInput, append([]string{"install", one, "-trust", fwKeys + "other.pub"}, install[2:]...)...), "not trusted here")
+	contains(edged(exitOK, append([]string{"install", one}, install...)...), `the next start of "edged run" tries it`)
+	contains(edged(exitOK, "status", "-state", state), "ready  garden version 1")
+	contains(edged(exitFailed, "commit", "-state", state), "has not been started yet")
+	begin(int4, false)
+	contains(edged(exitOK, "status", "-state", state), "started 1 of 3 times")
+	begin(int4, true)
+	contains(told.String(), "garden version 1, slot a proved itself")
+	contains(edged(exitOK, "list", "-state", state), "demo.gguf  model")
+	contains(edged(exitOK, "status", "-state", state), "slot a runs: garden version 1")
+	contains(edged(exitFailed, append([]string{"install", one}, install...)...), "installed already")
+
+	edged(exitOK, append([]string{"install", makeBundle(t, 2, demoInt8[:len(demoInt8)/2])}, install...)...)
+	begin(int4, true)
+	contains(told.String(), "garden version 2, slot b is given up")
+	contains(edged(exitOK, "status", "-state", state, "-json"), `"slot":"b","phase":"bad"`)
+	edged(exitOK, append([]string{"install", makeBundle(t, 3, demoInt8)}, install...)...)
+	begin(int8, true)
+	begin(int8, true)
+	contains(edged(exitOK, "rollback", "-state", state), "slot a runs: garden version 1")
+	begin(int4, true)
+}
+
+// TestInstallKilled kills installations, commits and returns at random moments (EDGED_KILLS says how many). After
+// each, what ran or what was being installed runs, and is whole.
+func TestInstallKilled(t *testing.T) {
+	needProcess(t)
+	kills := 25
+	if s := os.Getenv("EDGED_KILLS"); s != "" {
+		kills, _ = strconv.Atoi(s)
+	}
+	state := t.TempDir()
+	var bundles []string
+	for v := range uint64(4) {
+		bundles = append(bundles, makeBundle(t, v+1, demoInt4))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	may := map[uint64]bool{0: true} // versions that may run
+	ended, changed := 0, 0
+	for range kills {
+		v := random.Uint64N(4)
+		args := [][]string{
+			{"install", bundles[v], "-trust", fwKeys + "minisign.pub", "-quiet", "-downgrade"},
+			{"install", bundles[v], "-trust", fwKeys + "minisign.pub", "-quiet", "-downgrade"},
+			{"commit"}, {"rollback"},
+		}[random.IntN(4)]
+		p := newProcess(t, append(append([]string{"fw"}, args...), "-state", state)...)
+		p.Stdout = io.Discard
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(time.Duration(random.Int64N(int64(50*time.Millisecond))), func() { p.Process.Kill() })
+		if p.wait() == nil || p.ProcessState.Exited() {
+			ended++
+		}
+		kill.Stop()
+		if args[0] == "install" {
+			may[v+1] = true
+		}
+		err := withStore(state, func(s *fw.Store, damaged error) error {
+			if damaged != nil {
+				return damaged
+			}
+			before := s.State()
+			i, err := s.Start()
+			if err != nil && before.Starts < fw.MaxStarts {
+				return err
+			}
+			if i == nil {
+				return nil
+			}
+			changed++
+			if !may[i.Manifest.Version] {
+				t.Errorf("version %d runs, which was never installed", i.Manifest.Version)
+			}
+			data, err := os.ReadFile(i.Path(&i.Manifest.Files[0]))
+			if err != nil || !bytes.Equal(data, demoInt4) {
+				t.Errorf("version %d runs and is not whole: %v", i.Manifest.Version, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d of %d ended before they were killed; something installed ran %d times", ended, kills, changed)
+}

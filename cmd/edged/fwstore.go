@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/fw"
+	"github.com/visualrwkv/edged/internal/disk"
+)
+
+// slotsPath is where bundles are installed.
+func slotsPath(state string) string { return filepath.Join(state, "fw") }
+
+// hasSlots tells whether a bundle was ever begun to be installed.
+func hasSlots(state string) bool {
+	_, err := os.Stat(filepath.Join(slotsPath(state), "state.json"))
+	return err == nil
+}
+
+// withStore opens the slots of a state folder and runs f while nobody else uses them. A
+// state of the slots that cannot be read is told to f, too.
+func withStore(state string, f func(s *fw.Store, damaged error) error) error {
+	dir := slotsPath(state)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errors.New("another edged installs, commits or goes back just now")
+		}
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	s, err := fw.OpenStore(disk.OS, dir)
+	return f(s, err)
+}
+
+// becomeOwner gives up root's rights for those of whoever owns the state folder, so that
+// a daemon that is not root can read and change what is installed.
+func becomeOwner(state string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(state)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return nil
+	}
+	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(owner.Gid)), syscall.Setuid(int(owner.Uid))); err != nil {
+		return fmt.Errorf("become the owner of %s: %w", state, err)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package fw
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+
+	"github.com/visualrwkv/edged/internal/disk"
+)
+
+// Installed is what is to run.
+type Installed struct {
+	Slot     string
+	Manifest *Manifest
+	Trial    bool // it has to prove itself: [Store.Commit] or [Store.Rollback]
+
+	t *Store
+}
+
+// Path returns where a file of it is.
+func (i *Installed) Path(f *File) string { return i.t.path(i.Slot, f.Name) }
+
+// Start says what is to run, and must be called once for each start, before
+// anything of it is used. nil is what the binary brings. A slot on trial that was started [MaxStarts] times
+// is given up; so is one that is not whole. err tells what went wrong, and what is
+// returned can run all the same.
+func (t *Store) Start() (i *Installed, err error) {
+	if t.s.Trial != "" {
+		i, err := t.try()
+		if i != nil {
+			return i, nil
+		}
+		j, err2 := t.active()
+		return j, errors.Join(err, err2)
+	}
+	return t.active()
+}
+
+// try starts what is on trial, or gives it up.
+func (t *Store) try() (*Installed, error) {
+	name, slot := t.s.Trial, *t.s.slot(t.s.Trial)
+	if t.s.Starts >= MaxStarts {
+		return nil, t.giveUp(fmt.Sprintf("it was started %d times and did not prove itself", t.s.Starts))
+	}
+	next := t.s
+	next.Starts++
+	next.slot(name).Phase = PhaseTrying
+	if err := t.write(next); err != nil {
+		// Without a count it might be tried for ever.
+		return nil, fmt.Errorf("%s is not tried: %w", slot, err)
+	}
+	i, err := t.open(name)
+	if err == nil {
+		err = i.check()
+	}
+	if err != nil {
+		return nil, t.giveUp(err.Error())
+	}
+	i.Trial = true
+	return i, nil
+}
+
+// giveUp marks what is on trial as bad.
+func (t *Store) giveUp(why string) error {
+	name, slot := t.s.Trial, *t.s.slot(t.s.Trial)
+	next := t.s
+	next.Trial, next.Starts = "", 0
+	next.slot(name).Phase, next.slot(name).Why = PhaseBad, why
+	return errors.Join(fmt.Errorf("%s is given up: %s", slot, why), t.write(next))
+}
+
+// active opens what runs; where that is damaged, the other slot if it was good.
+func (t *Store) active() (*Installed, error) {
+	if t.s.Active == "" {
+		return nil, nil
+	}
+	i, err := t.open(t.s.Active)
+	if err == nil {
+		return i, nil
+	}
+	err = fmt.Errorf("slot %s, %s: %w", t.s.Active, t.s.slot(t.s.Active), err)
+	if other := t.s.spare(); t.s.slot(other).Phase == PhaseGood {
+		if i, err2 := t.open(other); err2 == nil {
+			return i, fmt.Errorf("%w; %s runs instead", err, t.s.slot(other))
+		}
+	}
+	return nil, fmt.Errorf("%w; what the binary brings runs instead", err)
+}
+
+// open reads a slot's manifest, which must be the one that was installed, and sees
+// that its files are there.
+func (t *Store) open(name string) (*Installed, error) {
+	raw, size, err := disk.Read(t.fsys, t.path(name, manifestName), MaxManifest)
+	if err != nil {
+		return nil, err
+	}
+	if size > MaxManifest || Hash(sha256.Sum256(raw)) != t.s.slot(name).Manifest {
+		return nil, errors.New("its manifest is not the one that was installed")
+	}
+	m, err := ParseManifest(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range m.Files {
+		r, err := t.fsys.Open(t.path(name, f.Name))
+		if err != nil {
+			return nil, err
+		}
+		size, err := r.Size()
+		r.Close()
+		if err != nil {
+			return nil, err
+		}
+		if size != f.Size {
+			return nil, fmt.Errorf("%s has %d bytes instead of %d", f.Name, size, f.Size)
+		}
+	}
+	return &Installed{Slot: name, Manifest: m, t: t}, nil
+}
+
+// check reads all files and compares them with the manifest.
+func (i *Installed) check() error {
+	for n := range i.Manifest.Files {
+		f := &i.Manifest.Files[n]
+		r, err := i.t.fsys.Open(i.Path(f))
+		if err != nil {
+			return err
+		}
+		sum := sha256.New()
+		_, err = io.Copy(sum, r)
+		r.Close()
+		if err != nil {
+			return err
+		}
+		if Hash(sum.Sum(nil)) != f.Sum {
+			return fmt.Errorf("%s is not what was installed", f.Name)
+		}
+	}
+	return nil
+}
+
+// Commit makes what is on trial what runs. The slot that ran before stays as it
+// is, to go back to.
+func (t *Store) Commit() error {
+	if t.s.Trial == "" {
+		return errors.New("nothing is being tried")
+	}
+	next := t.s
+	slot := next.slot(next.Trial)
+	if slot.Phase != PhaseTrying {
+		return fmt.Errorf("%s has not been started yet", slot)
+	}
+	slot.Phase = PhaseGood
+	next.Active, next.Trial, next.Starts = next.Trial, "", 0
+	next.Highest = maps.Clone(next.Highest)
+	if next.Highest == nil {
+		next.Highest = map[string]uint64{}
+	}
+	if len(next.Highest) == maxNames {
+		clear(next.Highest) // of names that come and go; the present one counts
+	}
+	next.Highest[slot.Name] = max(next.Highest[slot.Name], slot.Version)
+	return t.write(next)
+}
+
+// Rollback gives up what is on trial; when nothing is, it goes back to the slot
+// that ran before, or to what the binary brings.
+func (t *Store) Rollback(why string) error {
+	if t.s.Trial != "" {
+		slot, name := *t.s.slot(t.s.Trial), t.s.Trial
+		err := t.giveUp(why)
+		if s := t.s.slot(name); s.Phase == PhaseBad {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", slot, err)
+	}
+	if t.s.Active == "" {
+		return errors.New("nothing is installed")
+	}
+	next := t.s
+	slot := next.slot(next.Active)
+	slot.Phase, slot.Why = PhaseBad, why
+	next.Active = next.spare()
+	if next.slot(next.Active).Phase != PhaseGood {
+		next.Active = ""
+	}
+	return t.write(next)
+}
+
+// Manifest returns what a slot holds, nil when it is not whole.
+func (t *Store) Manifest(slot string) *Manifest {
+	switch t.s.slot(slot).Phase {
+	case PhaseEmpty, PhaseInstalling:
+		return nil
+	}
+	i, err := t.open(slot)
+	if err != nil {
+		return nil
+	}
+	return i.Manifest
+}

@@ -1,0 +1,358 @@
+package fw
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/visualrwkv/edged/internal/disk"
+	"github.com/visualrwkv/edged/internal/faultdisk"
+)
+
+// version builds a small signed bundle: a model of three sectors that tells versions apart, and
+// plugins, of which one is compressed.
+func version(t testing.TB, n uint64) []byte {
+	t.Helper()
+	b := &Builder{Manifest: &Manifest{Name: "garden", Version: n}}
+	model := bytes.Repeat([]byte{byte(n)}, 1500)
+	add := func(name string, role Role, data []byte) {
+		t.Helper()
+		must(t, b.Add(Payload{Name: name, Role: role, Data: bytes.NewReader(data)}))
+	}
+	add("demo.gguf", RoleModel, model)
+	add("zones.wasm", RolePlugin, bytes.Repeat([]byte{byte(n), 1, 2}, 300))
+	small := 7
+	if testing.Short() {
+		small = 1
+	}
+	for i := range small {
+		add(fmt.Sprintf("%d-%d.wasm", n, i), RolePlugin, []byte{byte(n), byte(i)})
+	}
+	raw, err := b.Raw()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := b.Write(&out, secret(t).Sign(raw, "")); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+const folder = "/state/fw"
+
+func store(t testing.TB, fsys disk.FS) *Store {
+	t.Helper()
+	s, err := OpenStore(fsys, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// install opens the store and the bundle and installs it, as a process does.
+func install(fsys disk.FS, bundle []byte, trusted []PublicKey, o InstallOptions) error {
+	s, err := OpenStore(fsys, folder)
+	if err != nil {
+		return err
+	}
+	b, err := Open(bytes.NewReader(bundle), trusted)
+	if err != nil {
+		return err
+	}
+	return s.Install(b, &o)
+}
+
+// running starts what is installed, checks that it is whole, and says its version; 0 is the binary's.
+func running(t testing.TB, fsys disk.FS) (v uint64, trial bool) {
+	t.Helper()
+	s := store(t, fsys)
+	i, err := s.Start()
+	if i == nil {
+		if s.s.Active != "" {
+			t.Fatalf("nothing runs: %v", err)
+		}
+		return 0, false
+	}
+	if err := i.check(); err != nil {
+		t.Fatalf("version %d runs and is not whole: %v", i.Manifest.Version, err)
+	}
+	return i.Manifest.Version, i.Trial
+}
+
+func want(t *testing.T, fsys disk.FS, version uint64, trial bool) {
+	t.Helper()
+	if v, tr := running(t, fsys); v != version || tr != trial {
+		t.Fatalf("version %d runs, on trial: %v; want %d, %v", v, tr, version, trial)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStore(t *testing.T) {
+	d, trusted := faultdisk.New(), keys(t, "minisign.pub")
+	want(t, d, 0, false)
+	must(t, install(d, version(t, 1), trusted, InstallOptions{}))
+	if err := store(t, d).Commit(); err == nil {
+		t.Error("what never ran is committed")
+	}
+	want(t, d, 1, true)
+	if err := install(d, version(t, 1), trusted, InstallOptions{}); !errors.Is(err, ErrInstalled) {
+		t.Errorf("installed twice: %v", err)
+	}
+	must(t, store(t, d).Commit())
+	want(t, d, 1, false)
+
+	// One that never proves itself is started three times.
+	must(t, install(d, version(t, 2), trusted, InstallOptions{}))
+	for range MaxStarts {
+		want(t, d, 2, true)
+	}
+	want(t, d, 1, false)
+	if err := install(d, version(t, 2), trusted, InstallOptions{}); err == nil || !strings.Contains(err.Error(), "started 3 times") {
+		t.Errorf("what was given up is installed again: %v", err)
+	}
+	must(t, install(d, version(t, 3), trusted, InstallOptions{}))
+	want(t, d, 3, true)
+	must(t, store(t, d).Rollback("no caption in time"))
+	want(t, d, 1, false)
+	must(t, install(d, version(t, 4), trusted, InstallOptions{}))
+	want(t, d, 4, true)
+	must(t, store(t, d).Commit())
+	want(t, d, 4, false)
+
+	if err := install(d, version(t, 2), trusted, InstallOptions{}); err == nil || !strings.Contains(err.Error(), "not higher than version 4") {
+		t.Errorf("an older version is installed: %v", err)
+	}
+	must(t, store(t, d).Rollback("asked for"))
+	want(t, d, 1, false)
+	must(t, install(d, version(t, 2), trusted, InstallOptions{Downgrade: true}))
+	want(t, d, 2, true)
+	must(t, store(t, d).Commit())
+	must(t, store(t, d).Rollback("asked for"))
+	want(t, d, 1, false)
+	must(t, store(t, d).Rollback("asked for"))
+	want(t, d, 0, false)
+	if err := store(t, d).Rollback("asked for"); err == nil {
+		t.Error("nothing was rolled back")
+	}
+}
+
+// TestDamagedSlot loses a file of the slot that runs.
+func TestDamagedSlot(t *testing.T) {
+	d, trusted := faultdisk.New(), keys(t, "minisign.pub")
+	for v := uint64(1); v <= 2; v++ {
+		must(t, install(d, version(t, v), trusted, InstallOptions{}))
+		want(t, d, v, true)
+		must(t, store(t, d).Commit())
+	}
+	must(t, d.Remove(folder+"/b/demo.gguf"))
+	i, err := store(t, d).Start()
+	if err == nil || i == nil || i.Manifest.Version != 1 {
+		t.Errorf("runs %v: %v", i, err)
+	}
+	must(t, d.Remove(folder+"/a/manifest.json"))
+	if i, err = store(t, d).Start(); err == nil || i != nil {
+		t.Errorf("runs %v: %v", i, err)
+	}
+	d.Edit(folder+"/state.json", func(data []byte) []byte { return data[:len(data)/2] })
+	s, err := OpenStore(d, folder)
+	if err == nil {
+		t.Error("half a state is read")
+	}
+	if i, err := s.Start(); i != nil || err != nil {
+		t.Errorf("runs %v: %v", i, err)
+	}
+}
+
+// TestTrialDamaged changes a byte of what is on trial, as a dying card does.
+func TestTrialDamaged(t *testing.T) {
+	d, trusted := faultdisk.New(), keys(t, "minisign.pub")
+	must(t, install(d, version(t, 1), trusted, InstallOptions{}))
+	d.Edit(folder+"/a/zones.wasm", func(data []byte) []byte { data[9] ^= 1; return data })
+	i, err := store(t, d).Start()
+	if i != nil || err == nil || !strings.Contains(err.Error(), "zones.wasm is not what was installed") {
+		t.Errorf("runs %v: %v", i, err)
+	}
+	if s := store(t, d).State(); s.A.Phase != PhaseBad || s.Trial != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// life is what happens to a device: an update that proves itself over one that ran, one that is given
+// up, one that replaces an installation that was begun.
+func life(t testing.TB, trusted []PublicKey) []func(fsys disk.FS) error {
+	one, two, three := version(t, 1), version(t, 2), version(t, 3)
+	on := func(f func(s *Store) error) func(disk.FS) error {
+		return func(fsys disk.FS) error {
+			s, err := OpenStore(fsys, folder)
+			if err != nil {
+				return err
+			}
+			return f(s)
+		}
+	}
+	put := func(b []byte) func(disk.FS) error {
+		return func(fsys disk.FS) error { return install(fsys, b, trusted, InstallOptions{}) }
+	}
+	start := on(func(s *Store) error { _, err := s.Start(); return err })
+	commit := on((*Store).Commit)
+	back := on(func(s *Store) error { return s.Rollback("for a test") })
+	return []func(disk.FS) error{
+		put(one), start, commit, put(two), start, commit, put(three[:len(three)/2]), put(three), start, back,
+	}
+}
+
+// TestPowerCuts cuts the power at every operation of the disk in such a life: whatever arrived, one of
+// the versions that may run does, and is whole, and another version can be installed.
+func TestPowerCuts(t *testing.T) {
+	trusted := keys(t, "minisign.pub")
+	four := version(t, 4)
+	d := faultdisk.New()
+	states, deep := 0, 0
+	may := map[uint64]bool{0: true}
+	check := func(up *faultdisk.Disk) {
+		states++
+		v, _ := running(t, up)
+		if !may[v] {
+			t.Fatalf("version %d runs, not one of %v", v, may)
+		}
+		if states%50 == 0 {
+			deep++
+			must(t, install(up, four, trusted, InstallOptions{}))
+			want(t, up, 4, true)
+			must(t, store(t, up).Commit())
+			want(t, up, 4, false)
+		}
+	}
+	d.After = func(op, path string) { d.States(func(up *faultdisk.Disk) bool { check(up); return true }) }
+	steps := life(t, trusted)
+	// What may run while a step is going on.
+	runs := []map[uint64]bool{{0: true, 1: true}, {0: true, 1: true}, {0: true, 1: true}, {1: true, 2: true}, {1: true, 2: true},
+		{1: true, 2: true}, {2: true}, {2: true, 3: true}, {2: true, 3: true}, {2: true, 3: true}}
+	for i, step := range steps {
+		may = runs[i]
+		if err := step(d); (err != nil) != (i == 6) {
+			t.Fatalf("step %d: %v", i, err)
+		}
+	}
+	t.Logf("%d states, another version installed in %d of them", states, deep)
+	if states < 20000 && !testing.Short() {
+		t.Errorf("%d states", states)
+	}
+}
+
+// TestFaults lets each operation of the disk fail, once or from then on: the step says so or does what it
+// should, what ran before runs or what was installed does, and once the disk is well all can be done.
+func TestFaults(t *testing.T) {
+	trusted := keys(t, "minisign.pub")
+	four := version(t, 4)
+	steps := life(t, trusted)
+	problems := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}
+	if testing.Short() {
+		problems = problems[:1]
+	}
+	tried := 0
+	for _, always := range []bool{false, true} {
+		for _, problem := range problems {
+			for n := 0; ; n++ {
+				d := faultdisk.New()
+				ops := 0
+				failing := true
+				d.Fault = func(op, path string) error {
+					reads := op == "open" || op == "names" || op == "read"
+					if problem != syscall.EIO && (reads || op == "remove" && problem == syscall.ENOSPC) {
+						return nil
+					}
+					if ops++; failing && (ops == n+1 || always && ops > n) {
+						return problem
+					}
+					return nil
+				}
+				for _, step := range steps {
+					step(d)
+				}
+				last := ops <= n // nothing failed
+				failing = false
+				tried++
+				running(t, d)
+				must(t, install(d, four, trusted, InstallOptions{}))
+				want(t, d, 4, true)
+				must(t, store(t, d).Commit())
+				want(t, d, 4, false)
+				if last {
+					break
+				}
+			}
+		}
+	}
+	t.Logf("%d faults", tried)
+}
+
+// TestResume interrupts an installation everywhere; the next one reads no chunk again that is there.
+func TestResume(t *testing.T) {
+	trusted := keys(t, "minisign.pub")
+	data := build(t, payloads(), true)
+	d := faultdisk.New()
+	if err := install(d, data[:len(data)/2], trusted, InstallOptions{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatal(err)
+	}
+	var written int64
+	d.After = func(op, path string) {}
+	r := &seeks{ReadSeeker: bytes.NewReader(data)}
+	b, err := Open(r, trusted)
+	must(t, err)
+	first := int64(-1)
+	must(t, store(t, d).Install(b, &InstallOptions{Progress: func(done, total int64) {
+		if first < 0 {
+			first = done
+		}
+		written = done
+	}}))
+	if r.skipped < ChunkSize || first <= ChunkSize || written != b.Manifest.Bytes() {
+		t.Errorf("%d bytes skipped, began at %d, %d of %d", r.skipped, first, written, b.Manifest.Bytes())
+	}
+	i, err := store(t, d).Start()
+	must(t, err)
+	must(t, i.check())
+}
+
+type seeks struct {
+	io.ReadSeeker
+	skipped int64
+}
+
+func (s *seeks) Seek(n int64, whence int) (int64, error) {
+	s.skipped += n
+	return s.ReadSeeker.Seek(n, whence)
+}
+
+func FuzzState(f *testing.F) {
+	d := faultdisk.New()
+	must(f, install(d, version(f, 1), keys(f, "minisign.pub"), InstallOptions{}))
+	raw, _, err := disk.Read(d, folder+"/state.json", maxState)
+	must(f, err)
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := faultdisk.New()
+		must(t, disk.Replace(d, folder+"/state.json", data))
+		s, err := OpenStore(d, folder)
+		before := maps.Clone(s.s.Highest)
+		if i, _ := s.Start(); i != nil {
+			t.Errorf("slot %s runs, and there is none", i.Slot)
+		}
+		if err == nil && !maps.Equal(before, s.State().Highest) {
+			t.Error("a start changed which version is the highest")
+		}
+	})
+}
