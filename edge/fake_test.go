@@ -138,6 +138,7 @@ type film struct {
 	n     uint64
 	every time.Duration // of the frame times
 	start time.Time
+	live  time.Duration // when set, as a camera: a frame each, of the time when it comes
 	gate  chan struct{} // when set, one frame per token
 	fail  error         // at the end instead of io.EOF
 	paint func(*image.RGBA)
@@ -152,6 +153,11 @@ type film struct {
 func newFilm(n uint64) *film { return &film{n: n, every: time.Second, start: time.Unix(1000, 0)} }
 
 func (f *film) Next(ctx context.Context) (camera.Frame, error) {
+	if f.live > 0 {
+		if err := camera.SleepUntil(ctx, time.Now().Add(f.live)); err != nil {
+			return camera.Frame{}, err
+		}
+	}
 	if f.gate != nil {
 		select {
 		case <-ctx.Done():
@@ -180,6 +186,9 @@ func (f *film) Next(ctx context.Context) (camera.Frame, error) {
 	at := f.start.Add(time.Duration(n) * f.every)
 	if f.at != nil {
 		at = f.at(n)
+	}
+	if f.live > 0 {
+		at = time.Now()
 	}
 	f.out.Add(1)
 	return camera.NewFrame(img, at, n, func() {

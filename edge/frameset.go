@@ -99,7 +99,7 @@ func newCollector(cfg *Scene, views []*view, filled chan struct{}) *collector {
 }
 
 // next returns the next set in which there is a view. It belongs to the caller until it is
-// released. When all views ended it returns the first error that is not [io.EOF], or that.
+// released; [collector.renew] brings it up to date meanwhile. When all views ended it returns the first error that is not [io.EOF], or that.
 //
 // A set is of the newest frame of each view; those that are older than the newest of all
 // by more than the skew are left out and their views waited for again. In lock step every
@@ -132,9 +132,6 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 		}
 		select {
 		case <-ctx.Done():
-			for i := range c.held {
-				c.leave(i)
-			}
 			return nil, ctx.Err()
 		case <-c.filled:
 		case <-c.late.C:
@@ -170,10 +167,88 @@ func (c *collector) take() bool {
 	return !newest.IsZero()
 }
 
+// renew brings the set that was delivered last, and is still in hand, up to date: frames
+// that have come since replace those of their views, which are skipped. What it comes to
+// is what [collector.next] would deliver now without waiting; when that would be apart by
+// more than the skew, the set stays as it is and what has come is for the one after it.
+// False when no picture is left, since those that came are damaged or unfit. In lock step
+// every frame is used and nothing changes.
+func (c *collector) renew() bool {
+	if c.lockStep || !c.take() || !c.fits() {
+		return true
+	}
+	there := false
+	for i, v := range c.views {
+		f := &c.set.Frames[i]
+		had := c.set.thumbs[i] != nil
+		if !c.held[i].Time.IsZero() {
+			if had {
+				f.Release()
+				*f, c.set.thumbs[i] = camera.Frame{}, nil
+				v.skipped.Add(1)
+			}
+			c.place(i)
+		}
+		has := c.set.thumbs[i] != nil
+		switch {
+		case had && !has:
+			v.missing.Add(1)
+		case has && !had:
+			v.missing.Add(^uint64(0))
+		}
+		there = there || has
+	}
+	c.stamp()
+	return there
+}
+
+// fits reports whether what is held, which is something, goes with the rest of the set.
+func (c *collector) fits() bool {
+	oldest, newest := span(c.held)
+	for i, f := range c.set.Frames {
+		if f.Time.IsZero() || !c.held[i].Time.IsZero() {
+			continue
+		}
+		if f.Time.Before(oldest) {
+			oldest = f.Time
+		}
+		if f.Time.After(newest) {
+			newest = f.Time
+		}
+	}
+	return c.maxSkew == 0 || newest.Sub(oldest) <= c.maxSkew
+}
+
+// place looks at what is held of view i and puts it into the set, or gives it back when it
+// is damaged or unfit.
+func (c *collector) place(i int) bool {
+	t := c.views[i].look(&c.held[i])
+	if t == nil {
+		c.leave(i)
+		return false
+	}
+	c.set.Frames[i], c.set.thumbs[i] = c.held[i], t
+	c.held[i] = camera.Frame{}
+	return true
+}
+
+// stamp dates the set.
+func (c *collector) stamp() {
+	oldest, newest := span(c.set.Frames)
+	c.set.Time, c.set.Skew = newest, newest.Sub(oldest)
+}
+
 // leave releases what is held of view i.
 func (c *collector) leave(i int) {
 	c.held[i].Release()
 	c.held[i] = camera.Frame{}
+}
+
+// close gives back what is held.
+func (c *collector) close() {
+	for i := range c.held {
+		c.leave(i)
+	}
 }
 
 // complete reports whether nobody is waited for. A view that is gone may come back with the
@@ -193,26 +268,21 @@ func (c *collector) deliver() bool {
 	oldest, _ := span(c.held)
 	there := false
 	for i, v := range c.views {
-		f := &c.held[i]
+		f := c.held[i]
 		switch {
 		case f.Time.IsZero():
 			c.gone[i] = true
 		case c.lockStep && c.maxSkew > 0 && f.Time.Sub(oldest) > c.maxSkew: // for a later set
-		default:
-			if t := v.look(f); t != nil {
-				c.set.Frames[i], c.set.thumbs[i] = *f, t
-				*f, there = camera.Frame{}, true
-				continue
-			}
-			c.leave(i)
+		case c.place(i):
+			there = true
+			continue
 		}
 		v.missing.Add(1)
 	}
 	if there {
 		c.number++
 		c.set.Number = c.number
-		oldest, c.set.Time = span(c.set.Frames)
-		c.set.Skew = c.set.Time.Sub(oldest)
+		c.stamp()
 	}
 	return there
 }
@@ -237,9 +307,7 @@ func (c *collector) develop(s *FrameSet) bool {
 		there = true
 	}
 	if there {
-		var oldest time.Time
-		oldest, s.Time = span(s.Frames)
-		s.Skew = s.Time.Sub(oldest)
+		c.stamp()
 	}
 	return there
 }

@@ -184,6 +184,111 @@ func TestSkew(t *testing.T) {
 	})
 }
 
+// TestRenew: a set in hand becomes the newest that holds together, and what was overtaken is
+// counted and given back.
+func TestRenew(t *testing.T) {
+	type frame struct {
+		view, ms int
+		level    uint8
+	}
+	for _, c := range []struct {
+		name          string
+		come          []frame
+		want          string // of the set
+		then          string // of the set after it, which view 0 at 9000 and view 1 at 9001 complete
+		skipped, lost [2]uint64
+		missing       [2]uint64
+	}{
+		{name: "nothing came", want: "1000 1010", then: "9000 9001"},
+		{name: "all came", come: []frame{{0, 1040, 100}, {0, 1080, 100}, {1, 1050, 100}}, want: "1080 1050", then: "9000 9001", skipped: [2]uint64{2, 1}},
+		{name: "one came", come: []frame{{1, 1050, 100}}, want: "1000 1050", then: "9000 9001", skipped: [2]uint64{0, 1}},
+		{name: "too far apart", come: []frame{{1, 1101, 100}}, want: "1000 1010", then: "9000 9001", skipped: [2]uint64{0, 1}},
+		{name: "became dark", come: []frame{{0, 1040, 3}, {1, 1050, 100}}, want: "- 1050", then: "9000 9001", skipped: [2]uint64{1, 1}, lost: [2]uint64{1, 0}, missing: [2]uint64{1, 0}},
+		{name: "nothing left", come: []frame{{0, 1040, 3}, {1, 1050, 3}}, want: "- -", then: "9000 9001", skipped: [2]uint64{1, 1}, lost: [2]uint64{1, 1}, missing: [2]uint64{1, 1}},
+	} {
+		s := newStage(Scene{MaxSkew: 100 * time.Millisecond}, 2)
+		released := 0
+		put := func(f frame) {
+			s.views[f.view].box.Put(t.Context(), camera.NewFrame(picture(f.level), time.UnixMilli(int64(f.ms)), 0, func() { released++ }))
+		}
+		deliver := func() *FrameSet {
+			set, err := s.next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return set
+		}
+		put(frame{0, 1000, 100})
+		put(frame{1, 1010, 100})
+		set := deliver()
+		for _, f := range c.come {
+			put(f)
+		}
+		there := s.renew()
+		if got := times(set); got != c.want || there != (c.want != "- -") || set.Number != 1 {
+			t.Errorf("%s: set %d of %q, %v, want %q", c.name, set.Number, got, there, c.want)
+		}
+		for i, f := range set.Frames {
+			if (f.Image == nil) != (set.thumbs[i] == nil) {
+				t.Errorf("%s: view %d: a picture without what the gate compares, or that without a picture", c.name, i)
+			}
+		}
+		oldest, newest := span(set.Frames)
+		if set.Time != newest || set.Skew != newest.Sub(oldest) {
+			t.Errorf("%s: at %v, skew %v", c.name, set.Time, set.Skew)
+		}
+		set.release()
+		put(frame{0, 9000, 100})
+		put(frame{1, 9001, 100})
+		set = deliver()
+		if got := times(set); got != c.then && c.lost == [2]uint64{} { // after dark pictures a view needs a second
+			t.Errorf("%s: then %q, want %q", c.name, got, c.then)
+		}
+		set.release()
+		s.close()
+		if want := 4 + len(c.come); released != want {
+			t.Errorf("%s: %d of %d frames were given back", c.name, released, want)
+		}
+		for i, v := range s.views {
+			if n := v.skipped.Load() + v.box.Skipped(); n != c.skipped[i] || v.unfit.Load() != c.lost[i] || v.missing.Load() != c.missing[i] {
+				t.Errorf("%s: view %d: %d skipped, %d unfit, missing in %d", c.name, i, n, v.unfit.Load(), v.missing.Load())
+			}
+		}
+	}
+}
+
+// TestRenewBringsBack: a view that was missing from a set in hand is in it when it delivers
+// before the set is looked at; in lock step nothing is left out.
+func TestRenewBringsBack(t *testing.T) {
+	s := newStage(Scene{}, 2)
+	s.gone[1] = true
+	s.put(t.Context(), 0, 1000)
+	set, err := s.next(t.Context())
+	if err != nil || times(set) != "1000 -" || s.views[1].missing.Load() != 1 {
+		t.Fatalf("%q, %v", times(set), err)
+	}
+	s.put(t.Context(), 1, 1700)
+	if !s.renew() || times(set) != "1000 1700" || s.views[1].missing.Load() != 0 {
+		t.Errorf("%q, missing in %d", times(set), s.views[1].missing.Load())
+	}
+	set.release()
+
+	s = newStage(Scene{LockStep: true}, 1)
+	s.put(t.Context(), 0, 1000)
+	if set, err = s.next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.put(t.Context(), 0, 1001)
+	if !s.renew() || times(set) != "1000" {
+		t.Errorf("%q in lock step", times(set))
+	}
+	set.release()
+	if set, err = s.next(t.Context()); err != nil || times(set) != "1001" {
+		t.Errorf("%q, %v", times(set), err)
+	}
+	set.release()
+}
+
 // TestUnfitViews: of pictures in the dark no set is made, looking for light costs little,
 // and the view says once that it is dark, and once that it is not.
 func TestUnfitViews(t *testing.T) {
@@ -278,7 +383,10 @@ func TestUnfinishedSet(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s.views[0].box.Put(ctx, camera.NewFrame(picture(100), time.UnixMilli(1000), 0, func() { released++ }))
 	time.AfterFunc(time.Millisecond, cancel)
-	if _, err := s.next(ctx); !errors.Is(err, context.Canceled) || released != 1 {
-		t.Errorf("%v, %d released", err, released)
+	if _, err := s.next(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if s.close(); released != 1 {
+		t.Errorf("%d released", released)
 	}
 }

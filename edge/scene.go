@@ -54,6 +54,7 @@ type scene struct {
 	mu     sync.Mutex
 	counts Stats
 	status wire.SceneStatus
+	taken  time.Time // of the newest frame set in the memory
 }
 
 func newScene(cfg Scene, d *Daemon) (*scene, error) {
@@ -146,6 +147,7 @@ func (s *scene) stop() error {
 }
 
 func (s *scene) run(ctx context.Context) error {
+	defer s.sets.close()
 	for n := uint64(0); s.cfg.Frames == 0 || n < s.cfg.Frames; n++ {
 		if err := s.pause(ctx); err != nil {
 			return err
@@ -198,36 +200,28 @@ func (s *scene) pause(ctx context.Context) error {
 
 // step sees one frame set and writes a caption if there is something to say.
 func (s *scene) step(ctx context.Context, set *FrameSet) error {
-	if !s.gate.lets(set, s.sets, s.owed) {
-		s.mu.Lock()
-		s.counts.Gated++
-		s.counts.Idle++
-		s.mu.Unlock()
+	if !s.gate.wants(set, s.sets, s.owed) {
+		s.idle()
 		return nil
 	}
 	ctx, end := s.work.begin(ctx, s.pulse)
 	defer end()
-	s.images = set.Images(s.images[:0])
 	if s.forget.CompareAndSwap(true, false) {
 		if err := s.mind.forget(); err != nil {
 			return err
 		}
 	}
-	vision, encode, taken, err := s.see(ctx, set.Number)
-	if err != nil {
+	step := Step{Set: set}
+	taken, err := s.see(ctx, &step)
+	if err != nil || !taken {
 		return err
 	}
-	var snap *memory.Snapshot
-	if taken {
-		snap = s.keep(set)
-	}
+	snap := s.keep(set)
 	if snap == nil {
-		s.mu.Lock()
-		s.counts.Skipped++
-		s.mu.Unlock()
+		s.leaveOut()
 		return nil
 	}
-	step := Step{Set: set, MS: wire.StageMS{Vision: ms(vision), Encode: ms(encode)}, State: stateBytes(snap)}
+	step.State = stateBytes(snap)
 	open := s.opens()
 	clear(s.images)
 	if open {
@@ -247,19 +241,49 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	return nil
 }
 
-// see lets the model see the images when it is the scene's turn.
-func (s *scene) see(ctx context.Context, n uint64) (vision, encode time.Duration, taken bool, err error) {
+// idle counts a frame set that the model is not shown, since nothing has changed.
+func (s *scene) idle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Gated++
+	s.counts.Idle++
+}
+
+// leaveOut counts a frame set that the memory was not to hold.
+func (s *scene) leaveOut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Skipped++
+}
+
+// see lets the model see the set when it is the scene's turn. While it waits for that
+// cameras deliver, so what is shown is the newest there is then; taken is false when that
+// is not to be seen, or could not be added to the memory.
+func (s *scene) see(ctx context.Context, step *Step) (taken bool, err error) {
 	s.pulse.Rest()
 	done, err := s.turns.look(ctx, s.look)
 	s.pulse.Beat()
 	if err != nil {
-		return 0, 0, false, err
+		return false, err
 	}
 	defer done()
+	set := step.Set
+	if !s.sets.renew() {
+		return false, nil // the views count why
+	}
+	if !s.gate.lets(set, s.sets, s.owed) {
+		s.idle()
+		return false, nil
+	}
+	s.images = set.Images(s.images[:0])
 	start := time.Now()
-	vision, encode, taken, err = s.mind.see(ctx, s.images, n)
+	vision, encode, taken, err := s.mind.see(ctx, s.images, set.Number)
 	s.look = time.Since(start)
-	return vision, encode, taken, err
+	step.MS.Vision, step.MS.Encode = ms(vision), ms(encode)
+	if err == nil && !taken {
+		s.leaveOut()
+	}
+	return taken, err
 }
 
 // opens asks the gate, and holds what it lets through until the next caption may
@@ -295,7 +319,8 @@ func (s *scene) account(step *Step, open bool) {
 	defer s.mu.Unlock()
 	s.counts.Frames++
 	s.counts.Memory = step.State
-	s.status.FrameTime = step.Set.Time.UnixMilli()
+	s.taken = step.Set.Time
+	s.status.FrameTime = s.taken.UnixMilli()
 	s.status.MS, s.status.SkewMS = step.MS, ms(step.Set.Skew)
 	switch {
 	case !open:
@@ -342,6 +367,9 @@ func (s *scene) report() wire.SceneStatus {
 	c := s.stats()
 	s.mu.Lock()
 	st := s.status
+	if !s.taken.IsZero() {
+		st.AgeMS = ms(time.Since(s.taken))
+	}
 	s.mu.Unlock()
 	st.Frames, st.Skipped, st.Captions = int64(c.Frames), int64(c.Skipped), int64(c.Captions)
 	st.Gated, st.Repeated = int64(c.Gated), int64(c.Repeated)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"image"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,6 +210,87 @@ func TestFairShare(t *testing.T) {
 				if len(times) != 60 || longest > share {
 					t.Errorf("questions %v: scene %d saw %d frame sets, waited up to %v, want %v", asked, i, len(times), longest, share)
 				}
+			}
+		})
+	}
+}
+
+// TestNewestIsSeen: with four scenes on one model that needs a second for each, what a scene
+// sees was taken a tenth of a second before at most, which is what its cameras need for a
+// picture, and not when it began to wait; what it did not see is counted.
+func TestNewestIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const scenes, looks, every = 4, 10, 100 * time.Millisecond
+		cfg := Config{Model: &fakeModel{see: func(ctx context.Context) error { time.Sleep(time.Second); return ctx.Err() }}}
+		var mu sync.Mutex
+		seen, oldest := 0, time.Duration(0)
+		for i := range scenes {
+			films := []*film{newFilm(1 << 40), newFilm(1 << 40)}
+			for _, f := range films {
+				f.live = every
+			}
+			cfg.Scenes = append(cfg.Scenes, Scene{
+				Name: string(rune('a' + i)), Views: views(films...), Frames: looks, MaxSkew: every,
+				Observe: func(s *Step) {
+					mu.Lock()
+					defer mu.Unlock()
+					seen++
+					oldest = max(oldest, time.Since(s.Set.Time)-time.Second)
+				},
+			})
+		}
+		d := start(t, cfg)
+		<-d.Done()
+		if seen != scenes*looks || oldest > every {
+			t.Errorf("%d frame sets were seen, want %d; the oldest was taken %v before, want %v at most", seen, scenes*looks, oldest, every)
+		}
+		st, err := d.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range st.Scenes {
+			var frames int64
+			for _, v := range s.Views {
+				frames += v.Frames
+			}
+			// All but the two in each frame set, those that wait, and the newest in hand.
+			if used := frames - s.Skipped; used < 2*s.Frames || used > 2*s.Frames+4 {
+				t.Errorf("scene %s: of %d frames %d were skipped, and %d sets were seen", s.Name, frames, s.Skipped, s.Frames)
+			}
+		}
+	})
+}
+
+// TestNothingLeftToSee: a change that is over when it is the scene's turn is not looked at,
+// nor are pictures that came too late to see anything on them.
+func TestNothingLeftToSee(t *testing.T) {
+	for name, level := range map[string]uint8{"as before": 100, "dark": 3} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFilm(4)
+			f.gate = make(chan struct{})
+			f.paint = func(img *image.RGBA) {
+				for i := range img.Pix {
+					img.Pix[i] = []uint8{100, 100, 200, level}[f.next-1]
+				}
+			}
+			var seen []uint64
+			d := start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{
+				Views: views(f), Gate: Gate{Idle: time.Hour}, Observe: func(s *Step) { seen = append(seen, s.Set.Number) },
+			}}})
+			next := func() {
+				f.gate <- struct{}{}
+				synctest.Wait()
+			}
+			next()
+			next()                      // what comes after a change is seen
+			d.turns.looks <- struct{}{} // somebody else looks
+			next()
+			next()
+			<-d.turns.looks
+			close(f.gate)
+			<-d.Done()
+			if len(seen) != 2 {
+				t.Errorf("%s: it looked at the frame sets %d", name, seen)
 			}
 		})
 	}

@@ -35,9 +35,10 @@ type view struct {
 
 	mu       sync.Mutex
 	status   wire.ViewStatus
-	capture  verdict // what the source says
-	pictures verdict // what its pictures say, while they come
-	told     verdict // the one of them that counts
+	newest   time.Time // of the frame that came last
+	capture  verdict   // what the source says
+	pictures verdict   // what its pictures say, while they come
+	told     verdict   // the one of them that counts
 }
 
 // verdict is a state with its reason, or with what else there is to say of it.
@@ -121,7 +122,7 @@ func (v *view) arrived(f camera.Frame) {
 	v.mu.Lock()
 	v.status.Width, v.status.Height = int64(f.Size.X), int64(f.Size.Y)
 	v.status.Frames++
-	v.status.FrameTime = f.Time.UnixMilli()
+	v.newest, v.status.FrameTime = f.Time, f.Time.UnixMilli()
 	live := v.capture.state == camera.Live
 	v.mu.Unlock()
 	if !live { // a camera has said so itself, in more words
@@ -162,6 +163,9 @@ func (v *view) report() wire.ViewStatus {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.status
+	if !v.newest.IsZero() {
+		s.AgeMS = ms(time.Since(v.newest))
+	}
 	s.State, s.Reason = string(v.told.state), v.told.reason
 	s.Skipped = int64(v.box.Skipped() + v.skipped.Load())
 	s.Damaged, s.Unfit, s.Missing = int64(v.damaged.Load()), int64(v.unfit.Load()), int64(v.missing.Load())

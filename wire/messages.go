@@ -138,12 +138,13 @@ type SceneStatus struct {
 	State       string        `msgpack:"state"`                // StateWatching, StatePaused or StateStopped
 	Reason      string        `msgpack:"reason,omitempty"`     // why it stopped
 	Frames      int64         `msgpack:"frames"`               // frame sets encoded into the memory
-	Skipped     int64         `msgpack:"skipped"`              // frame sets overtaken by a newer one
+	Skipped     int64         `msgpack:"skipped"`              // pictures overtaken by a newer one or unmatched, and frame sets left out
 	Captions    int64         `msgpack:"captions"`             // captions written
 	Gated       int64         `msgpack:"gated"`                // frame sets that had not changed enough for a caption
 	Repeated    int64         `msgpack:"repeated"`             // captions left out because they said the same again
 	SkewMS      float64       `msgpack:"skew_ms"`              // between the oldest and the newest picture of the newest frame set
 	FrameTime   int64         `msgpack:"frame_time,omitempty"` // of the newest frame set in the memory
+	AgeMS       float64       `msgpack:"age_ms,omitempty"`     // how long ago that was taken, whatever clocks did since
 	Caption     string        `msgpack:"caption,omitempty"`
 	CaptionTime int64         `msgpack:"caption_time,omitempty"`
 	MS          StageMS       `msgpack:"ms"` // of the newest frame set
@@ -171,6 +172,8 @@ type ViewStatus struct {
 	Width     int64  `msgpack:"width"`
 	Height    int64  `msgpack:"height"`
 	FrameTime int64  `msgpack:"frame_time,omitempty"`
+
+	AgeMS float64 `msgpack:"age_ms,omitempty"` // how long ago that was, whatever clocks did since
 
 	Frames  int64 `msgpack:"frames"`  // frames captured
 	Skipped int64 `msgpack:"skipped"` // of those: overtaken by a newer one, too old for the other views, or not newer than the one before

@@ -132,11 +132,12 @@ func status(ctx context.Context, path string, asJSON bool, out io.Writer) error 
 
 func newStatus(st *wire.Status) *jsonStatus {
 	now := time.UnixMilli(st.Time)
-	age := func(at int64) *float64 {
+	// age is that of what happened at a time, as the server knows it.
+	age := func(at int64, ageMS float64) *float64 {
 		if at == 0 {
 			return nil
 		}
-		s := round(float64(st.Time-at)/1e3, 1e3)
+		s := round(ageMS/1e3, 1e3)
 		return &s
 	}
 	s := &jsonStatus{
@@ -154,7 +155,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 	}
 	for _, sc := range st.Scenes {
 		j := jsonScene{
-			Name: sc.Name, State: sc.State, Reason: sc.Reason, Frames: sc.Frames, AgeS: age(sc.FrameTime), Skipped: sc.Skipped,
+			Name: sc.Name, State: sc.State, Reason: sc.Reason, Frames: sc.Frames, AgeS: age(sc.FrameTime, sc.AgeMS), Skipped: sc.Skipped,
 			Captions: sc.Captions, Gated: sc.Gated, Repeated: sc.Repeated, SkewMS: round(sc.SkewMS, 1e3), Caption: sc.Caption, MS: milliseconds(sc.MS),
 			Views: []jsonView{},
 		}
@@ -166,15 +167,12 @@ func newStatus(st *wire.Status) *jsonStatus {
 			j.CaptionTime = &t
 		}
 		for _, v := range sc.Views {
-			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Reason, v.Width, v.Height, v.Frames, v.Skipped, v.Damaged, v.Unfit, v.Missing, v.Faults, age(v.FrameTime)})
+			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Reason, v.Width, v.Height, v.Frames, v.Skipped, v.Damaged, v.Unfit, v.Missing, v.Faults, age(v.FrameTime, v.AgeMS)})
 		}
 		if k := sc.Memory; k != nil {
 			j.Memory = &jsonKept{
 				RAM: k.RAM, RAMBytes: k.RAMBytes, Snapshots: k.Snapshots, Bytes: k.Bytes, EveryS: round(k.EveryMS/1e3, 10), Problem: k.Problem,
-			}
-			if k.Saved != 0 {
-				a := round(k.AgeMS/1e3, 10)
-				j.Memory.AgeS = &a
+				AgeS: age(k.Saved, k.AgeMS),
 			}
 		}
 		s.Scenes = append(s.Scenes, j)
@@ -244,9 +242,13 @@ func (s *jsonStatus) print(out io.Writer) error {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
+// seconds tells an age.
 func seconds(s *float64) string {
-	if s == nil {
+	switch {
+	case s == nil:
 		return "-"
+	case *s < 100:
+		return fmt.Sprintf("%.1f s", *s)
 	}
-	return fmt.Sprintf("%.1f s", *s)
+	return (time.Duration(*s) * time.Second).String()
 }

@@ -61,7 +61,7 @@ func TestStatusPrints(t *testing.T) {
 		Asking: 1, Problems: []string{"the disk is full"}, Zone: "cpu-thermal", Celsius: 77.6, Duty: 0.55,
 		Scenes: []wire.SceneStatus{{
 			Name: "hall", State: wire.StateStopped, Reason: "no more pictures", Frames: 90_000, Skipped: 7, Gated: 80_000, Captions: 12, Repeated: 3,
-			FrameTime: 1764000000000 - 2500, MS: wire.StageMS{Vision: 400.4, Encode: 20, Decode: 300},
+			FrameTime: 1764000000000 - 2500, AgeMS: 2500, MS: wire.StageMS{Vision: 400.4, Encode: 20, Decode: 300},
 			Views:  []wire.ViewStatus{{Name: "door", State: wire.ViewReconnecting, Reason: "no such device"}},
 			Memory: &wire.MemoryStatus{RAM: 5, Snapshots: 60, Bytes: 90_000_000, Saved: 1764000000000 - 600_000, AgeMS: 600_000, Problem: "the disk fails"},
 		}},
@@ -77,7 +77,7 @@ problem: the disk is full
 
 hall: stopped (no more pictures), 90000 frame sets, 1.00 a second; the newest is 2.5 s old; 7 frames skipped
   12 captions, 80000 frame sets unchanged, 3 repeats left out; vision 400 ms, encoder 20, text 300
-  5 snapshots in memory, 60 on disk (90.0 MB), the newest 600.0 s old
+  5 snapshots in memory, 60 on disk (90.0 MB), the newest 10m0s old
   problem: the disk fails
   door  reconnecting    0 frames  - old  no such device
 `
