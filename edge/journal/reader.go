@@ -93,7 +93,7 @@ func (r *Reader) Search(ctx context.Context, q Query) iter.Seq2[*Record, error] 
 			if tx.Bucket(recordsName) == nil || tx.Bucket(blocksName) == nil || tx.Bucket(bootsName) == nil {
 				return damaged("its buckets are missing")
 			}
-			found, next, more = f.look(tx, from, q.To, found)
+			found, next, more = f.look(tx, from, q.last(), found)
 			return nil
 		})
 		if err != nil {

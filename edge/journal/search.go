@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"regexp"
 	"time"
 
@@ -44,9 +45,9 @@ func (j *Journal) Search(ctx context.Context, q Query) iter.Seq2[*Record, error]
 			pending[i] = *r
 		}
 		j.mu.Unlock()
-		end := q.To // of what is read from the file; what comes later waited in memory
-		if len(pending) > 0 && pending[0].Seq > 0 && (end == 0 || end >= pending[0].Seq) {
-			end = pending[0].Seq - 1
+		end := q.last() // of what is read from the file; what comes later waited in memory, and may be in both by now
+		if len(pending) > 0 && pending[0].Seq > 0 {
+			end = min(end, pending[0].Seq-1)
 		}
 		err := error(nil)
 		for r, e := range pages(ctx, q.From, func(from uint64, found []*Record) ([]*Record, uint64, bool, error) {
@@ -95,7 +96,7 @@ func pages(ctx context.Context, from uint64, look func(from uint64, found []*Rec
 // errClosed: there is no file to be read now.
 var errClosed = errors.New("the log is not open")
 
-// look finds some records from a sequence number on, to the last at end (0: any), and
+// look finds some records from a sequence number on, to the last at end, and
 // says where to go on.
 func (j *Journal) look(f *filter, from, end uint64, found []*Record) (_ []*Record, next uint64, more bool, err error) {
 	j.open.RLock()
@@ -115,6 +116,14 @@ func (j *Journal) look(f *filter, from, end uint64, found []*Record) (_ []*Recor
 	return found, next, more, err
 }
 
+// last is the sequence number that nothing found is beyond.
+func (q *Query) last() uint64 {
+	if q.To == 0 {
+		return math.MaxUint64
+	}
+	return q.To
+}
+
 // filter is a query at a point in time.
 type filter struct {
 	Query
@@ -131,7 +140,7 @@ func (f *filter) look(tx *bbolt.Tx, from, end uint64, found []*Record) (_ []*Rec
 	k, value := c.Seek(key(from))
 	for looked := 0; len(k) == 8; looked++ {
 		seq := binary.BigEndian.Uint64(k)
-		if end > 0 && seq > end {
+		if seq > end {
 			return found, 0, false
 		}
 		if looked == lookAtOnce || len(found) == findAtOnce {
