@@ -169,6 +169,15 @@ func (d *Daemon) Remove(name string) (*memory.Snapshot, error) {
 	return s.newest.Load(), err
 }
 
+// LimitMemory sets the budgets of [Scene].Snapshots anew, for a scene that goes on.
+func (d *Daemon) LimitMemory(scene string, disk, daily, ram int64) {
+	for _, s := range d.all() {
+		if s.cfg.Name == scene {
+			s.limit(disk, daily, ram)
+		}
+	}
+}
+
 // all returns the scenes of this moment.
 func (d *Daemon) all() []*scene {
 	d.mu.Lock()

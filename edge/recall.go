@@ -18,12 +18,14 @@ const lastSave = 1500 * time.Millisecond
 // remember opens what is kept of the scene and goes on from the newest good
 // snapshot, unless the scene was given one.
 func (s *scene) remember() error {
+	s.keeps.Lock()
 	store, err := memory.Open(s.cfg.Snapshots)
+	s.store.Store(store)
+	s.keeps.Unlock()
 	if err != nil {
 		return err
 	}
 	s.mind.store = store
-	s.store.Store(store)
 	if s.cfg.Memory != nil || s.cfg.Snapshots.Dir == "" {
 		return nil
 	}
@@ -35,6 +37,17 @@ func (s *scene) remember() error {
 	s.goOn(snap)
 	s.remark(fmt.Sprintf("goes on with the memory of frame set %d, %s", snap.Frame, when(snap.Time, store.Age(snap.Info))))
 	return nil
+}
+
+// limit sets the budgets of what is kept anew.
+func (s *scene) limit(disk, daily, ram int64) {
+	s.keeps.Lock()
+	defer s.keeps.Unlock()
+	if store := s.store.Load(); store != nil {
+		store.Limits(disk, daily, ram)
+		return
+	}
+	s.cfg.Snapshots.Disk, s.cfg.Snapshots.Daily, s.cfg.Snapshots.RAM = disk, daily, ram
 }
 
 // goOn counts frame sets from a snapshot, and answers from it until there is a

@@ -21,7 +21,7 @@ memory kept from that moment or before it, exactly as it would have been answere
 then. With -diff what the memory held then is compared with what it holds now, or
 held at -at. With -since the captions that were logged since then are printed too, an
 even choice of many; a model that was made to read them reads them before it answers.
-Without QUESTION, or with "-", the question is read from the standard input. A question that begins with a dash, or
+Ctrl-C and -timeout end the work on the answer too. Without QUESTION, or with "-", the question is read from the standard input. A question that begins with a dash, or
 has words that do, goes after "--".`
 
 type jsonAnswer struct {
@@ -78,6 +78,7 @@ func askMain(args []string, std stdio) int {
 	at := fs.String("at", "", "answer as at an earlier `time`: "+whenHelp)
 	diff := fs.String("diff", "", "compare with an earlier `time`, given as for -at")
 	since := fs.String("since", "", "take along the captions logged since an earlier `time`, given as for -at")
+	timeout := fs.Duration("timeout", 0, "how `long` the answer may take, such as 30s; 0: as long as it takes")
 	asJSON := fs.Bool("json", false, "print the answer as one JSON object")
 	words, code, ok := parseMixed(fs, args, std.out, std.err)
 	if !ok {
@@ -99,18 +100,36 @@ func askMain(args []string, std stdio) int {
 	if q.Diff != 0 && q.Since != 0 {
 		return wrongUse(fs, std.err, "want either -diff or -since")
 	}
+	if *timeout < 0 {
+		return wrongUse(fs, std.err, fmt.Sprintf("-timeout %v: not below 0", *timeout))
+	}
+	q.Deadline = float64(*timeout) / float64(time.Millisecond)
 	var err error
 	if q.Question, err = readQuestion(words, std.in); err != nil {
 		return wrongUse(fs, std.err, err.Error())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if *timeout > 0 { // for a daemon that does not answer at all
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *timeout+answerGrace)
+		defer cancel()
+	}
 	if err := ask(ctx, socketPath(*socket), q, *asJSON, std.out); err != nil {
+		switch {
+		case wire.Code(err) == wire.CodeDeadline, errors.Is(err, context.DeadlineExceeded):
+			err = fmt.Errorf("no answer within %v", *timeout)
+		case errors.Is(err, context.Canceled):
+			err = errors.New("interrupted")
+		}
 		fmt.Fprintln(std.err, "edged ask:", err)
 		return exitFailed
 	}
 	return exitOK
 }
+
+// answerGrace is how long a daemon has to say that it is too late.
+const answerGrace = 2 * time.Second
 
 // readQuestion takes the question from the arguments or from in.
 func readQuestion(args []string, in io.Reader) (string, error) {

@@ -89,5 +89,5 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.about)
 	}
-	fmt.Fprint(w, "\n\"edged COMMAND -h\" explains one. Without a camera, begin with: edged demo\n")
+	fmt.Fprint(w, "\nExit codes: 0 done, 1 it failed or could not be done, 2 wrong use, 3 a bad input file.\n\"edged COMMAND -h\" explains one. Without a camera, begin with: edged demo\n")
 }

@@ -81,6 +81,8 @@ func TestUsage(t *testing.T) {
 		{"ask -at yesterday what?", exitUsage, "is no moment"},
 		{"ask -socket /nowhere/s what?", exitFailed, "/nowhere/s"},
 		{"ask what is there? -json -socket /nowhere/s", exitFailed, "/nowhere/s"},
+		{"ask what -timeout -1s", exitUsage, "not below 0"},
+		{"ask what -timeout soon", exitUsage, "-timeout"},
 		{"ask what -socket", exitUsage, "needs an argument"},
 		{"ask what -nonsense", exitUsage, "nonsense"},
 		{"ask -socket /nowhere/s -- -nonsense -h", exitFailed, "/nowhere/s"},

@@ -5,50 +5,96 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/wire"
 )
 
-// startOutput writes the events of a daemon as lines of JSON, as "edged watch -json"
-// prints them. end waits for the last ones, which come when the daemon is closed.
-func startOutput(d *edge.Daemon, o config.Output, stdout io.Writer, log *runLog) (end func(), err error) {
-	out, name, shut := stdout, "standard output", func() error { return nil }
-	if o.JSONL != "-" {
-		f := &lineFile{path: o.JSONL}
-		out, name, shut = f, o.JSONL, f.Close
+// outputs are those of a daemon, as its configuration has them at the time.
+type outputs struct {
+	daemon *edge.Daemon
+	stdout io.Writer
+	log    *runLog
+
+	running []output
+}
+
+// output writes events as lines of JSON, as "edged watch -json" prints them.
+type output struct {
+	config.Output
+	cancel context.CancelFunc // has it end before the daemon does
+	done   chan struct{}      // closed when it has
+}
+
+// set ends the outputs that are not wanted and starts those that are new.
+func (o *outputs) set(wanted []config.Output) error {
+	var stay []output
+	for _, out := range o.running {
+		if slices.Contains(wanted, out.Output) {
+			stay = append(stay, out)
+			continue
+		}
+		out.cancel()
+		<-out.done
 	}
-	ctx := context.Background()
-	c, err := d.Client(ctx)
+	o.running = stay
+	for _, w := range wanted {
+		if slices.ContainsFunc(o.running, func(out output) bool { return out.Output == w }) {
+			continue
+		}
+		if err := o.start(w); err != nil {
+			return fmt.Errorf("output %s: %w", w.JSONL, err)
+		}
+	}
+	return nil
+}
+
+// end waits for the last events, which come when the daemon is closed.
+func (o *outputs) end() {
+	for _, out := range o.running {
+		<-out.done
+		out.cancel()
+	}
+}
+
+func (o *outputs) start(c config.Output) error {
+	to, name, shut := o.stdout, "standard output", func() error { return nil }
+	if c.JSONL != "-" {
+		f := &lineFile{path: c.JSONL}
+		to, name, shut = f, c.JSONL, f.Close
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	inside, err := o.daemon.Client(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("output: %w", err)
+		cancel()
+		return err
 	}
-	done := make(chan struct{})
+	out := output{c, cancel, make(chan struct{})}
+	o.running = append(o.running, out)
 	go func() {
-		defer close(done)
+		defer close(out.done)
 		failing := false
-		for e, err := range c.Watch(ctx, new(wire.Watch)) {
+		for e, err := range inside.Watch(ctx, new(wire.Watch)) {
 			if err != nil {
-				return // the daemon stops
+				break // the daemon stops, or the output is not wanted any more
 			}
-			err = printEventJSON(out, e)
+			err = printEventJSON(to, e)
 			if err != nil && !failing {
-				log.printf("output: events are lost: %v", err)
+				o.log.printf("output: events are lost: %v", err)
 			}
 			if err == nil && failing {
-				log.printf("output: %s can be written again", name)
+				o.log.printf("output: %s can be written again", name)
 			}
 			failing = err != nil
 		}
-	}()
-	return func() {
-		<-done
-		c.Close()
+		inside.Close()
 		if err := shut(); err != nil {
-			log.printf("output: %v", err)
+			o.log.printf("output: %v", err)
 		}
-	}, nil
+	}()
+	return nil
 }
 
 // lineFile appends lines to a file on a disk that may fail: the file is opened when

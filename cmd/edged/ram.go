@@ -71,12 +71,17 @@ func checkRAM(p ramPlan, configured int64) (limit int64, err error) {
 }
 
 // keepWithin makes the collector work harder before the process takes more than the
-// limit. What is mapped, the model, is no part of what it counts. undo is for tests.
+// limit; 0 is none. What is mapped, the model, is no part of what it counts. undo is for
+// tests.
 func keepWithin(limit int64, p ramPlan) (undo func()) {
-	if limit == 0 || os.Getenv("GOMEMLIMIT") != "" {
+	if os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
-	debug.SetMemoryLimit(max(limit-p.file, p.total()-p.file))
+	most := int64(math.MaxInt64)
+	if limit > 0 {
+		most = max(limit-p.file, p.total()-p.file)
+	}
+	debug.SetMemoryLimit(most)
 	return func() { debug.SetMemoryLimit(math.MaxInt64) }
 }
 

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/wire"
 )
 
 // TestReload changes one scene's question, another's camera, takes one away and adds one:
-// what did not change goes on, what did keeps its memory.
+// what did not change goes on, what did keeps its memory. Outputs, roles and budgets change
+// too, without a scene that begins anew.
 func TestReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	write := func(lines ...string) {
@@ -38,13 +40,17 @@ func TestReload(t *testing.T) {
 	if s, err := c.Status(t.Context()); err != nil || s.Log.MaxBytes != 256<<20 || s.Log.MaxAgeMS != 0 {
 		t.Errorf("log: %+v, %v", s.Log, err)
 	}
-	write("threads: 1", "log: {size: 2MiB, age: 1d}", "scenes:", scene("same", "1/front", ""), scene("asked", "2/front", "prompt: how many objects are there?, "),
+	write("threads: 1", "socket: {mode: 0660, roles: [{uid: 1, role: view}]}", "log: {size: 2MiB, age: 1d}",
+		"budgets: {writes_per_day: 100kB, celsius: 60}", "outputs: [{jsonl: first}, {jsonl: '-'}]", "scenes:", scene("same", "1/front", ""), scene("asked", "2/front", "prompt: how many objects are there?, "),
 		scene("moved", "3/side", ""), scene("new", "5/front", ""))
 	r.hup <- nil
 	r.hup <- nil
 	after := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Frames >= 1 && s.Caption != "" })
 	if s, err := c.Status(t.Context()); err != nil || s.Log.MaxBytes != 2<<20 || s.Log.MaxAgeMS != 24*60*60e3 {
 		t.Errorf("log, limited: %+v, %v", s.Log, err)
+	}
+	if a, b := before["same"].Memory, after["same"].Memory; b.EveryMS <= a.EveryMS {
+		t.Errorf("a snapshot of the scene that is the same every %v ms, with a small budget every %v ms", a.EveryMS, b.EveryMS)
 	}
 	if len(after) != 4 || after["gone"].Name != "" {
 		t.Errorf("%+v", after)
@@ -63,12 +69,16 @@ func TestReload(t *testing.T) {
 	}
 	c.Close()
 	r.stop(t)
+	first, err := os.ReadFile(filepath.Join(filepath.Dir(path), "first"))
+	if err != nil || !strings.Contains(string(first), `"scene":"new"`) || !strings.Contains(r.out.String(), `"scene":"new"`) {
+		t.Errorf("outputs that were added: %v, %q, %q", err, first, r.out.String())
+	}
 	for line, n := range map[string]int{
-		"the configuration is not used, the one before goes on:":                 2,
-		":2:3: scene same has no views":                                          2,
-		"threads in the configuration: takes effect when edged is started again": 2,
-		"the configuration was read again: 4 scenes, of which 3 began anew":      1,
-		"the configuration was read again: 4 scenes, of which 0 began anew":      1,
+		"the configuration is not used, the one before goes on:":                              2,
+		":2:3: scene same has no views":                                                       2,
+		"socket.mode, threads in the configuration: takes effect when edged is started again": 2,
+		"the configuration was read again: 4 scenes, of which 3 began anew":                   1,
+		"the configuration was read again: 4 scenes, of which 0 began anew":                   1,
 		"gone: stopped":  1,
 		"same: stopped":  1, // in the end
 		"same: watching": 1,
@@ -76,6 +86,50 @@ func TestReload(t *testing.T) {
 	} {
 		if got := strings.Count(r.err.String(), line); got != n {
 			t.Errorf("%q is told %d times, want %d:\n%s", line, got, n, &r.err)
+		}
+	}
+}
+
+// TestOutputsChange: an output that is not wanted any more ends, and its file is whole; one
+// that stays goes on, and roles are those of the file that was read last.
+func TestOutputsChange(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "c.yaml")
+	write := func(head string) {
+		t.Helper()
+		scenes := "scenes: [{name: a, interval: 100ms, views: [{name: v, rate: 50, source: 'sim:1/front'}]}]\n"
+		if err := os.WriteFile(path, []byte(head+scenes), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("outputs: [{jsonl: one}, {jsonl: two}]\n")
+	r, c := startRun(t, path)
+	write("outputs: [{jsonl: two}]\n")
+	r.hup <- nil
+	r.hup <- nil
+	for _, action := range []string{wire.ActionPause, wire.ActionResume} {
+		if err := c.Admin(t.Context(), &wire.Admin{Action: action}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Close()
+	r.stop(t)
+	for name, want := range map[string]bool{"one": false, "two": true} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil && !os.IsNotExist(err) || strings.Contains(string(data), "watching again") != want {
+			t.Errorf("%s: %v, %q", name, err, data)
+		}
+	}
+}
+
+// TestRolesChange: a client that connects has the role that the newest configuration gives.
+func TestRolesChange(t *testing.T) {
+	r := new(reloader)
+	peer := wire.Peer{UID: 4711}
+	for _, want := range []wire.Role{wire.RoleView, wire.RoleAsk} {
+		f := &config.File{Socket: config.Socket{Roles: []config.Role{{UID: 4711, GID: -1, Role: want.String()}}}}
+		if err := r.setRoles(f); err != nil || r.roleOf(peer) != want {
+			t.Errorf("%v: %v, %v", want, r.roleOf(peer), err)
 		}
 	}
 }

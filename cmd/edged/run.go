@@ -24,7 +24,8 @@ const runAbout = `Watches the scenes of a configuration until it is told to stop
 Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
 line per change. SIGHUP has the configuration read again: scenes that are the same
 go on, those that differ begin anew with the memory that they had. A file that is
-wrong changes nothing.`
+wrong changes nothing. model, state_dir, threads, cpus, and path and mode of the socket
+take effect at the next start, which the log says when they differ.`
 
 // runMain is "edged run".
 func runMain(args []string, stdout, stderr io.Writer) int {
@@ -81,10 +82,6 @@ func runDaemon(ctx context.Context, o runOptions, stdout, stderr io.Writer) int 
 
 // watchScenes runs the daemon until ctx ends.
 func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Writer, log *runLog) (err error) {
-	role, err := roles(f.Socket.Roles)
-	if err != nil {
-		return badInput{err}
-	}
 	defer keepSmall()()
 	var cpus cpuList
 	if f.CPUs != "" {
@@ -137,16 +134,20 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		return err
 	}
 	w := &wiring{kinds: new(kinds.Set), file: f, state: state}
-	r := &reloader{path: o.config, model: m, wiring: w, log: log, now: f}
+	thermometer := thermal.New(thermal.Config{
+		Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
+	})
+	r := &reloader{path: o.config, model: m, wiring: w, thermal: thermometer, log: log, now: f}
+	if err := r.setRoles(f); err != nil {
+		return badInput{err}
+	}
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
-		Serve:    wire.ServeOptions{Role: role, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
+		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
 		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age},
 		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
-		Thermal: thermal.New(thermal.Config{
-			Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
-		}),
+		Thermal: thermometer,
 	}
 	if err := checkScenes(m, f); err != nil {
 		return badInput{err}
@@ -166,19 +167,13 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if err := d.Start(ctx); err != nil {
 		return err
 	}
-	var ends []func()
+	r.outputs = &outputs{daemon: d, stdout: stdout, log: log}
 	defer func() {
 		err = errors.Join(err, d.Close())
-		for _, end := range ends {
-			end()
-		}
+		r.outputs.end()
 	}()
-	for _, o := range f.Outputs {
-		end, err := startOutput(d, o, stdout, log)
-		if err != nil {
-			return err
-		}
-		ends = append(ends, end)
+	if err := r.outputs.set(f.Outputs); err != nil {
+		return err
 	}
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)

@@ -111,7 +111,14 @@ func TestRunExample(t *testing.T) {
 			t.Errorf("%s: code %d, %q, %q", scene, code, out, stderr)
 		}
 	}
-	code, _, stderr := runCommand(t, "ask", "-socket", r.socket, "what left?")
+	code, out, stderr := runCommand(t, "ask", "-socket", r.socket, "-scene", "hall", "-timeout", "2ns", "how many objects are there?")
+	if code != exitFailed || out != "" || stderr != "edged ask: no answer within 2ns\n" {
+		t.Errorf("-timeout: code %d, %q, %q", code, out, stderr)
+	}
+	if code, out, stderr := runCommand(t, "ask", "-socket", r.socket, "-scene", "hall", "-timeout", "10m", "how many objects are there?"); code != exitOK || out == "" {
+		t.Errorf("-timeout: code %d, %q, %q", code, out, stderr)
+	}
+	code, _, stderr = runCommand(t, "ask", "-socket", r.socket, "what left?")
 	if code != exitFailed || !strings.Contains(stderr, `which scene? There are "hall", "lab"`) {
 		t.Errorf("code %d, %q", code, stderr)
 	}

@@ -165,3 +165,27 @@ func TestNothingHappens(t *testing.T) {
 		}
 	})
 }
+
+// TestLimits: budgets that become smaller hold from the next snapshot on, in RAM and on disk.
+func TestLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		s := open(t, d.config(fs))
+		keep := func(from, to uint64) Status {
+			for f := from; f < to; f++ {
+				s.Keep(moment(d, f))
+				synctest.Wait()
+				d.Pass(time.Minute)
+			}
+			return s.Status()
+		}
+		before := keep(1, 60)
+		size := before.RingBytes / int64(before.Ring)
+		s.Limits(4*size, 24*60*size/10, 2*size)
+		after := keep(60, 80)
+		if before.Disk < 20 || before.Ring < 5 || after.DiskBytes > 4*size || after.RingBytes > 3*size || after.Every < 10*time.Minute {
+			t.Errorf("%+v, then, with less, %+v", before, after)
+		}
+		closeStore(t, s)
+	})
+}

@@ -144,6 +144,16 @@ func (s *Store) Keep(m Moment) *Snapshot {
 	return snap
 }
 
+// Limits sets the budgets of [Config] anew. What is more than they allow goes with the
+// next snapshot.
+func (s *Store) Limits(disk, daily, ram int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Disk = cmp.Or(max(disk, 0), DefaultDisk)
+	s.cfg.Daily = cmp.Or(max(daily, 0), DefaultDaily)
+	s.cfg.RAM = cmp.Or(max(ram, 0), DefaultRAM)
+}
+
 // Ran returns how long the device has run since the first snapshot.
 func (s *Store) Ran() time.Duration {
 	now := s.cfg.Clock()

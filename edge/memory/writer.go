@@ -102,12 +102,13 @@ func (s *Store) put(snap *Snapshot) error {
 	s.files.Lock()
 	defer s.files.Unlock()
 	start := s.cfg.Clock()
-	if 2*snap.Bytes > s.cfg.Disk {
-		return fmt.Errorf("%w: a snapshot has %d bytes, and two need room in %d", errBudget, snap.Bytes, s.cfg.Disk)
-	}
 	s.mu.Lock()
-	drop := thin(s.disk, snap.Ran, s.cfg.Disk-snap.Bytes, s.cfg.Model)
+	budget := s.cfg.Disk
+	drop := thin(s.disk, snap.Ran, budget-snap.Bytes, s.cfg.Model)
 	s.mu.Unlock()
+	if 2*snap.Bytes > budget {
+		return fmt.Errorf("%w: a snapshot has %d bytes, and two need room in %d", errBudget, snap.Bytes, budget)
+	}
 	for _, d := range drop {
 		if err := s.cfg.FS.Remove(s.path(fileName(d.Seq))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -83,6 +83,13 @@ func (g *Governor) State() State {
 	return g.state
 }
 
+// Hold sets [Config].Limit anew.
+func (g *Governor) Hold(limit float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state.Limit = limit
+}
+
 // Run reads the zones until ctx ends.
 func (g *Governor) Run(ctx context.Context) {
 	t := time.NewTicker(every)

@@ -169,3 +169,16 @@ func TestUnread(t *testing.T) {
 		t.Errorf("%v", s)
 	}
 }
+
+// TestHold: another limit is held from the next reading on.
+func TestHold(t *testing.T) {
+	root, _ := tree(t, "cpu-thermal 75000")
+	g := New(Config{Root: root})
+	if s, changed := g.step(); changed || s.Duty != 1 {
+		t.Errorf("without a limit: %+v", s)
+	}
+	g.Hold(80)
+	if s, changed := g.step(); !changed || s.Duty >= 1 || s.Limit != 80 {
+		t.Errorf("with one: %+v", s)
+	}
+}
