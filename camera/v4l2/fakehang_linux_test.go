@@ -104,7 +104,7 @@ func TestHungInEachCall(t *testing.T) {
 
 	// A busy machine makes pictures late too: only all tries together tell.
 	best := 0.0
-	for range 5 {
+	for range 25 {
 		if best = max(best, rate()); best >= 0.95*without {
 			break
 		}
