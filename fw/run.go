@@ -32,10 +32,10 @@ func (t *Store) Start() (i *Installed, err error) {
 		if i != nil {
 			return i, nil
 		}
-		j, err2 := t.active()
+		j, err2 := t.Active()
 		return j, errors.Join(err, err2)
 	}
-	return t.active()
+	return t.Active()
 }
 
 // try starts what is on trial, or gives it up.
@@ -71,8 +71,9 @@ func (t *Store) giveUp(why string) error {
 	return errors.Join(fmt.Errorf("%s is given up: %s", slot, why), t.write(next))
 }
 
-// active opens what runs; where that is damaged, the other slot if it was good.
-func (t *Store) active() (*Installed, error) {
+// Active opens what runs, without what is on trial; where that is damaged, the other
+// slot if it was good. It changes nothing.
+func (t *Store) Active() (*Installed, error) {
 	if t.s.Active == "" {
 		return nil, nil
 	}

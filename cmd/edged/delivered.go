@@ -8,6 +8,7 @@ import (
 
 	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/fw"
+	"github.com/visualrwkv/edged/internal/disk"
 	"github.com/visualrwkv/edged/vlm"
 )
 
@@ -21,14 +22,7 @@ func openDelivered(ctx context.Context, configured, state string, o *vlm.Options
 		return m, proved, err
 	}
 	for {
-		var i *fw.Installed
-		err := withStore(state, func(s *fw.Store, damaged error) (err error) {
-			if damaged != nil {
-				log.printf("bundle: %v", damaged)
-			}
-			i, err = s.Start()
-			return err
-		})
+		i, err := startInstalled(state)
 		if err != nil {
 			log.printf("bundle: %v", err)
 		}
@@ -68,6 +62,24 @@ func openDelivered(ctx context.Context, configured, state string, o *vlm.Options
 			return m, proved, err
 		}
 	}
+}
+
+// startInstalled says what is to run, nil for what the binary brings. err tells what went
+// wrong on the way. While a bundle is installed nothing is tried, and what runs is not touched: then its
+// slot is only read.
+func startInstalled(state string) (i *fw.Installed, err error) {
+	var damaged error
+	err = withStore(state, func(s *fw.Store, d error) (err error) {
+		damaged = d
+		i, err = s.Start()
+		return err
+	})
+	if errors.Is(err, errSlotsBusy) {
+		var s *fw.Store
+		s, damaged = fw.OpenStore(disk.OS, slotsPath(state))
+		i, err = s.Active()
+	}
+	return i, errors.Join(damaged, err)
 }
 
 // settle ends a trial, and says so.

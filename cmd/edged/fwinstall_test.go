@@ -115,6 +115,11 @@ func TestInstalled(t *testing.T) {
 	begin(int8, true)
 	contains(edged(exitOK, "rollback", "-state", state), "slot a runs: garden version 1")
 	begin(int4, true)
+
+	// While another bundle is being installed, what ran runs.
+	if err := withStore(state, func(*fw.Store, error) error { begin(int4, true); return nil }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestInstallKilled kills installations, commits and returns at random moments (EDGED_KILLS says how many). After

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,12 @@ func hasSlots(state string) bool {
 	return err == nil
 }
 
+// errSlotsBusy is why the slots cannot be changed just now.
+var errSlotsBusy = errors.New("another edged installs a bundle just now")
+
+// storePatience is how long to wait for someone who uses the slots: all but installing takes moments.
+const storePatience = 2 * time.Second
+
 // withStore opens the slots of a state folder and runs f while nobody else uses them. A
 // state of the slots that cannot be read is told to f, too.
 func withStore(state string, f func(s *fw.Store, damaged error) error) error {
@@ -34,11 +41,17 @@ func withStore(state string, f func(s *fw.Store, damaged error) error) error {
 		return err
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = errors.New("another edged installs, commits or goes back just now")
+	for end := time.Now().Add(storePatience); ; time.Sleep(20 * time.Millisecond) {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
 		}
-		return fmt.Errorf("%s: %w", dir, err)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errSlotsBusy
+		}
+		if err != errSlotsBusy || time.Now().After(end) {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
 	}
 	s, err := fw.OpenStore(disk.OS, dir)
 	return f(s, err)
