@@ -83,16 +83,6 @@ func (w *watched) lines() []string {
 	return slices.Clone(w.log)
 }
 
-// until waits for a condition.
-func until(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("for a minute not: ", what)
-		}
-	}
-}
-
 // A camera that comes to a bus that is full gets a place, as both do with less. When one
 // is gone the other has all.
 func TestBusMakesRoom(t *testing.T) {
