@@ -125,12 +125,14 @@ const (
 	defaultCelsius  = 80
 )
 
-// Limits that only typing errors exceed.
+// Limits that only typing errors exceed. A status names every scene and view with all
+// their figures, and must stay within wire.MaxElements.
 const (
-	maxScenes = 16
-	maxViews  = 16 // of a scene
-	maxMasks  = 64
-	maxSide   = 16384 // of a picture
+	maxScenes   = 16
+	maxViews    = 16 // of a scene
+	maxAllViews = 64 // of all scenes, disabled ones included
+	maxMasks    = 64
+	maxSide     = 16384 // of a picture
 
 	leastLog = 1 << 20  // bytes
 	mostLog  = 64 << 30 // bytes

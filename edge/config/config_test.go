@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/wire"
 )
 
 func TestExample(t *testing.T) {
@@ -148,6 +150,78 @@ func TestRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.80q: %v\nwant %s", text, err, want)
 		}
+	}
+}
+
+// full is a file of n scenes and as many views as there may be, and of extra ones in the last
+// scene.
+func full(n, extra int) string {
+	var b strings.Builder
+	b.WriteString("scenes:\n")
+	for s := range n {
+		views := maxAllViews / n
+		if s == n-1 {
+			views += extra
+		}
+		fmt.Fprintf(&b, "- name: s%d\n  views:\n", s)
+		for v := range views {
+			fmt.Fprintf(&b, "  - {name: v%d, source: 'csi:0', enabled: %t}\n", v, v == 0)
+		}
+	}
+	return b.String()
+}
+
+// TestStatusFits: the largest file that is taken makes a status that clients take, whatever
+// there is to tell of each scene and view.
+func TestStatusFits(t *testing.T) {
+	f, err := Parse("c", []byte(full(maxScenes, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st wire.Status
+	st.Scenes = make([]wire.SceneStatus, len(f.Scenes))
+	for i, s := range f.Scenes {
+		st.Scenes[i].Views = make([]wire.ViewStatus, len(s.Views))
+	}
+	st.Problems = make([]string, maxScenes)
+	fill(reflect.ValueOf(&st).Elem())
+	frame, err := wire.Append(nil, 1, &st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, m, err := wire.ParseReply(frame[4:]); err != nil || !reflect.DeepEqual(m, &st) {
+		t.Errorf("%d bytes came back differently: %v", len(frame), err)
+	}
+	_, err = Parse("c", []byte(full(maxScenes, 1)))
+	if want := "c:92:3: with the 5 views of scene s15 there are more than 64 in all"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// fill gives every field a value that is told, texts long ones.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			fill(v.Index(i))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.String:
+		v.SetString(strings.Repeat("x", 1<<10))
+	case reflect.Int64:
+		v.SetInt(1 << 60)
+	case reflect.Uint64:
+		v.SetUint(1 << 60)
+	case reflect.Float64:
+		v.SetFloat(0.1)
+	default:
+		panic(v.Type().String())
 	}
 }
 

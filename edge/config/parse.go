@@ -126,7 +126,7 @@ func (p *parsing) body(data []byte) ast.Node {
 func (p *parsing) file(n ast.Node, f *File) {
 	var threads int64
 	var log ast.Node
-	scenes := false
+	scenes, views := false, 0
 	p.object(n, map[string]field{
 		"model":     p.path(&f.Model),
 		"state_dir": p.path(&f.StateDir),
@@ -173,8 +173,11 @@ func (p *parsing) file(n ast.Node, f *File) {
 					p.errorf(n, "more than %d scenes", maxScenes)
 				case slices.ContainsFunc(f.Scenes, func(o Scene) bool { return o.Name == s.Name }):
 					p.errorf(n, "a second scene is called %q", s.Name)
+				case views+len(s.Views) > maxAllViews:
+					p.errorf(n, "with the %d views of scene %s there are more than %d in all, disabled ones included", len(s.Views), s.Name, maxAllViews)
 				default:
 					f.Scenes = append(f.Scenes, s)
+					views += len(s.Views)
 				}
 			})
 			if len(f.Scenes) == 0 && p.count == 0 {
