@@ -30,9 +30,9 @@ func samples() (requests, replies []Message) {
 			Version: "0.1", Model: "demo", Backend: "avx2", Time: 1764000000000, UptimeMS: 1.5, RSSBytes: 1 << 40,
 			StateBytes: 1 << 20, Goroutines: 40, Asking: 1, Problems: []string{"the log cannot be written"}, Zone: "cpu-thermal", Celsius: 61.5, Duty: 0.85,
 			Scenes: []SceneStatus{{
-				Name: "yard", State: StateStopped, Reason: "no more pictures", Frames: 70000, Skipped: 3, Captions: 12, Gated: 5, Repeated: 2, SkewMS: 12.5, FrameTime: 1764000000000, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,
+				Name: "yard", State: StateStopped, Reason: "no more pictures", Frames: 70000, Skipped: 3, Captions: 12, Gated: 5, Repeated: 2, SkewMS: 12.5, FrameTime: 1764000000000, AgeMS: 150, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,
 				Views: []ViewStatus{
-					{Name: "left", State: ViewLive, Width: 640, Height: 480, Frames: 70003, Skipped: 1, Damaged: 4, Unfit: 3, Missing: 2, Faults: 1, FrameTime: 1764000000000},
+					{Name: "left", State: ViewLive, Width: 640, Height: 480, Frames: 70003, Skipped: 1, Damaged: 4, Unfit: 3, Missing: 2, Faults: 1, FrameTime: 1764000000000, AgeMS: 40},
 					{Name: "right", State: ViewReconnecting, Reason: "no such device"},
 				},
 				Memory: &MemoryStatus{
