@@ -1,17 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
 
 	"github.com/visualrwkv/edged/fw"
 )
 
 const fwInstallAbout = `Checks a bundle and puts it into the slot that does not run; the next start of "edged run"
-tries it (docs/bundle.md). BUNDLE may be - for the standard input. What was interrupted goes on where it was when it
-is begun again. What runs is not touched.`
+tries it (docs/bundle.md). BUNDLE is a file, - for the standard input, or the address of a file on a web server, of which
+the rest is asked for when a connection breaks. What was interrupted goes on where it was when it is begun again.
+What runs is not touched.`
 
 // defaultTrust is where the keys are that may sign what is installed.
 const defaultTrust = "/etc/edged/fw.pub"
@@ -24,14 +30,15 @@ func fwInstallMain(args []string, std stdio) int {
 	o := fw.InstallOptions{Edged: version()}
 	fs.BoolVar(&o.Downgrade, "downgrade", false, "install a version that is not higher than one that has run here, or was given up")
 	fs.BoolVar(&o.Rename, "rename", false, "install a bundle of another name than what runs")
+	rate := fs.Int64("rate", 0, "from a web server, `kilobytes` a second at most; 0 is as they come")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	quiet := fs.Bool("quiet", false, "no progress")
 	files, code, ok := parseMixed(fs, args, std.out, std.err)
 	switch {
 	case !ok:
 		return code
-	case len(files) != 1:
-		return wrongUse(fs, std.err, "want one bundle")
+	case len(files) != 1 || *rate < 0:
+		return wrongUse(fs, std.err, "want one bundle, and no negative rate")
 	}
 	fail := func(code int, err error) int {
 		fmt.Fprintln(std.err, "edged fw install:", err)
@@ -45,15 +52,13 @@ func fwInstallMain(args []string, std stdio) int {
 	if err != nil {
 		return fail(exitInput, fmt.Errorf("the keys that may sign: %w", err))
 	}
-	r := std.in
-	if files[0] != "-" {
-		f, err := os.Open(files[0])
-		if err != nil {
-			return fail(exitInput, err)
-		}
-		defer f.Close()
-		r = f
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := openDelivery(ctx, files[0], *rate, std)
+	if err != nil {
+		return fail(exitInput, err)
 	}
+	defer r.Close()
 	if err := becomeOwner(state); err != nil {
 		return fail(exitFailed, err)
 	}
@@ -77,6 +82,8 @@ func fwInstallMain(args []string, std stdio) int {
 	})
 	bar.end()
 	switch {
+	case ctx.Err() != nil:
+		return fail(exitFailed, errors.New("interrupted; what is there will not be read again"))
 	case bad != nil:
 		return fail(exitInput, bad)
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -91,4 +98,23 @@ func fwInstallMain(args []string, std stdio) int {
 		fmt.Fprintln(std.out, "installed; the next start of \"edged run\" tries it")
 	}
 	return exitOK
+}
+
+// openDelivery opens a bundle where it is.
+func openDelivery(ctx context.Context, from string, rate int64, std stdio) (io.ReadCloser, error) {
+	if from == "-" {
+		return io.NopCloser(std.in), nil
+	}
+	if !strings.Contains(from, "://") {
+		return os.Open(from)
+	}
+	d, err := fw.NewDownload(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	d.Rate = 1000 * rate
+	d.Retry = func(err error, pause time.Duration) {
+		fmt.Fprintf(std.err, "edged fw install: %v; the rest is asked for in %v\n", err, pause)
+	}
+	return d, nil
 }
