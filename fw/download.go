@@ -52,6 +52,9 @@ func NewDownload(ctx context.Context, address string) (*Download, error) {
 	return &Download{ctx: ctx, client: &http.Client{Transport: t}, url: u, stall: stalled}, nil
 }
 
+// String is the address, without a password.
+func (d *Download) String() string { return d.url.Redacted() }
+
 // permanent is an error that asking again does not help.
 type permanent struct{ error }
 
@@ -74,10 +77,10 @@ func (d *Download) Read(p []byte) (int, error) {
 			return 0, d.ctx.Err()
 		}
 		if _, ok := errors.AsType[permanent](err); ok {
-			return 0, fmt.Errorf("%s: %w", d.url.Redacted(), err)
+			return 0, err
 		}
 		if time.Since(begun)+pause > patience {
-			return 0, fmt.Errorf("%s: given up after %v: %w", d.url.Redacted(), time.Since(begun).Round(time.Second), err)
+			return 0, fmt.Errorf("given up after %v: %w", time.Since(begun).Round(time.Second), err)
 		}
 		if d.Retry != nil {
 			d.Retry(err, pause)

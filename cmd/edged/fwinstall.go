@@ -54,7 +54,7 @@ func fwInstallMain(args []string, std stdio) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := openDelivery(ctx, files[0], *rate, std)
+	r, from, err := openDelivery(ctx, files[0], *rate, std)
 	if err != nil {
 		return fail(exitInput, err)
 	}
@@ -72,7 +72,7 @@ func fwInstallMain(args []string, std stdio) int {
 		}
 		b, err := fw.Open(r, keys)
 		if err != nil {
-			bad = fmt.Errorf("%s: %w", files[0], err)
+			bad = fmt.Errorf("%s: %w", from, err)
 			return bad
 		}
 		info = describeBundle(b.Manifest)
@@ -87,7 +87,7 @@ func fwInstallMain(args []string, std stdio) int {
 	case bad != nil:
 		return fail(exitInput, bad)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fail(exitInput, fmt.Errorf("%s: %w; what is there will not be read again", files[0], err))
+		return fail(exitInput, fmt.Errorf("%s: %w; what is there will not be read again", from, err))
 	case err != nil:
 		return fail(exitFailed, err)
 	}
@@ -100,21 +100,22 @@ func fwInstallMain(args []string, std stdio) int {
 	return exitOK
 }
 
-// openDelivery opens a bundle where it is.
-func openDelivery(ctx context.Context, from string, rate int64, std stdio) (io.ReadCloser, error) {
+// openDelivery opens a bundle where it is, and says how to call that.
+func openDelivery(ctx context.Context, from string, rate int64, std stdio) (io.ReadCloser, string, error) {
 	if from == "-" {
-		return io.NopCloser(std.in), nil
+		return io.NopCloser(std.in), "standard input", nil
 	}
 	if !strings.Contains(from, "://") {
-		return os.Open(from)
+		f, err := os.Open(from)
+		return f, from, err
 	}
 	d, err := fw.NewDownload(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	d.Rate = 1000 * rate
 	d.Retry = func(err error, pause time.Duration) {
-		fmt.Fprintf(std.err, "edged fw install: %v; the rest is asked for in %v\n", err, pause)
+		fmt.Fprintf(std.err, "edged fw install: %s: %v; the rest is asked for in %v\n", d, err, pause)
 	}
-	return d, nil
+	return d, d.String(), nil
 }
