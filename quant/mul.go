@@ -44,6 +44,9 @@ func (s *Scratch) Pool() *Pool { return s.pool }
 // look after each computation whether it did. Nil ends that.
 func (s *Scratch) Until(done <-chan struct{}) { s.done = done }
 
+// Ended reports whether what was given to Until is closed.
+func (s *Scratch) Ended() bool { return closed(s.done) }
+
 // Run runs strips on the pool, until what was given to Until.
 func (s *Scratch) Run(strips int, f func(strip int)) { s.pool.RunUntil(s.done, strips, f) }
 

@@ -114,6 +114,9 @@ func (t *SAM) some(w *Work, pixels []float32, n int) []float32 {
 	tokens := t.tokens()
 	w.traceTokens("embed", n, tokens, t.dim)
 	for i := range t.blocks {
+		if w.scratch.Ended() {
+			break
+		}
 		t.blocks[i].forward(w, n, tokens)
 		if w.Trace != nil {
 			w.traceTokens(fmt.Sprintf("block%d", i), n, tokens, t.dim)

@@ -25,7 +25,8 @@ type Tower interface {
 	// ImageSize], normalised. Row t of picture i goes to
 	// dst[(i*Tokens+t)*stride:][:Dim], so that several towers can fill one row of
 	// channels side by side. A row's bits do not depend on n or on the number of
-	// workers.
+	// workers. Once what [quant.Scratch.Until] was given for w is closed, no further
+	// block is begun, and dst is of no use.
 	Forward(w *Work, dst []float32, stride int, pixels []float32, n int)
 }
 

@@ -115,6 +115,9 @@ func (t *ViT) some(w *Work, pixels []float32, n int) {
 	}
 	w.traceTokens("embed", n, t.tokens(), t.dim)
 	for i := range t.blocks {
+		if w.scratch.Ended() {
+			break
+		}
 		t.blocks[i].forward(w, n, t.tokens())
 		if w.Trace != nil {
 			w.traceTokens(fmt.Sprintf("block%d", i), n, t.tokens(), t.dim)
