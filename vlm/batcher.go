@@ -2,6 +2,7 @@ package vlm
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,23 +32,55 @@ type batcher struct {
 
 	work   *rwkv.Work
 	batch  []*turn
+	until  pass
 	seqs   []decoder.Seq
-	logits []float32 // [batch, Vocab]
-	pass   time.Duration
-	passes uint64 // for tests: passes made, and tokens in them
+	logits []float32     // [batch, Vocab]
+	took   time.Duration // the newest pass
+	passes uint64        // for tests: passes made, and tokens in them
 	tokens uint64
 }
 
 // turn is one sequence's wish for the logits after a token.
 type turn struct {
+	ctx  context.Context
 	seq  decoder.Seq
 	done chan error
+}
+
+// pass is the context of one pass: it ends when those of all its sequences have, so that
+// nobody's end costs the others theirs. Of sequences with several contexts it has no Done:
+// the decoder asks Err before each layer.
+type pass struct {
+	context.Context
+	turns []*turn
+}
+
+// Err implements [context.Context].
+func (p *pass) Err() (err error) {
+	for _, t := range p.turns {
+		if err = t.ctx.Err(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// Done implements [context.Context].
+func (p *pass) Done() <-chan struct{} {
+	done := p.turns[0].ctx.Done()
+	for _, t := range p.turns[1:] {
+		if t.ctx.Done() != done {
+			return nil
+		}
+	}
+	return done
 }
 
 func newBatcher(dec *decoder.Decoder, pool *quant.Pool) *batcher {
 	return &batcher{
 		dec:     dec,
 		arrived: make(chan struct{}, 1),
+		until:   pass{Context: context.Background()},
 		work:    rwkv.NewWork(quant.NewScratch(pool), nil),
 	}
 }
@@ -73,14 +106,17 @@ func (b *batcher) wake() {
 }
 
 // step computes the turns' logits, in company when there is some, and returns
-// when all are there. A sequence alone stops between two layers when ctx ends;
-// with company the pass is finished first.
+// when all are there. When ctx ends, a pass that nobody else needs stops before the next
+// layer, and none is begun for the turns; one for others too is finished first.
 func (b *batcher) step(ctx context.Context, turns []*turn) error {
+	for _, t := range turns {
+		t.ctx = ctx
+	}
 	b.mu.Lock()
 	if !b.running && len(turns) == b.joined {
 		b.running = true
 		b.mu.Unlock()
-		err := b.decode(ctx, turns)
+		err := b.decode(turns)
 		b.mu.Lock()
 		b.rest()
 		b.mu.Unlock()
@@ -99,8 +135,8 @@ func (b *batcher) step(ctx context.Context, turns []*turn) error {
 			err = e
 		}
 	}
-	if err == nil {
-		err = ctx.Err()
+	if ended := ctx.Err(); ended != nil { // err may be about somebody else's
+		err = ended
 	}
 	return err
 }
@@ -120,13 +156,17 @@ func (b *batcher) run() {
 	b.mu.Lock()
 	for len(b.waiting) > 0 {
 		b.gather(timer)
+		b.waiting = slices.DeleteFunc(b.waiting, (*turn).ended)
+		if len(b.waiting) == 0 {
+			break
+		}
 		n := copy(grow(&b.batch, batch), b.waiting)
 		turns := b.batch[:n]
 		rest := copy(b.waiting, b.waiting[n:])
 		clear(b.waiting[rest:])
 		b.waiting = b.waiting[:rest]
 		b.mu.Unlock()
-		err := b.decode(context.Background(), turns)
+		err := b.decode(turns)
 		for _, t := range turns {
 			t.done <- err
 		}
@@ -136,10 +176,19 @@ func (b *batcher) run() {
 	b.mu.Unlock()
 }
 
+// ended gives up a turn whose context has ended, and reports whether it did.
+func (t *turn) ended() bool {
+	err := t.ctx.Err()
+	if err != nil {
+		t.done <- err
+	}
+	return err != nil
+}
+
 // gather waits a little for sequences that have joined but are still choosing
 // their token or writing it out. The lock is held, and given up meanwhile.
 func (b *batcher) gather(timer *time.Timer) {
-	timer.Reset(min(b.pass/4, patienceMax))
+	timer.Reset(min(b.took/4, patienceMax))
 	for len(b.waiting) < min(b.joined, batch) {
 		b.mu.Unlock()
 		var late bool
@@ -156,15 +205,16 @@ func (b *batcher) gather(timer *time.Timer) {
 }
 
 // decode makes one pass.
-func (b *batcher) decode(ctx context.Context, turns []*turn) error {
+func (b *batcher) decode(turns []*turn) error {
 	start := time.Now()
+	b.until.turns = turns
 	b.seqs = b.seqs[:0]
 	for _, t := range turns {
 		b.seqs = append(b.seqs, t.seq)
 	}
-	err := b.dec.Step(ctx, b.work, b.seqs, grow(&b.logits, len(turns)*b.dec.Vocab()))
+	err := b.dec.Step(&b.until, b.work, b.seqs, grow(&b.logits, len(turns)*b.dec.Vocab()))
 	clear(b.seqs)
-	b.pass = time.Since(start)
+	b.took = time.Since(start)
 	b.passes++
 	b.tokens += uint64(len(turns))
 	return err

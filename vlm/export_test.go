@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 
+	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/vision"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -27,14 +28,22 @@ func (m *Model) HoldPasses() (release func(n int)) {
 	b.running = true
 	b.mu.Unlock()
 	return func(n int) {
+		m.AwaitWaiting(n)
 		b.mu.Lock()
-		for len(b.waiting) < n {
-			b.mu.Unlock()
-			runtime.Gosched()
-			b.mu.Lock()
-		}
 		b.rest()
 		b.mu.Unlock()
+	}
+}
+
+// AwaitWaiting returns when n sequences wait to be decoded.
+func (m *Model) AwaitWaiting(n int) {
+	b := m.batcher
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.waiting) < n {
+		b.mu.Unlock()
+		runtime.Gosched()
+		b.mu.Lock()
 	}
 }
 
@@ -46,6 +55,25 @@ func (s *Source) Read(c Config) error {
 		return nil
 	}
 	return err
+}
+
+// Multiplied makes a model tell f the name of each matrix before it is multiplied with that
+// many rows.
+func (o *Options) Multiplied(f func(matrix string, rows int)) {
+	o.wrap = func(l quant.Loader) quant.Loader { return multiplied{l, f} }
+}
+
+type multiplied struct {
+	quant.Loader
+	f func(matrix string, rows int)
+}
+
+func (l multiplied) Matrix(name string, rows, cols int) (*quant.Matrix, error) {
+	m, err := l.Loader.Matrix(name, rows, cols)
+	if err != nil {
+		return nil, err
+	}
+	return m.Observed(func(_ []float32, rows int) { l.f(name, rows) }), nil
 }
 
 // NewLooked returns what models with one tower may share.
