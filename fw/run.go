@@ -143,7 +143,7 @@ func (i *Installed) check() error {
 }
 
 // Commit makes what is on trial what runs. The slot that ran before stays as it
-// is, to go back to.
+// is, to go back to. From now on the keys are trusted that the bundle has brought.
 func (t *Store) Commit() error {
 	if t.s.Trial == "" {
 		return errors.New("nothing is being tried")
@@ -152,6 +152,13 @@ func (t *Store) Commit() error {
 	slot := next.slot(next.Trial)
 	if slot.Phase != PhaseTrying {
 		return fmt.Errorf("%s has not been started yet", slot)
+	}
+	i, err := t.open(next.Trial)
+	if err != nil {
+		return fmt.Errorf("%s: %w", slot, err)
+	}
+	if len(i.Manifest.Keys) > 0 {
+		next.Keys = i.Manifest.Keys
 	}
 	slot.Phase = PhaseGood
 	next.Active, next.Trial, next.Starts = next.Trial, "", 0

@@ -63,6 +63,9 @@ type State struct {
 	// Highest is the highest version of a name that ever proved itself: none below
 	// it is installed by itself.
 	Highest map[string]uint64 `json:"highest,omitempty"`
+	// Keys, lines of a key file, are trusted instead of those that the device was set up
+	// with: the newest that a bundle which proved itself has brought.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // MaxStarts is how often a slot is started without proving itself before it is
@@ -99,8 +102,13 @@ func (s *State) validate() error {
 		return fmt.Errorf("slot %s runs and is %q", s.Active, s.slot(s.Active).Phase)
 	case s.Trial != "" && s.slot(s.Trial).Phase != PhaseReady && s.slot(s.Trial).Phase != PhaseTrying:
 		return fmt.Errorf("slot %s is tried and is %q", s.Trial, s.slot(s.Trial).Phase)
-	case s.Starts < 0 || len(s.Highest) > maxNames:
+	case s.Starts < 0 || len(s.Highest) > maxNames || len(s.Keys) > MaxKeys:
 		return errors.New("a count that cannot be")
+	}
+	for _, k := range s.Keys {
+		if _, err := parsePublicKey(k); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -157,6 +165,16 @@ func parseState(data []byte) (*State, error) {
 
 // State returns what is known.
 func (t *Store) State() State { return t.s }
+
+// Keys returns the keys that bundles have brought, none if they have brought none.
+func (t *Store) Keys() (keys []PublicKey) {
+	for _, line := range t.s.Keys {
+		if k, err := parsePublicKey(line); err == nil { // as validate has seen
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
 
 // write makes s the state, on the disk first.
 func (t *Store) write(s State) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,9 +17,12 @@ import (
 
 // version builds a small signed bundle: a model of three sectors that tells versions apart, and
 // plugins, of which one is compressed.
-func version(t testing.TB, n uint64) []byte {
+func version(t testing.TB, n uint64, keys ...PublicKey) []byte {
 	t.Helper()
 	b := &Builder{Manifest: &Manifest{Name: "garden", Version: n}}
+	for _, k := range keys {
+		b.Manifest.Keys = append(b.Manifest.Keys, k.String())
+	}
 	model := bytes.Repeat([]byte{byte(n)}, 1500)
 	add := func(name string, role Role, data []byte) {
 		t.Helper()
@@ -145,6 +149,33 @@ func TestStore(t *testing.T) {
 	want(t, d, 0, false)
 	if err := store(t, d).Rollback("asked for"); err == nil {
 		t.Error("nothing was rolled back")
+	}
+}
+
+// TestRotation: keys that a bundle brings count once it has proved itself, and stay.
+func TestRotation(t *testing.T) {
+	d, old, both := faultdisk.New(), keys(t, "minisign.pub"), keys(t, "minisign.pub", "other.pub")
+	must(t, install(d, version(t, 1), old, InstallOptions{}))
+	want(t, d, 1, true)
+	must(t, store(t, d).Commit())
+	if k := store(t, d).Keys(); k != nil {
+		t.Errorf("keys %v", k)
+	}
+	must(t, install(d, version(t, 2, both...), old, InstallOptions{}))
+	want(t, d, 2, true)
+	if k := store(t, d).Keys(); k != nil {
+		t.Errorf("on trial, its keys count: %v", k)
+	}
+	must(t, store(t, d).Commit())
+	if k := store(t, d).Keys(); !slices.Equal(k, both) {
+		t.Errorf("keys %v", k)
+	}
+	must(t, install(d, version(t, 3), both, InstallOptions{}))
+	want(t, d, 3, true)
+	must(t, store(t, d).Commit())
+	must(t, store(t, d).Rollback("asked for"))
+	if k := store(t, d).Keys(); !slices.Equal(k, both) {
+		t.Errorf("keys %v", k)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const defaultTrust = "/etc/edged/fw.pub"
 // fwInstallMain is "edged fw install".
 func fwInstallMain(args []string, std stdio) int {
 	fs := newFlags("fw install", "BUNDLE [-trust FILE] [-downgrade] [-rename] [flags]", fwInstallAbout)
-	trust := fs.String("trust", defaultTrust, trustHelp)
+	trust := fs.String("trust", "", trustHelp+" (default: those that the last bundle brought, else "+defaultTrust+")")
 	stateFlag := fs.String("state", "", stateHelp)
 	o := fw.InstallOptions{Edged: version()}
 	fs.BoolVar(&o.Downgrade, "downgrade", false, "install a version that is not higher than one that has run here, or was given up")
@@ -48,10 +49,8 @@ func fwInstallMain(args []string, std stdio) int {
 	if err != nil {
 		return fail(exitFailed, err)
 	}
-	keys, err := readPublicKeys(*trust)
-	if err != nil {
-		return fail(exitInput, fmt.Errorf("the keys that may sign: %w", err))
-	}
+	// Read with the rights of whoever asks.
+	keys, noKeys := readPublicKeys(cmp.Or(*trust, defaultTrust))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r, from, err := openDelivery(ctx, files[0], *rate, std)
@@ -69,6 +68,13 @@ func fwInstallMain(args []string, std stdio) int {
 	err = withStore(state, func(s *fw.Store, damaged error) error {
 		if damaged != nil {
 			return damaged
+		}
+		if *trust == "" && len(s.Keys()) > 0 {
+			keys, noKeys = s.Keys(), nil
+		}
+		if noKeys != nil {
+			bad = fmt.Errorf("the keys that may sign: %w", noKeys)
+			return bad
 		}
 		b, err := fw.Open(r, keys)
 		if err != nil {
