@@ -11,11 +11,9 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -65,33 +63,15 @@ type Options struct {
 // ErrIndex is wrapped by errors about an index or the files it names.
 var ErrIndex = errors.New("bad set of reference vectors")
 
-// index is the union of the known kinds.
-type index struct {
-	Format     int                   `json:"format"`
-	Configs    map[string]lmConfig   `json:"configs"`
-	Towers     map[string]towerEntry `json:"towers"`
-	Preprocess json.RawMessage       `json:"preprocess"`
-}
-
 // Run checks the set whose index is at path. The error is about files that
 // cannot be read or make no sense; values that differ are rows of the report.
 func Run(ctx context.Context, path string, o *Options) (*Report, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	data, err := os.ReadFile(path)
+	ix, err := readIndex(path)
 	if err != nil {
 		return nil, err
-	}
-	var ix index
-	if err := json.Unmarshal(data, &ix); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrIndex, err)
-	}
-	if ix.Format != 1 {
-		return nil, fmt.Errorf("%s: format %d, want 1: %w", path, ix.Format, ErrIndex)
-	}
-	if ix.Configs == nil && ix.Towers == nil && ix.Preprocess == nil {
-		return nil, fmt.Errorf(`%s: none of "configs", "towers", "preprocess": %w`, path, ErrIndex)
 	}
 	givenUp := vlm.BackendsGivenUp() // may change the backend
 	pool := quant.NewPool(o.Threads)
@@ -100,7 +80,7 @@ func Run(ctx context.Context, path string, o *Options) (*Report, error) {
 		ctx: ctx, dir: filepath.Dir(path), pool: pool,
 		report: &Report{Rows: []Row{}, Skipped: []Skip{}, Unchecked: []Unknown{}, Backend: vlm.Backend(), GivenUp: givenUp},
 	}
-	if err := r.all(&ix); err != nil {
+	if err := r.all(ix); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	rep := r.report
@@ -119,12 +99,12 @@ type run struct {
 func (r *run) all(ix *index) error {
 	for _, name := range sortedKeys(ix.Configs) {
 		if err := r.lm(name, ix.Configs[name]); err != nil {
-			return fmt.Errorf("config %s: %w", name, err)
+			return fmt.Errorf("config %.100s: %w", name, err)
 		}
 	}
 	for _, name := range sortedKeys(ix.Towers) {
 		if err := r.tower(name, ix.Towers[name]); err != nil {
-			return fmt.Errorf("tower %s: %w", name, err)
+			return fmt.Errorf("tower %.100s: %w", name, err)
 		}
 	}
 	if ix.Preprocess != nil {
@@ -151,6 +131,9 @@ func (r *run) skip(config, format string, args ...any) {
 // path joins a file name of the index with its folder, from which it must not
 // lead out.
 func (r *run) path(name string) (string, error) {
+	if len(name) > maxName {
+		return "", fmt.Errorf("file name %.20q... of %d bytes, more than %d: %w", name, len(name), maxName, ErrIndex)
+	}
 	if !filepath.IsLocal(filepath.FromSlash(name)) {
 		return "", fmt.Errorf("file name %q leads out of the index's folder: %w", name, ErrIndex)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -233,10 +232,10 @@ type hashed struct {
 func (r *run) preprocess(raw json.RawMessage) error {
 	var e preprocessEntry
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &e); err != nil {
+	if err := unmarshal(raw, &e); err != nil {
 		return fmt.Errorf("%w: %w", ErrIndex, err)
 	}
-	if err := json.Unmarshal(raw, &keys); err != nil {
+	if err := unmarshal(raw, &keys); err != nil {
 		return fmt.Errorf("%w: %w", ErrIndex, err)
 	}
 	if e.File != "" {
@@ -265,6 +264,9 @@ func (r *run) preprocess(raw json.RawMessage) error {
 
 // resize makes a tower's input of a picture, cropped as CLIP's.
 func resize(img image.Image, size int, crop bool) ([]uint8, error) {
+	if size > maxPixels {
+		return nil, fmt.Errorf("image of %d pixels a side, more than %d: %w", size, maxPixels, ErrIndex)
+	}
 	open := preprocess.NewSquare
 	if crop {
 		open = preprocess.NewCentre
@@ -455,9 +457,6 @@ func (r *run) pixels(g *golden, kind string, spec towerSpec, images []string) er
 	name := "pre." + kind + ".image0"
 	if !g.has(name) || len(images) == 0 {
 		return nil
-	}
-	if spec.Image < 1 || spec.Image > math.MaxInt16 {
-		return fmt.Errorf("tower %s: image of %d pixels: %w", kind, spec.Image, ErrIndex)
 	}
 	img, err := r.picture(images[0])
 	if err != nil {
