@@ -118,39 +118,55 @@ const maxConfig = 16 << 10
 
 // ParseMetadata reads a JSON object with the keys of docs/model-file.md: what
 // a checkpoint's file does not hold. The prefix "visualrwkv." may be left out.
-// Unknown keys are an error, since a misspelt one would silently be a default.
+// Unknown keys are an error, since a misspelt one would silently be a default. The error is a
+// [*Problems] that lists all keys with which something is wrong.
 func ParseMetadata(data []byte) (weights.Meta, error) {
+	var p Problems
+	md := parseMetadata(data, &p)
+	if p.N > 0 {
+		return nil, &p
+	}
+	return md, nil
+}
+
+// parseMetadata is [ParseMetadata]: it adds what is wrong to p and returns the rest.
+func parseMetadata(data []byte, p *Problems) (md weights.Meta) {
 	if len(data) > maxConfig {
-		return nil, fmt.Errorf("configuration: %d bytes, more than %d: %w", len(data), maxConfig, ErrConfig)
+		p.add("configuration: %d bytes, more than %d", len(data), maxConfig)
+		return nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var raw map[string]any
 	if err := dec.Decode(&raw); err != nil {
-		return nil, fmt.Errorf("configuration: %w: %w", err, ErrConfig)
+		p.add("configuration: %.200v", err)
+		return nil
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("configuration: something follows the object at byte %d: %w", dec.InputOffset(), ErrConfig)
+		p.add("configuration: something follows the object at byte %d", dec.InputOffset())
+		return nil
 	}
-	var md weights.Meta
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
 		full := key
 		if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "visualrwkv.") {
 			full = "visualrwkv." + key
 		}
 		if !knownKey(full) {
-			return nil, fmt.Errorf("configuration: unknown key %.100q: %w", key, ErrConfig)
+			p.add("configuration: unknown key %.100q", key)
+			continue
 		}
 		if md.Has(full) {
-			return nil, fmt.Errorf("configuration: key %q is given twice: %w", full, ErrConfig)
+			p.add("configuration: key %q is given twice", full)
+			continue
 		}
 		v, err := fromJSON(raw[key])
 		if err != nil {
-			return nil, fmt.Errorf("configuration: key %q: %w: %w", key, err, ErrConfig)
+			p.add("configuration: key %q: %.200v", key, err)
+			continue
 		}
 		md = append(md, weights.KV{Key: full, Value: v})
 	}
-	return md, nil
+	return md
 }
 
 // fromJSON converts a value to the type that it has in a GGUF file.
@@ -236,16 +252,14 @@ func knownKey(k string) bool {
 	return ok && slices.Contains(towerKinds, kind) && slices.Contains(towerKeys, key)
 }
 
-// reader takes values out of metadata and keeps the first error.
+// reader takes values out of metadata and collects what is wrong with them.
 type reader struct {
-	md  weights.Meta
-	err error
+	md       weights.Meta
+	problems *Problems
 }
 
 func (r *reader) fail(key, format string, args ...any) {
-	if r.err == nil {
-		r.err = fmt.Errorf("key %q: %s: %w", key, fmt.Sprintf(format, args...), ErrConfig)
-	}
+	r.problems.add("key %q: %s", key, fmt.Sprintf(format, args...))
 }
 
 // value decodes a key, or returns fallback where it is absent.

@@ -71,6 +71,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"prompt.stop": null}`:                           "not a text",
 		`{"prompt.caption": ["a", 1]}`:                    "array",
 		`{"general.architecture": "llama"}`:               "llama",
+		`{"vision.siglip.activation": "relu"}`:            "activation",
 	} {
 		_, err := describe(t, base, config)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -78,6 +79,34 @@ func TestConfigErrors(t *testing.T) {
 		} else if !errors.Is(err, vlm.ErrConfig) {
 			t.Errorf("%s: %v does not wrap ErrConfig", config, err)
 		}
+	}
+}
+
+// TestConfigProblems: faults that have nothing to do with each other are one error, each once,
+// of the JSON's keys, of their values and of the vocabulary.
+func TestConfigProblems(t *testing.T) {
+	f, err := weights.OpenBytes("tiny", tinymodel.New(base).Safetensors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = vlm.Describe(f, []byte(`{"prompt.stop": 120, "vision.siglip.head_count": 5, "vision.siglip.activation": "relu",
+		"image.decoder_tokens": 17, "image.token_index": 200, "prompt.capton": "?", "prompt.context_tokens": [], "block_count": 3,
+		"vision.towers": ["sam"], "visualrwkv.variant": "cross"}`), []byte("1 'a' 1\n500 'b' 1\n"))
+	problems, ok := errors.AsType[*vlm.Problems](err)
+	if !ok || !errors.Is(err, vlm.ErrConfig) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`prompt.stop": 120 is not in 0 to 119`, `head_count": 5 does not divide`, `activation": `, `decoder_tokens": 17 is not in 1 to 16`,
+		`token_index": 200 is not`, `unknown key "prompt.capton"`, `block_count": says 3`, `vision.towers": says ["sam"]`, `says cross`,
+		"vocabulary has ids up to 500, the model 120 tokens", `prompt.context_tokens"`,
+	} {
+		if n := strings.Count(err.Error(), want); n != 1 {
+			t.Errorf("%q is %d times in %v", want, n, err)
+		}
+	}
+	if problems.N != 11 {
+		t.Errorf("%d problems", problems.N)
 	}
 }
 
@@ -210,7 +239,7 @@ func parseConfig(t testing.TB, data []byte) (ok bool) {
 	if used := hostile.Allocated(hostile.Budget(len(data)), func() { md, err = vlm.ParseMetadata(data) }); used > hostile.Budget(len(data)) {
 		t.Fatalf("%d bytes allocated for a configuration of %d", used, len(data))
 	}
-	if err != nil && (!errors.Is(err, vlm.ErrConfig) || len(err.Error()) > 1000) {
+	if err != nil && (!errors.Is(err, vlm.ErrConfig) || len(err.Error()) > 32<<10) {
 		t.Fatalf("unclear error %v", err)
 	}
 	for _, kv := range md {

@@ -18,9 +18,12 @@ import (
 // maxPatches bounds the image tokens of models whose file has no tower.
 const maxPatches = 1 << 12
 
-// derive works out a model's configuration from its tensors and metadata.
-func derive(l quant.Loader, md weights.Meta) (Config, error) {
-	r := &reader{md: md}
+// derive works out a model's configuration from its tensors and metadata, with vocab in RWKV's
+// text format or nil for the vocabulary of the metadata. What is wrong with a value is added to
+// p, and the default stands in for it, so that whatever else is wrong is found too. The error
+// is about tensors that tell nothing.
+func derive(l quant.Loader, md weights.Meta, vocab []byte, p *Problems) (Config, error) {
+	r := &reader{md, p}
 	if a := r.text(keyArch, Architecture); a != Architecture {
 		return Config{}, fmt.Errorf("model of architecture %q, want %q: %w", a, Architecture, ErrConfig)
 	}
@@ -42,13 +45,15 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 		c.Variant = bidirectional
 	}
 	if v := r.text(keyVariant, c.Variant); v != c.Variant {
-		r.fail(keyVariant, "says %s, the tensors say %s", v, c.Variant)
+		r.fail(keyVariant, "says %.40s, the tensors say %s", v, c.Variant)
 	}
 	patches := maxPatches
 	if len(c.Towers) > 0 {
 		patches = c.Grid() * c.Grid()
 	}
+	n := p.N
 	c.ImageToken = r.number(keyImageToken, min(defaultImageToken, c.Vocab-1), 0, c.Vocab-1)
+	imageToken := p.N == n
 	tokens := min(defaultDecoderTokens, patches)
 	if c.Variant == bidirectional {
 		tokens = patches // not pooled
@@ -64,6 +69,15 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	c.Lowercase = value(r, keyLowercase, false, weights.Value.Bool)
 	c.Context = r.number(keyContext, 0, 0, maxContext)
 	c.Stop = r.number(keyStop, min(defaultStop, c.Vocab-1), 0, c.Vocab-1)
+	c.vocabulary(r, vocab)
+	if imageToken && c.ImageToken < len(c.Tokens) && c.Tokens[c.ImageToken] != "" {
+		p.add("image token %d is a token of the vocabulary", c.ImageToken)
+	}
+	return c, nil
+}
+
+// vocabulary fills in the tokens, of vocab or else of the metadata.
+func (c *Config) vocabulary(r *reader, vocab []byte) {
 	c.Tokens = r.texts(keyTokens, nil)
 	if m := r.text(keyTokenizer, "rwkv"); m != "rwkv" {
 		r.fail(keyTokenizer, "%q is not a tokenizer this program knows", m)
@@ -71,7 +85,17 @@ func derive(l quant.Loader, md weights.Meta) (Config, error) {
 	if len(c.Tokens) > tokenizer.MaxID+1 {
 		r.fail(keyTokens, "%d tokens, at most %d", len(c.Tokens), tokenizer.MaxID+1)
 	}
-	return c, r.err
+	if vocab != nil {
+		v, err := tokenizer.Parse(vocab)
+		if err != nil {
+			r.problems.add("%v", err)
+			return
+		}
+		c.Tokens = v.Tokens()
+	}
+	if len(c.Tokens) > c.Vocab {
+		r.problems.add("vocabulary has ids up to %d, the model %d tokens", len(c.Tokens)-1, c.Vocab)
+	}
 }
 
 // square returns the largest square not above n, which is what pooling to a
@@ -114,8 +138,8 @@ func (c *Config) towers(l quant.Loader, r *reader) error {
 	}
 	order := r.texts(keyTowers, found)
 	if a, b := slices.Sorted(slices.Values(order)), slices.Sorted(slices.Values(found)); !slices.Equal(a, b) {
-		r.fail(keyTowers, "says %v, the tensors say %v", order, found)
-		return r.err
+		r.fail(keyTowers, "says %.20q, the tensors say %q", order[:min(len(order), 8)], found)
+		order = found
 	}
 	for _, kind := range order {
 		t, err := tower(l, r, kind)
@@ -124,7 +148,7 @@ func (c *Config) towers(l quant.Loader, r *reader) error {
 		}
 		c.Towers = append(c.Towers, t)
 	}
-	return r.err
+	return nil
 }
 
 func tower(l quant.Loader, r *reader, kind string) (Tower, error) {
@@ -159,9 +183,12 @@ func tower(l quant.Loader, r *reader, kind string) (Tower, error) {
 	}
 	t.FeatureBlock = r.number(k+"feature_block", feature, first, last)
 	t.Activation = r.text(k+"activation", act)
+	if _, err := vision.ParseActivation(t.Activation); err != nil {
+		r.fail(k+"activation", "%.100v", err)
+	}
 	t.Mean = r.triple(k+"image_mean", mean)
 	t.Std = r.triple(k+"image_std", std)
-	return t, r.err
+	return t, nil
 }
 
 // Metadata returns the entries that make a model file of c, in the order in

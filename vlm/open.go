@@ -144,16 +144,19 @@ func start(f *weights.File, o *Options) (*Model, error) {
 // Describe works out the configuration of an open weights file, with JSON
 // config as in [Options] and vocab in RWKV's text format; both may be nil. It
 // does not need a variant or towers that this version can run.
+//
+// The error is a [*Problems] that lists all that is wrong with the configuration, unless it is
+// the tensors that tell nothing.
 func Describe(f *weights.File, config, vocab []byte) (Config, error) {
-	return describe(tensors.New(f), f.Meta(), config, vocab)
+	var p Problems
+	c, err := describe(tensors.New(f), f.Meta(), config, vocab, &p)
+	return c, p.with(err)
 }
 
-func describe(l quant.Loader, md weights.Meta, config, vocab []byte) (Config, error) {
+// describe is [Describe]: it adds what is wrong with the configuration to p, as derive does.
+func describe(l quant.Loader, md weights.Meta, config, vocab []byte, p *Problems) (Config, error) {
 	if config != nil {
-		given, err := ParseMetadata(config)
-		if err != nil {
-			return Config{}, err
-		}
+		given := parseMetadata(config, p)
 		for _, kv := range md {
 			if !given.Has(kv.Key) {
 				given = append(given, kv)
@@ -161,24 +164,7 @@ func describe(l quant.Loader, md weights.Meta, config, vocab []byte) (Config, er
 		}
 		md = given
 	}
-	c, err := derive(l, md)
-	if err != nil {
-		return Config{}, err
-	}
-	if vocab != nil {
-		v, err := tokenizer.Parse(vocab)
-		if err != nil {
-			return Config{}, err
-		}
-		c.Tokens = v.Tokens()
-	}
-	if len(c.Tokens) > c.Vocab {
-		return Config{}, fmt.Errorf("vocabulary has ids up to %d, the model %d tokens: %w", len(c.Tokens)-1, c.Vocab, ErrConfig)
-	}
-	if c.ImageToken < len(c.Tokens) && c.Tokens[c.ImageToken] != "" {
-		return Config{}, fmt.Errorf("image token %d is a token of the vocabulary: %w", c.ImageToken, ErrConfig)
-	}
-	return c, nil
+	return derive(l, md, vocab, p)
 }
 
 func (m *Model) bind(o *Options) error {

@@ -31,13 +31,14 @@ func Origins(md weights.Meta) ([]Origin, error) {
 	if !md.Has(keySourceFiles) {
 		return nil, nil
 	}
-	r := &reader{md: md}
+	var p Problems
+	r := &reader{md, &p}
 	files, sizes, sums := r.texts(keySourceFiles, nil), r.texts(keySourceSizes, nil), r.texts(keySourceSHA256, nil)
-	if r.err == nil && (len(sizes) != len(files) || len(sums) != len(files)) {
+	if p.N == 0 && (len(sizes) != len(files) || len(sums) != len(files)) {
 		r.fail(keySourceFiles, "names %d files, but there are %d sizes and %d sums", len(files), len(sizes), len(sums))
 	}
-	if r.err != nil {
-		return nil, r.err
+	if p.N > 0 {
+		return nil, &p
 	}
 	list := make([]Origin, len(files))
 	for i := range list {

@@ -14,7 +14,7 @@ import (
 const maxProblems = 20
 
 // Problems is the error about a checkpoint from which no model can be made: everything that
-// is wrong with it. It wraps [ErrConfig].
+// is wrong with it and with what is said about it. It wraps [ErrConfig].
 type Problems struct {
 	List  []string // a sentence each, the first 20
 	N     int      // in all
@@ -25,6 +25,17 @@ func (p *Problems) add(format string, args ...any) {
 	if p.N++; len(p.List) < maxProblems {
 		p.List = append(p.List, fmt.Sprintf(format, args...))
 	}
+}
+
+// with returns all that is wrong, err included, as one error: err alone where nothing else is.
+func (p *Problems) with(err error) error {
+	if p.N == 0 {
+		return err
+	}
+	if err != nil {
+		p.add("%v", err)
+	}
+	return p
 }
 
 // Error lists the problems, one a line where there are several.

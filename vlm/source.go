@@ -75,16 +75,24 @@ func (s *Source) Close() error {
 // Describe works out the configuration of the model to be made, as [Describe] does for a
 // file. What one block lacks, or has in another shape than most, does not matter here. Blocks
 // of towers behind the one whose features are taken do not count: they are left out.
+//
+// Where something is wrong with the configuration, the error lists what is wrong with the
+// tensors too, as far as their names and shapes tell.
 func (s *Source) Describe(config, vocab []byte) (Config, error) {
 	md := s.ckpt.Meta
 	for _, kind := range s.ckpt.Towers {
 		md = s.towerMeta(md, kind)
 	}
-	c, err := describe(s.shapes, md, config, vocab)
+	var p Problems
+	c, err := describe(s.shapes, md, config, vocab, &p)
 	for i := range c.Towers {
 		c.Towers[i].Blocks = c.Towers[i].FeatureBlock + 1
 	}
-	return c, err
+	if err == nil && p.N > 0 {
+		s.weights(c, &p)
+		p.Notes = s.Notes(c)
+	}
+	return c, p.with(err)
 }
 
 // publishedSize is the side of the pictures that the authors give to the published towers of

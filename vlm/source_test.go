@@ -107,6 +107,26 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// What is wrong with the configuration is in the same list as what is wrong with the tensors.
+func TestProblemsOfConfiguration(t *testing.T) {
+	m := tinymodel.New(base).Tensors
+	find(t, m, "rwkv.blocks.1.att.key.weight").Shape = []int{32, 128}
+	find(t, m, "proj.gate.weight").Name = "proj.gates.weight"
+	_, err := source(t, m).Describe([]byte(`{"prompt.stop": 120, "vision.siglip.head_count": 5}`), []byte("119 'a' 1\n"))
+	p, ok := errors.AsType[*vlm.Problems](err)
+	if !ok || p.N != 5 {
+		t.Fatalf("%v", err)
+	}
+	for _, want := range []string{
+		"prompt.stop", "head_count", "image token 119 is a token of the vocabulary",
+		"rwkv.blocks.1.att.key.weight: shape [32 128], want [64, 64]", "proj.gate.weight is missing", "nothing reads them: ",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in %v", want, err)
+		}
+	}
+}
+
 // Values alone are an error too, found while the file is being written.
 func TestProblemsOfValues(t *testing.T) {
 	m := tinymodel.New(base).Tensors
