@@ -183,7 +183,7 @@ func TestStopsInTwoSeconds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			scenes = append(scenes, Scene{Name: when + string(rune('a'+len(scenes))), Views: []camera.View{{Name: "v", Source: c}}, Prompt: "what is new?"})
+			scenes = append(scenes, Scene{Name: when + string(rune('a'+len(scenes))), Views: []camera.View{{Name: "v", Source: c}}, Prompts: []Prompt{{Question: "what is new?"}}})
 		}
 		d, err := New(Config{Model: m, Scenes: scenes})
 		if err != nil {

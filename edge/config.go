@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -61,8 +62,10 @@ type Scene struct {
 	Name  string // empty means "room"
 	Views []camera.View
 
-	// Prompt is the question for a caption; empty means the model's own.
-	Prompt string
+	// Prompts are the questions that captions answer. Whenever the scene is described, each
+	// of them is answered, from the same memory and in one batch, by a caption of its own.
+	// None means the model's own, in no language that is known.
+	Prompts []Prompt
 
 	// Interval is the least time between two frame sets that the model sees;
 	// zero lets it see as many as it can.
@@ -111,14 +114,22 @@ type Scene struct {
 	Observe func(*Step)
 }
 
+// Prompt is a question that captions answer.
+type Prompt struct {
+	Language string // of the captions, by which clients choose; no two of a scene are the same
+	Question string // empty means the model's own
+}
+
 // Step is what became of one frame set.
 type Step struct {
 	Set   *FrameSet
 	Views []string // names of those that the model saw, when there is a Text
 	MS    wire.StageMS
-	Text  string // what the model said; empty when the gate was closed
-	New   bool   // Text was published: it differs from the caption before
+	Text  string // what the model said to the first prompt; empty when the gate was closed
+	New   bool   // a text was published: it differs from the caption before in its language
 	State int64  // bytes of a snapshot
+
+	texts []string // what it said to each prompt
 }
 
 func (c *Config) check() error {
@@ -137,6 +148,11 @@ func (s *Scene) check(m Model) error {
 	}
 	if s.Window < 0 || s.Window == 1 {
 		return fmt.Errorf("edge: scene %s: a window of %d frame sets: 2 at least, or 0 for none", s.Name, s.Window)
+	}
+	for i, p := range s.Prompts {
+		if slices.ContainsFunc(s.Prompts[:i], func(o Prompt) bool { return o.Language == p.Language }) {
+			return fmt.Errorf("edge: scene %s: two prompts for captions in the language %q", s.Name, p.Language)
+		}
 	}
 	on := 0
 	for _, v := range s.Views {

@@ -30,6 +30,8 @@ type fakeModel struct {
 	name  byte                            // of the fingerprint
 	think func(ctx context.Context) error // called before each piece of an answer
 
+	fixed string // the question whose answer is always the same
+
 	context int    // tokens of captions that it reads
 	unknown string // characters that it cannot write
 }
@@ -109,7 +111,23 @@ func (s *fakeStream) Generate(ctx context.Context, question string) iter.Seq2[st
 	if question == "" {
 		return (&fakeStream{m: &fakeModel{}}).say(ctx, fmt.Sprintf("%x", s.memory[:8]))
 	}
+	if question == s.m.fixed {
+		return s.say(ctx, question)
+	}
 	return s.say(ctx, fmt.Sprintf("%s %x", question, s.memory[:8]))
+}
+
+func (s *fakeStream) Answers(ctx context.Context, questions []string) ([]string, error) {
+	texts := make([]string, len(questions))
+	for i, q := range questions {
+		for p, err := range s.Generate(ctx, q) {
+			if err != nil {
+				return nil, err
+			}
+			texts[i] += p
+		}
+	}
+	return texts, nil
 }
 
 func (s *fakeStream) ImageState() []float32 {

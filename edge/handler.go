@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +60,34 @@ func (d *Daemon) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event
 			return err
 		}
 	}
-	return d.hub.watch(ctx, w.From, w.Scene, emit)
+	if err := d.checkLanguage(w); err != nil {
+		return err
+	}
+	return d.hub.watch(ctx, w, emit)
+}
+
+// checkLanguage refuses a watch for captions in a language in which there will be none.
+func (d *Daemon) checkLanguage(w *wire.Watch) error {
+	if w.Lang == "" {
+		return nil
+	}
+	var known []string
+	for _, s := range d.all() {
+		for _, p := range s.cfg.Prompts {
+			switch {
+			case w.Scene != "" && w.Scene != s.cfg.Name || p.Language == "":
+			case p.Language == w.Lang:
+				return nil
+			default:
+				known = append(known, strconv.Quote(p.Language))
+			}
+		}
+	}
+	if len(known) == 0 {
+		return wire.Errorf(wire.CodeRequest, "no captions in %q: the configuration gives no language", w.Lang)
+	}
+	slices.Sort(known)
+	return wire.Errorf(wire.CodeRequest, "no captions in %q; there are some in %s", w.Lang, strings.Join(slices.Compact(known), ", "))
 }
 
 // Snapshots implements [wire.Handler].
@@ -118,7 +146,7 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 		return nil, err
 	}
 	q := &question{
-		text: strings.TrimSpace(a.Question), prompt: s.cfg.Prompt, age: s.age,
+		text: strings.TrimSpace(a.Question), prompt: s.cfg.Prompts[0].Question, age: s.age,
 		from: func() (*memory.Snapshot, error) { return s.recall(a.At) },
 	}
 	if q.text == "" {
@@ -138,7 +166,7 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 	}
 	r.Scene = s.cfg.Name
 	if r.Change != nil {
-		err = d.between(ctx, r)
+		err = d.between(ctx, s.cfg.Prompts[0].Language, r)
 	}
 	return r, err
 }

@@ -94,14 +94,14 @@ func (h *hub) now() (count, next uint64) {
 	return h.count, h.count + 1
 }
 
-// watch calls emit for each event from the sequence number from on, 0 being from now
-// on, until ctx ends, emit fails or there will be no more.
-func (h *hub) watch(ctx context.Context, from uint64, scene string, emit func(*wire.Event) error) error {
-	w := watcher{hub: h, scene: scene, emit: emit}
+// watch calls emit for each event that what asks for, until ctx ends, emit fails or there
+// will be no more.
+func (h *hub) watch(ctx context.Context, what *wire.Watch, emit func(*wire.Event) error) error {
+	w := watcher{hub: h, scene: what.Scene, lang: what.Lang, emit: emit}
 	leave := h.enter()
 	defer leave()
-	if w.at, w.next = h.now(); from > 0 {
-		w.next = from
+	if w.at, w.next = h.now(); what.From > 0 {
+		w.next = what.From
 		if err := w.replay(ctx); err != nil {
 			return err
 		}
@@ -156,13 +156,14 @@ func (h *hub) enter() (leave func()) {
 type watcher struct {
 	hub   *hub
 	scene string // empty: all
+	lang  string // of captions; empty: any
 	emit  func(*wire.Event) error
 	at    uint64
 	next  uint64
 	lost  int64 // events left out since the last that was emitted
 }
 
-// pass emits an event, unless it is of another scene or was emitted.
+// pass emits an event, unless it is of another scene, in another language, or was emitted.
 func (w *watcher) pass(e *wire.Event) error {
 	if e.Seq > 0 {
 		if e.Seq < w.next {
@@ -170,7 +171,7 @@ func (w *watcher) pass(e *wire.Event) error {
 		}
 		w.next = e.Seq + 1
 	}
-	if w.scene != "" && w.scene != e.Scene {
+	if w.scene != "" && w.scene != e.Scene || !speaks(e, w.lang) {
 		return nil
 	}
 	own := *e

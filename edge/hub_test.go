@@ -20,7 +20,7 @@ var errEnough = errors.New("enough")
 func collect(t *testing.T, h *hub, from, last uint64, slow func(n int)) (n int, dropped int64) {
 	t.Helper()
 	next := from
-	err := h.watch(t.Context(), from, "", func(e *wire.Event) error {
+	err := h.watch(t.Context(), &wire.Watch{From: from}, func(e *wire.Event) error {
 		if next == 0 {
 			next = e.Seq
 		}
@@ -93,7 +93,7 @@ func TestHubScene(t *testing.T) {
 	publish(h, 10)
 	h.close()
 	var seqs []uint64
-	err := h.watch(t.Context(), 3, "scene 1", func(e *wire.Event) error { seqs = append(seqs, e.Seq); return nil })
+	err := h.watch(t.Context(), &wire.Watch{From: 3, Scene: "scene 1"}, func(e *wire.Event) error { seqs = append(seqs, e.Seq); return nil })
 	if wire.Code(err) != wire.CodeClosing || fmt.Sprint(seqs) != "[4 6 8 10]" {
 		t.Errorf("%v, %v", seqs, err)
 	}
@@ -168,7 +168,7 @@ func TestEventsAreKept(t *testing.T) {
 	d := logged(t, t.TempDir())
 	defer d.quit(t)
 	in := []*wire.Event{
-		{Event: wire.EventCaption, Scene: "yard", Time: 1764000000123, Frame: 301, Text: "a red box", Views: []string{"left", "right"}, MS: &wire.StageMS{Vision: 12.5, Encode: 3.25, Decode: 90}},
+		{Event: wire.EventCaption, Scene: "yard", Time: 1764000000123, Frame: 301, Text: "a red box", Lang: "en", Views: []string{"left", "right"}, MS: &wire.StageMS{Vision: 12.5, Encode: 3.25, Decode: 90}},
 		{Event: wire.EventState, Scene: "yard", Time: 1764000000124, Text: "right: no such device", View: "right", State: wire.ViewReconnecting},
 	}
 	for _, e := range in {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"regexp"
 	"time"
 
@@ -24,6 +25,7 @@ type Journal struct {
 // eventRest is what of an event has no place of its own in a record.
 type eventRest struct {
 	Frame int64         `json:"frame,omitempty"`
+	Lang  string        `json:"lang,omitempty"`
 	Views []string      `json:"views,omitempty"`
 	View  string        `json:"view,omitempty"`
 	State string        `json:"state,omitempty"`
@@ -31,7 +33,7 @@ type eventRest struct {
 }
 
 func toRecord(e *wire.Event) *journal.Record {
-	data, err := json.Marshal(eventRest{e.Frame, e.Views, e.View, e.State, e.MS})
+	data, err := json.Marshal(eventRest{e.Frame, e.Lang, e.Views, e.View, e.State, e.MS})
 	if err != nil {
 		panic(fmt.Sprintf("edge: %v", err)) // numbers are finite
 	}
@@ -47,7 +49,7 @@ func toEvent(r *journal.Record) *wire.Event {
 	_ = json.Unmarshal(r.Data, &rest)
 	return &wire.Event{
 		Seq: r.Seq, Event: r.Kind, Scene: r.Scene, Time: r.Time.Wall.UnixMilli(), Text: r.Text,
-		Frame: rest.Frame, Views: rest.Views, View: rest.View, State: rest.State, MS: rest.MS,
+		Frame: rest.Frame, Lang: rest.Lang, Views: rest.Views, View: rest.View, State: rest.State, MS: rest.MS,
 	}
 }
 
@@ -96,7 +98,7 @@ func (d *Daemon) Search(ctx context.Context, s *wire.Search, match *regexp.Regex
 	if d.hub.journal == nil {
 		return 0, wire.Errorf(wire.CodeMissing, "this edged keeps no log")
 	}
-	found := d.hub.journal.Search(ctx, query(s, match))
+	found := spoken(d.hub.journal.Search(ctx, query(s, match)), s.Lang)
 	var lost int64
 	if first := d.hub.journal.Status().First; s.From > 0 && s.From < first {
 		lost = int64(first - s.From)
@@ -129,12 +131,41 @@ func query(s *wire.Search, match *regexp.Regexp) journal.Query {
 	}
 }
 
+// spoken leaves out captions in another language than lang; empty: none.
+func spoken(found iter.Seq2[*journal.Record, error], lang string) iter.Seq2[*journal.Record, error] {
+	if lang == "" {
+		return found
+	}
+	return func(yield func(*journal.Record, error) bool) {
+		for r, err := range found {
+			if err == nil && !speaks(toEvent(r), lang) {
+				continue
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// speaks reports whether an event is for who asks for captions in lang, empty being all.
+// What is no caption is for everybody.
+func speaks(e *wire.Event, lang string) bool {
+	return lang == "" || e.Event != wire.EventCaption || e.Lang == lang
+}
+
+// stands reports whether a caption is one of those that stand for what a scene described
+// in lang, of several the first, looked like. One from before there were languages is.
+func stands(caption *wire.Event, lang string) bool {
+	return caption.Lang == "" || speaks(caption, lang)
+}
+
 // maxBetween bounds the captions that come with an answer.
 const maxBetween = 32
 
-// between adds to the comparison of two memories the newest captions written from the one
-// to the other, where a log is kept. Numbers of frame sets say which those are.
-func (d *Daemon) between(ctx context.Context, a *wire.Answer) error {
+// between adds to the comparison of two memories the newest captions in lang written from the
+// one to the other, where a log is kept. Numbers of frame sets say which those are.
+func (d *Daemon) between(ctx context.Context, lang string, a *wire.Answer) error {
 	if d.hub.journal == nil {
 		return nil
 	}
@@ -151,7 +182,7 @@ func (d *Daemon) between(ctx context.Context, a *wire.Answer) error {
 			return err
 		}
 		e := toEvent(r)
-		if e.Frame <= c.Frame || e.Frame > a.Frame {
+		if e.Frame <= c.Frame || e.Frame > a.Frame || !stands(e, lang) {
 			continue
 		}
 		if len(c.Captions) == maxBetween {
@@ -164,7 +195,7 @@ func (d *Daemon) between(ctx context.Context, a *wire.Answer) error {
 }
 
 // newest emits the last limit of what was found.
-func newest(found func(func(*journal.Record, error) bool), limit int64, emit func(*wire.Event) error) error {
+func newest(found iter.Seq2[*journal.Record, error], limit int64, emit func(*wire.Event) error) error {
 	ring := make([]*journal.Record, limit)
 	n := int64(0)
 	for r, err := range found {

@@ -28,7 +28,7 @@ func (l *LogFile) Damaged() error { return l.r.Damaged() }
 // Search calls emit for what s asks for, as [Daemon.Search] does, but for all of it where
 // s has no limit.
 func (l *LogFile) Search(ctx context.Context, s *wire.Search, match *regexp.Regexp, emit func(*wire.Event) error) error {
-	found := l.r.Search(ctx, query(s, match))
+	found := spoken(l.r.Search(ctx, query(s, match)), s.Lang)
 	if s.Newest {
 		return newest(found, s.Limit, emit)
 	}

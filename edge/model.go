@@ -39,6 +39,10 @@ type Stream interface {
 	// model that generate at the same time are decoded together.
 	Generate(ctx context.Context, question string) iter.Seq2[string, error]
 
+	// Answers answers several questions as Generate does, their texts decoded together:
+	// all of them, or none and an error.
+	Answers(ctx context.Context, questions []string) ([]string, error)
+
 	// ImageState is what the decoder reads, nil in models without one; borrowed
 	// until the next call of See.
 	ImageState() []float32

@@ -34,6 +34,8 @@ type scene struct {
 	sets   *collector
 	gate   *gate
 	images []image.Image // of the set in work
+	asks   []string      // the questions of cfg.Prompts, of which there is one at least
+	said   []string      // the newest caption for each; valid once there is one
 
 	looked time.Time     // when the newest set was taken
 	look   time.Duration // that it took to see it
@@ -70,6 +72,13 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		s.names = append(s.names, v.Name)
 	}
 	s.sets = newCollector(&cfg, s.views, filled)
+	if len(cfg.Prompts) == 0 {
+		s.cfg.Prompts = []Prompt{{}}
+	}
+	for _, p := range s.cfg.Prompts {
+		s.asks = append(s.asks, p.Question)
+	}
+	s.said = make([]string, len(s.asks))
 	s.status.Name, s.status.State = cfg.Name, wire.StateWatching
 	s.cfg.Snapshots.Scene, s.cfg.Snapshots.Model, s.cfg.Snapshots.Report = cfg.Name, d.cfg.Model.Fingerprint(), s.remark
 	var err error
@@ -230,10 +239,12 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 			return fmt.Errorf("caption: %w", err)
 		}
 	}
-	s.account(&step, open)
-	if step.New {
+	for _, i := range s.account(&step, open) {
 		m := step.MS
-		s.event(&wire.Event{Event: wire.EventCaption, Time: set.Time.UnixMilli(), Frame: int64(set.Number), Text: step.Text, Views: step.Views, MS: &m})
+		s.event(&wire.Event{
+			Event: wire.EventCaption, Time: set.Time.UnixMilli(), Frame: int64(set.Number),
+			Text: step.texts[i], Lang: s.cfg.Prompts[i].Language, Views: step.Views, MS: &m,
+		})
 	}
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(&step)
@@ -297,24 +308,34 @@ func (s *scene) opens() bool {
 	return true
 }
 
+// caption has the model answer all prompts: the texts stand in the order of these, and are
+// there together or not at all.
 func (s *scene) caption(ctx context.Context, step *Step) error {
 	s.pulse.Rest()
-	err := take(ctx, s.turns.captions)
+	done, err := s.turns.caption(ctx, len(s.asks))
 	s.pulse.Beat()
 	if err != nil {
 		return err
 	}
-	defer func() { <-s.turns.captions }()
+	defer done()
 	start := time.Now()
-	text, err := gather(s.mind.old.Generate(ctx, s.cfg.Prompt))
+	texts, err := s.mind.old.Answers(ctx, s.asks)
 	s.spoken = time.Now()
 	s.turns.worked(s.spoken.Sub(start))
-	step.Text, step.MS.Decode = text, ms(s.spoken.Sub(start))
-	return err
+	step.MS.Decode = ms(s.spoken.Sub(start))
+	if err != nil {
+		return err
+	}
+	for i, t := range texts {
+		texts[i] = strings.TrimSpace(t)
+	}
+	step.texts, step.Text = texts, texts[0]
+	return nil
 }
 
-// account counts the step and decides whether its text is news.
-func (s *scene) account(step *Step, open bool) {
+// account counts the step and returns which of its texts are news, each beside the caption
+// before in its language. Those of one step count as one caption.
+func (s *scene) account(step *Step, open bool) (news []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Frames++
@@ -322,16 +343,26 @@ func (s *scene) account(step *Step, open bool) {
 	s.taken = step.Set.Time
 	s.status.FrameTime = s.taken.UnixMilli()
 	s.status.MS, s.status.SkewMS = step.MS, ms(step.Set.Skew)
-	switch {
-	case !open:
+	if !open {
 		s.counts.Gated++
-	case s.counts.Captions > 0 && step.Text == s.status.Caption:
+		return nil
+	}
+	for i, text := range step.texts {
+		if s.counts.Captions == 0 || text != s.said[i] {
+			news = append(news, i)
+			s.said[i] = text
+		}
+	}
+	if len(news) == 0 {
 		s.counts.Repeated++
-	default:
-		step.New = true
-		s.counts.Captions++
+		return nil
+	}
+	step.New = true
+	s.counts.Captions++
+	if news[0] == 0 {
 		s.status.Caption, s.status.CaptionTime = step.Text, step.Set.Time.UnixMilli()
 	}
+	return news
 }
 
 // viewChanged is told of each change of a view's state.
@@ -378,18 +409,6 @@ func (s *scene) report() wire.SceneStatus {
 	}
 	st.Memory = s.kept()
 	return st
-}
-
-// gather joins the pieces of a text and strips it.
-func gather(pieces func(func(string, error) bool)) (string, error) {
-	var b strings.Builder
-	for p, err := range pieces {
-		if err != nil {
-			return "", err
-		}
-		b.WriteString(p)
-	}
-	return strings.TrimSpace(b.String()), nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }

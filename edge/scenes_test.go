@@ -136,7 +136,7 @@ func TestSceneGoesOn(t *testing.T) {
 	}
 	rest := newFilm(5)
 	rest.next = 3
-	if err := d.Add(Scene{Views: views(rest), LockStep: true, Prompt: "who?", Memory: mem}); err != nil {
+	if err := d.Add(Scene{Views: views(rest), LockStep: true, Prompts: []Prompt{{Question: "who?"}}, Memory: mem}); err != nil {
 		t.Fatal(err)
 	}
 	if a, err := askOf(d, "room"); err != nil || a.Frame < 3 {

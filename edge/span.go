@@ -29,7 +29,7 @@ func (d *Daemon) asksSpan(s *scene, a *wire.Ask, text string) (func(context.Cont
 		return nil, wire.Errorf(wire.CodeMissing, "this edged keeps no log, which a question about the time since a moment needs")
 	}
 	return func(ctx context.Context, snap *memory.Snapshot) (*wire.Span, string, error) {
-		span, err := d.span(ctx, s.cfg.Name, within, int64(snap.Frame))
+		span, err := d.span(ctx, s, within, int64(snap.Frame))
 		if err != nil {
 			return nil, "", err
 		}
@@ -45,14 +45,15 @@ func (d *Daemon) asksSpan(s *scene, a *wire.Ask, text string) (func(context.Cont
 	}, nil
 }
 
-// span returns the captions of a scene that are no older than within, up to a frame set.
-func (d *Daemon) span(ctx context.Context, scene string, within time.Duration, last int64) (*wire.Span, error) {
+// span returns the captions of a scene, in the first of its languages, that are no older
+// than within, up to a frame set.
+func (d *Daemon) span(ctx context.Context, s *scene, within time.Duration, last int64) (*wire.Span, error) {
 	c := choice{every: 1}
-	for r, err := range d.hub.journal.Search(ctx, journal.Query{Within: within, Scene: scene, Kind: wire.EventCaption}) {
+	for r, err := range d.hub.journal.Search(ctx, journal.Query{Within: within, Scene: s.cfg.Name, Kind: wire.EventCaption}) {
 		if err != nil {
 			return nil, err
 		}
-		if e := toEvent(r); e.Frame <= last {
+		if e := toEvent(r); e.Frame <= last && stands(e, s.cfg.Prompts[0].Language) {
 			c.add(wire.CaptionLine{Time: e.Time, Frame: e.Frame, Text: e.Text})
 		}
 	}

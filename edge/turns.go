@@ -25,7 +25,8 @@ const (
 // captions.
 type turns struct {
 	looks    chan struct{}
-	captions chan struct{}
+	captions chan struct{} // a place for each text
+	places   chan struct{} // the right to take some of captions
 	answers  chan struct{}
 
 	duty func() float64 // share of the time for work, in (0, 1]
@@ -43,6 +44,7 @@ func newTurns(duty func() float64) *turns {
 		duty:     duty,
 		looks:    make(chan struct{}, 1),
 		captions: make(chan struct{}, captionsTogether),
+		places:   make(chan struct{}, 1),
 		answers:  make(chan struct{}, answersTogether),
 		asked:    map[chan struct{}]struct{}{},
 	}
@@ -78,6 +80,30 @@ func (t *turns) look(ctx context.Context, before time.Duration) (done func(), er
 		t.worked(time.Since(begin))
 		<-t.looks
 	}, nil
+}
+
+// caption waits for the right to write n texts at the same time: for places for all of them,
+// or all places where there are fewer. One scene at a time takes places, so that no two wait
+// for those of each other.
+func (t *turns) caption(ctx context.Context, n int) (done func(), err error) {
+	if err := take(ctx, t.places); err != nil {
+		return nil, err
+	}
+	defer func() { <-t.places }()
+	taken := 0
+	done = func() {
+		for range taken {
+			<-t.captions
+		}
+	}
+	for range min(n, captionsTogether) {
+		if err := take(ctx, t.captions); err != nil {
+			done()
+			return nil, err
+		}
+		taken++
+	}
+	return done, nil
 }
 
 // worked accounts for work that took so long: at a duty of a quarter, three times that

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"image"
 	"iter"
@@ -53,10 +54,15 @@ func (s *vlmStream) ImageState() []float32 { return s.s.ImageState() }
 func (s *vlmStream) Magnitude() float32    { return s.s.Magnitude() }
 
 func (s *vlmStream) Generate(ctx context.Context, question string) iter.Seq2[string, error] {
-	if question == "" {
-		question = s.caption
+	return s.s.Generate(ctx, cmp.Or(question, s.caption), nil)
+}
+
+func (s *vlmStream) Answers(ctx context.Context, questions []string) ([]string, error) {
+	all := make([]string, len(questions))
+	for i, q := range questions {
+		all[i] = cmp.Or(q, s.caption)
 	}
-	return s.s.Generate(ctx, question, nil)
+	return s.s.Answers(ctx, all, nil)
 }
 
 func (s *vlmStream) Snapshot() []byte              { return s.s.State() }

@@ -42,6 +42,7 @@ type GetScenes struct{}
 type Watch struct {
 	Scene string `msgpack:"scene,omitempty"` // empty: every scene
 	From  uint64 `msgpack:"from,omitempty"`  // sequence number of the first; 0: from now on
+	Lang  string `msgpack:"lang,omitempty"`  // of captions those in this language only; empty: in every one
 }
 
 // Search asks for events that were kept. The reply is any number of [Event]s in
@@ -49,6 +50,7 @@ type Watch struct {
 type Search struct {
 	Scene  string  `msgpack:"scene,omitempty"`
 	Event  string  `msgpack:"event,omitempty"`  // EventCaption or EventState
+	Lang   string  `msgpack:"lang,omitempty"`   // of captions those in this language only
 	From   uint64  `msgpack:"from,omitempty"`   // the first sequence number
 	To     uint64  `msgpack:"to,omitempty"`     // the last
 	Within float64 `msgpack:"within,omitempty"` // no older than this duration
@@ -227,6 +229,7 @@ type Event struct {
 	Time    int64    `msgpack:"time"`
 	Frame   int64    `msgpack:"frame"` // number of the frame set, from 1
 	Text    string   `msgpack:"text"`
+	Lang    string   `msgpack:"lang,omitempty"`  // captions: the language of Text, where the configuration gives one
 	Views   []string `msgpack:"views,omitempty"` // captions: the views that were seen
 	View    string   `msgpack:"view,omitempty"`  // states: the view concerned
 	State   string   `msgpack:"state,omitempty"` // states: one of the State constants; with View, the state that it is in now

@@ -39,6 +39,7 @@ func logMain(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&q.state, "state", "", "where none answers: "+stateHelp+"; not looked at with -socket alone")
 	flags.StringVar(&q.file, "file", "", "read this log `file`, such as one moved aside as damaged, and ask nobody")
 	flags.StringVar(&q.Scene, "scene", "", "`name` of the scene (default: all)")
+	flags.StringVar(&q.Lang, "lang", "", "of captions only those in this `language` (default: all)")
 	since := flags.String("since", "", "no older than this `duration`, such as 90s, 1h30m or 2d")
 	flags.StringVar(&q.Match, "grep", "", "whose text matches this `regexp`; (?i) in front ignores case")
 	flags.Int64Var(&q.Limit, "n", 0, "the newest so `many` of them, up to "+strconv.Itoa(wire.MaxFound))
@@ -111,12 +112,13 @@ func (q *logQuery) print(ctx context.Context, out, stderr io.Writer) error {
 	return w.Flush()
 }
 
-// printer prints events, with their scenes where there are several and none is asked for.
+// printer prints events, with their scenes where there are several and none is asked for, and
+// their languages unless one is.
 func (q *logQuery) printer(several bool) func(io.Writer, *wire.Event) error {
 	if q.json {
 		return printEventJSON
 	}
-	return eventPrinter(time.DateTime, q.Scene == "" && several)
+	return eventPrinter(time.DateTime, q.Scene == "" && several, q.Lang == "")
 }
 
 // logFolder is where below the state folder the log is.

@@ -34,6 +34,7 @@ func planRAM(m *vlm.Model, f *config.File) ramPlan {
 		one := m.Plan(1, len(s.Views))
 		p.file, p.model = one.File, one.File+one.Weights
 		p.scenes += one.Total - p.model + ramSnapshot*one.Snapshot
+		p.scenes += int64(max(0, len(s.Prompts)-1)) * one.Decoder // captions in more languages
 		if f.Memory.Mode == config.Window {
 			p.scenes += one.Stream + ramSnapshot*one.Snapshot // a second memory
 		}

@@ -212,11 +212,13 @@ func checkScenes(m *vlm.Model, f *config.File) error {
 		if err := watches(m.Config(), s.Enabled()); err != nil {
 			return fmt.Errorf("scene %s: %w", s.Name, err)
 		}
-		if s.Prompt == "" {
-			continue
-		}
-		if err := m.CheckQuestion(s.Prompt); err != nil {
-			return fmt.Errorf("scene %s: its prompt cannot be asked: %w", s.Name, err)
+		for _, p := range s.Prompts {
+			if p.Question == "" {
+				continue
+			}
+			if err := m.CheckQuestion(p.Question); err != nil {
+				return fmt.Errorf("scene %s: its prompt cannot be asked: %w", s.Name, err)
+			}
 		}
 	}
 	return nil

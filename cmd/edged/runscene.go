@@ -16,10 +16,13 @@ import (
 // scene makes a scene, none of whose cameras is asked for anything yet.
 func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 	e := edge.Scene{
-		Name: s.Name, Prompt: s.Prompt,
+		Name:     s.Name,
 		Interval: s.Interval, CaptionInterval: s.CaptionInterval, MaxSkew: s.MaxSkew, MaxWait: s.MaxWait,
 		Gate:   edge.Gate{Pixels: s.Gate.Pixels, State: s.Gate.State, Idle: s.Gate.Idle},
 		Window: w.file.Memory.Window, Snapshots: w.snapshots(s.Name),
+	}
+	for _, p := range s.Prompts {
+		e.Prompts = append(e.Prompts, edge.Prompt(p))
 	}
 	if e.Gate.State < 0 {
 		e.Gate.State = 0

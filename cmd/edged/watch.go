@@ -22,6 +22,7 @@ type jsonEvent struct {
 	Time    time.Time     `json:"time"`
 	Frame   int64         `json:"frame,omitempty"`
 	Text    string        `json:"text"`
+	Lang    string        `json:"lang,omitempty"` // of a caption, where the configuration gives its language
 	Views   []string      `json:"views,omitempty"`
 	View    string        `json:"view,omitempty"`
 	State   string        `json:"state,omitempty"`
@@ -35,6 +36,7 @@ func watchMain(args []string, stdout, stderr io.Writer) int {
 	socket := fs.String("socket", "", socketHelp)
 	scene := fs.String("scene", "", "`name` of the scene (default: all)")
 	from := fs.Uint64("from", 0, "begin with the event of this sequence `number`, as -json prints it, instead of now")
+	lang := fs.String("lang", "", "of captions only those in this `language` of the configuration (default: all)")
 	asJSON := fs.Bool("json", false, "print one JSON object per event")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
@@ -44,7 +46,7 @@ func watchMain(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := watch(ctx, socketPath(*socket), &wire.Watch{Scene: *scene, From: *from}, *asJSON, stdout); err != nil && ctx.Err() == nil {
+	if err := watch(ctx, socketPath(*socket), &wire.Watch{Scene: *scene, From: *from, Lang: *lang}, *asJSON, stdout); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(stderr, "edged watch:", err)
 		return exitFailed
 	}
@@ -58,7 +60,7 @@ func watch(ctx context.Context, path string, w *wire.Watch, asJSON bool, out io.
 		return err
 	}
 	defer c.Close()
-	show := eventPrinter(time.TimeOnly, w.Scene == "" && len(c.Server().Scenes) > 1)
+	show := eventPrinter(time.TimeOnly, w.Scene == "" && len(c.Server().Scenes) > 1, w.Lang == "")
 	if asJSON {
 		show = printEventJSON
 	}
@@ -78,7 +80,7 @@ func watch(ctx context.Context, path string, w *wire.Watch, asJSON bool, out io.
 
 func printEventJSON(out io.Writer, e *wire.Event) error {
 	j := jsonEvent{
-		Type: e.Event, Seq: e.Seq, Scene: e.Scene, Time: time.UnixMilli(e.Time), Frame: e.Frame, Text: e.Text,
+		Type: e.Event, Seq: e.Seq, Scene: e.Scene, Time: time.UnixMilli(e.Time), Frame: e.Frame, Text: e.Text, Lang: e.Lang,
 		Views: e.Views, View: e.View, State: e.State, Dropped: e.Dropped,
 	}
 	if e.MS != nil {
@@ -88,8 +90,9 @@ func printEventJSON(out io.Writer, e *wire.Event) error {
 	return printJSON(out, j)
 }
 
-// eventPrinter prints events for people, with times of the given layout.
-func eventPrinter(layout string, withScene bool) func(io.Writer, *wire.Event) error {
+// eventPrinter prints events for people, with times of the given layout, their scenes and
+// languages where those do not go without saying.
+func eventPrinter(layout string, withScene, withLang bool) func(io.Writer, *wire.Event) error {
 	return func(out io.Writer, e *wire.Event) error {
 		if e.Dropped > 0 {
 			if _, err := fmt.Fprintf(out, "%*s  (%d events lost)\n", len(layout), "", e.Dropped); err != nil {
@@ -99,6 +102,9 @@ func eventPrinter(layout string, withScene bool) func(io.Writer, *wire.Event) er
 		line := time.UnixMilli(e.Time).Format(layout) + "  "
 		if withScene && e.Scene != "" {
 			line += printable(e.Scene) + "  "
+		}
+		if withLang && e.Lang != "" {
+			line += printable(e.Lang) + "  "
 		}
 		if e.Event != wire.EventCaption {
 			line += "-- "

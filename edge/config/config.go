@@ -84,14 +84,19 @@ type Output struct {
 // Scene is a place that several cameras look at.
 type Scene struct {
 	Name            string
-	Views           []View // of which one at least is enabled
-	Language        string // of captions; one of [File].Prompts
-	Prompt          string // the question for a caption; empty: the model's own
+	Views           []View   // of which one at least is enabled
+	Prompts         []Prompt // that captions answer; none: the model's own
 	Interval        time.Duration
 	CaptionInterval time.Duration
 	MaxSkew         time.Duration
 	MaxWait         time.Duration
 	Gate            Gate
+}
+
+// Prompt is a question that captions answer.
+type Prompt struct {
+	Language string // of [File].Prompts; empty: the scene gives the question itself
+	Question string // empty: the model's own
 }
 
 // Gate says what counts as a change; see [github.com/visualrwkv/edged/edge.Gate].
@@ -133,6 +138,9 @@ const (
 	maxAllViews = 64 // of all scenes, disabled ones included
 	maxMasks    = 64
 	maxSide     = 16384 // of a picture
+
+	maxLanguages = 4  // of a scene: as many texts as captions are given of a pass of the decoder
+	maxLanguage  = 64 // bytes of a name
 
 	leastLog = 1 << 20  // bytes
 	mostLog  = 64 << 30 // bytes

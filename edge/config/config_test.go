@@ -31,7 +31,7 @@ func TestExample(t *testing.T) {
 		Outputs:  []Output{{JSONL: "/var/log/edged/captions.jsonl"}},
 		Prompts:  map[string]string{"en": "Describe the scene in one sentence.", "de": "Beschreibe die Szene in einem Satz."},
 		Scenes: []Scene{{
-			Name: "hall", Language: "en", Prompt: "Describe the scene in one sentence.",
+			Name: "hall", Prompts: []Prompt{{"en", "Describe the scene in one sentence."}},
 			Interval: time.Second, CaptionInterval: 10 * time.Second, MaxSkew: 500 * time.Millisecond,
 			MaxWait: 2 * time.Second, Gate: Gate{Pixels: 8, Idle: 10 * time.Second},
 			Views: []View{{
@@ -56,6 +56,31 @@ func TestExample(t *testing.T) {
 }
 
 const small = "scenes: [{name: a, views: [{name: v, source: 'sim:1/front'}]}]\n"
+
+// speaking is a configuration of a scene with some more keys.
+func speaking(keys string) string {
+	return "prompts: {en: Describe it., de: Beschreibe es., a: a, b: b, c: c}\n" + strings.Replace(small, "name: a", "name: a, "+keys, 1)
+}
+
+// TestLanguages: which questions captions answer, in the order in which the scene has them.
+func TestLanguages(t *testing.T) {
+	for keys, want := range map[string][]Prompt{
+		"max_wait: 1s":        nil,
+		"prompt: Who?":        {{"", "Who?"}},
+		"language: de":        {{"de", "Beschreibe es."}},
+		"languages: [de, en]": {{"de", "Beschreibe es."}, {"en", "Describe it."}},
+	} {
+		f, err := Parse("c", []byte(speaking(keys)))
+		if err != nil || !reflect.DeepEqual(f.Scenes[0].Prompts, want) {
+			t.Errorf("%s: %+v, %v", keys, f, err)
+		}
+	}
+	// Prompts may stand behind the scenes.
+	f, err := Parse("c", []byte(strings.Replace(small, "name: a", "name: a, language: de", 1)+"prompts: {de: Was?}\n"))
+	if err != nil || !reflect.DeepEqual(f.Scenes[0].Prompts, []Prompt{{"de", "Was?"}}) {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
 
 func TestPathsCountFromTheFile(t *testing.T) {
 	f, err := Parse("/etc/edged/c.yaml", []byte("model: m.gguf\nstate_dir: ../state\nsocket: {path: s}\noutputs: [{jsonl: -}, {jsonl: l}]\n"+
@@ -130,8 +155,17 @@ func TestRefused(t *testing.T) {
 		small + "socket: {roles: [{role: ask}]}\n":                                                                 "want uid or gid, and role",
 		small + "socket: {roles: [{uid: 1, role: root}]}\n":                                                        `"root": want one of view, ask, admin`,
 		small + "outputs: [{mqtt: x}]\n":                                                                           `unknown key "mqtt"`,
-		strings.Replace(small, "name: a", "language: de", 1):                                                       "a scene needs a name",
-		strings.Replace(small, "name: a", "name: a, language: de", 1):                                              `no question in that language`,
+		strings.Replace(small, "name: a", "interval: 1s", 1):                                                       "a scene needs a name",
+		strings.Replace(small, "name: a", "name: a, language: de", 1):                                              `c:1:30: "de": prompts has no question in that language`,
+		speaking("languages: [en, fr, de]"):                                                                        "c:2:36: \"fr\": prompts has no question in that language\n    2 | scenes: [{name: a, languages: [en, fr, de], views: [{name: v, source: 'sim:1/front'}]}]\n      |                                    ^",
+		speaking("languages: [en, de, en]"):                                                                        `c:2:40: "en" is there a second time`,
+		speaking("languages: [en, de, a, b, c]"):                                                                   "c:2:46: more than 4 languages",
+		speaking("languages: []"):                                                                                  "c:2:31: no language",
+		speaking("languages: en"):                                                                                  "c:2:31: want a list",
+		speaking("languages: [[en]]"):                                                                              "c:2:32: want a language, one of prompts",
+		speaking("language: en, languages: [de]"):                                                                  "c:2:45: languages besides language: want one of language, languages and prompt",
+		speaking("languages: [de], prompt: x"):                                                                     "c:2:45: prompt besides languages",
+		speaking("language: " + strings.Repeat("l", 65)):                                                           "the name of a language has more than 64 bytes",
 		strings.Replace(small, "name: a", "name: a b", 1):                                                          `name "a b": want up to 64 letters`,
 		strings.Replace(small, "name: v", "name: v, enabled: false", 1):                                            "all of its views are disabled",
 		strings.Replace(small, "name: v", "name: v, size: 5", 1):                                                   `"5": want a size, such as 640x480`,

@@ -125,8 +125,7 @@ func (p *parsing) body(data []byte) ast.Node {
 
 func (p *parsing) file(n ast.Node, f *File) {
 	var threads int64
-	var log ast.Node
-	scenes, views := false, 0
+	var log, scenes ast.Node
 	p.object(n, map[string]field{
 		"model":     p.path(&f.Model),
 		"state_dir": p.path(&f.StateDir),
@@ -164,33 +163,38 @@ func (p *parsing) file(n ast.Node, f *File) {
 				f.Outputs = append(f.Outputs, o)
 			})
 		},
-		"scenes": func(n ast.Node) {
-			scenes = true
-			p.list(n, func(n ast.Node) {
-				switch s, ok := p.scene(n); {
-				case !ok:
-				case len(f.Scenes) == maxScenes:
-					p.errorf(n, "more than %d scenes", maxScenes)
-				case slices.ContainsFunc(f.Scenes, func(o Scene) bool { return o.Name == s.Name }):
-					p.errorf(n, "a second scene is called %q", s.Name)
-				case views+len(s.Views) > maxAllViews:
-					p.errorf(n, "with the %d views of scene %s there are more than %d in all, disabled ones included", len(s.Views), s.Name, maxAllViews)
-				default:
-					f.Scenes = append(f.Scenes, s)
-					views += len(s.Views)
-				}
-			})
-			if len(f.Scenes) == 0 && p.count == 0 {
-				p.errorf(n, "no scene")
-			}
-		},
+		"scenes": func(n ast.Node) { scenes = n },
 	})
 	f.Threads = int(threads)
 	p.kept(log, f)
-	if !scenes && p.count == 0 {
+	switch {
+	case scenes != nil:
+		p.scenes(scenes, f)
+	case p.count == 0:
 		p.errorf(n, "no scenes: want one at least")
 	}
-	p.speak(n, f)
+}
+
+// scenes reads the scenes once the prompts are known, which may stand behind them.
+func (p *parsing) scenes(n ast.Node, f *File) {
+	views := 0
+	p.list(n, func(n ast.Node) {
+		switch s, ok := p.scene(n, f.Prompts); {
+		case !ok:
+		case len(f.Scenes) == maxScenes:
+			p.errorf(n, "more than %d scenes", maxScenes)
+		case slices.ContainsFunc(f.Scenes, func(o Scene) bool { return o.Name == s.Name }):
+			p.errorf(n, "a second scene is called %q", s.Name)
+		case views+len(s.Views) > maxAllViews:
+			p.errorf(n, "with the %d views of scene %s there are more than %d in all, disabled ones included", len(s.Views), s.Name, maxAllViews)
+		default:
+			f.Scenes = append(f.Scenes, s)
+			views += len(s.Views)
+		}
+	})
+	if len(f.Scenes) == 0 && p.count == 0 {
+		p.errorf(n, "no scene")
+	}
 }
 
 // kept checks the size of the log, which n is about, once the budgets are known.
@@ -208,21 +212,55 @@ func (p *parsing) kept(n ast.Node, f *File) {
 	}
 }
 
-// speak gives each scene the prompt of its language.
-func (p *parsing) speak(n ast.Node, f *File) {
-	for i := range f.Scenes {
-		s := &f.Scenes[i]
-		if s.Language == "" {
-			continue
+// speech adds the fields that say which questions captions answer: one of them may be
+// given.
+func (p *parsing) speech(fields map[string]field, prompts map[string]string, dst *[]Prompt) {
+	language := func(n ast.Node) { p.language(n, prompts, dst) }
+	given := ""
+	for key, read := range map[string]field{
+		"language": language,
+		"languages": func(n ast.Node) {
+			before := p.count
+			if p.list(n, language); len(*dst) == 0 && p.count == before {
+				p.errorf(n, "no language")
+			}
+		},
+		"prompt": func(n ast.Node) {
+			var q Prompt
+			if p.text(&q.Question)(n); q.Question != "" {
+				*dst = []Prompt{q}
+			}
+		},
+	} {
+		fields[key] = func(n ast.Node) {
+			if given != "" {
+				p.errorf(n, "%s besides %s: want one of language, languages and prompt", key, given)
+				return
+			}
+			given = key
+			read(n)
 		}
-		prompt, ok := f.Prompts[s.Language]
-		switch {
-		case s.Prompt != "":
-			p.errorf(n, "scene %s has both a language and a prompt: the language is what chooses the prompt", s.Name)
-		case !ok:
-			p.errorf(n, "scene %s is described in %q, and prompts has no question in that language", s.Name, s.Language)
-		}
-		s.Prompt = prompt
+	}
+}
+
+// language adds the prompt of a language.
+func (p *parsing) language(n ast.Node, prompts map[string]string, dst *[]Prompt) {
+	l, ok := p.scalar(n, "a language, one of prompts")
+	if !ok || l == "" {
+		return
+	}
+	question, known := prompts[l]
+	switch {
+	case len(l) > maxLanguage:
+		p.errorf(n, "the name of a language has more than %d bytes", maxLanguage)
+	case !known:
+		p.errorf(n, "%q: prompts has no question in that language", l)
+	case slices.ContainsFunc(*dst, func(o Prompt) bool { return o.Language == l }):
+		p.errorf(n, "%q is there a second time", l)
+	case len(*dst) == maxLanguages:
+		p.errorf(n, "more than %d languages", maxLanguages)
+	default:
+		*dst = append(*dst, Prompt{l, question})
 	}
 }
 
@@ -282,14 +320,12 @@ func (p *parsing) memory(n ast.Node, m *Memory) {
 	}
 }
 
-func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
+func (p *parsing) scene(n ast.Node, prompts map[string]string) (s Scene, ok bool) {
 	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{State: -1, Idle: defaultIdle}}
 	before := p.count
 	var names []string
-	p.object(n, map[string]field{
+	fields := map[string]field{
 		"name":             p.word(&s.Name),
-		"language":         p.text(&s.Language),
-		"prompt":           p.text(&s.Prompt),
 		"interval":         p.duration(&s.Interval, 0, 24*time.Hour),
 		"caption_interval": p.duration(&s.CaptionInterval, 0, 24*time.Hour),
 		"max_skew":         p.duration(&s.MaxSkew, 0, time.Hour),
@@ -317,7 +353,9 @@ func (p *parsing) scene(n ast.Node) (s Scene, ok bool) {
 				names = append(names, v.Name)
 			})
 		},
-	})
+	}
+	p.speech(fields, prompts, &s.Prompts)
+	p.object(n, fields)
 	if p.count == before {
 		switch {
 		case s.Name == "":
