@@ -37,7 +37,7 @@ var imports = map[string]string{
 	"vlm/internal/prompt":     "tokenizer",
 	"vlm/internal/tensors":    "quant kernels weights",
 	"vlm/internal/checkpoint": "vlm/internal/tensors quant weights",
-	"vlm":                     "vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
+	"vlm":                     "internal/procmem vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
 	"vlm/verify":              "vlm vlm/internal/* vlm/preprocess quant kernels weights tokenizer",
 	"vlm/bench":               "internal/layout internal/procmem vlm vlm/internal/* quant kernels weights",
 	"vlm/bench/plot":          "",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
@@ -26,6 +27,10 @@ type Estimate struct {
 	Token   float64 `json:"token_ms"`  // a token of text
 	Tokens  int     `json:"tokens"`    // that a caption is taken to have
 	Caption float64 `json:"first_caption_ms"`
+
+	// CPUShare is the part of the processor time it could use that the measurement got: on a
+	// machine that does much else the times above are too long. 0 where the system does not say.
+	CPUShare float64 `json:"cpu_share,omitempty"`
 }
 
 const (
@@ -52,6 +57,7 @@ func (c Config) Estimate(z *Sizes, views int) (Estimate, error) {
 		return Estimate{}, fmt.Errorf("frame sets of %d views: the model takes %d at most", views, c.MaxViews())
 	}
 	kernels.SelfCheck()
+	before := procmem.ProcessorsSoFar()
 	pool := quant.NewPool(0)
 	defer pool.Close()
 	g := &gauge{c: c, z: z, l: invented{z}, scratch: quant.NewScratch(pool)}
@@ -64,6 +70,7 @@ func (c Config) Estimate(z *Sizes, views int) (Estimate, error) {
 	e.Prompt = float64(views*c.pictureTokens()+estimateText) * perToken
 	e.Token = step
 	e.Caption = e.Vision + e.Encode + e.Prompt + float64(e.Tokens)*e.Token
+	e.CPUShare = procmem.ProcessorsSoFar().ShareSince(before)
 	return e, g.err
 }
 

@@ -40,7 +40,7 @@ func TestEstimate(t *testing.T) {
 		} else if !runs {
 			continue
 		}
-		if e.Vision <= 0 || (e.Encode > 0) != (c.EncoderBlocks > 0) || e.Prompt <= 0 || e.Token <= 0 || e.Caption <= e.Vision {
+		if e.Vision <= 0 || (e.Encode > 0) != (c.EncoderBlocks > 0) || e.Prompt <= 0 || e.Token <= 0 || e.Caption <= e.Vision || e.CPUShare < 0 || e.CPUShare > 1 {
 			t.Errorf("%+v: %+v", spec, e)
 		}
 	}

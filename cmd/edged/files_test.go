@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/internal/tinymodel"
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/weights"
 )
 
@@ -192,6 +194,13 @@ func TestInspectAndPlan(t *testing.T) {
 	}
 	if code, stdout, _ = tool(t, "plan", demo); code != exitOK || !strings.Contains(stdout, "until the first caption") {
 		t.Errorf("exit %d, %s", code, stdout)
+	}
+	for share, busy := range map[float64]bool{0: false, 0.62: true, 0.89: true, 0.97: false} {
+		m.Estimate.CPUShare = share
+		var b strings.Builder
+		if m.show(vlm.Config{}, false, &b, io.Discard); strings.Contains(b.String(), "the machine was busy") != busy {
+			t.Errorf("a share of %g: %s", share, &b)
+		}
 	}
 }
 

@@ -85,6 +85,10 @@ func planned(files []string, config, typ string) (c vlm.Config, sizes *vlm.Sizes
 	return c, sizes, named(files[0], err)
 }
 
+// quietShare is the part of the processors below which an estimate is called one of a busy
+// machine.
+const quietShare = 0.9
+
 // plan is what a model needs.
 type plan struct {
 	vlm.Plan
@@ -123,6 +127,9 @@ func (p plan) show(c vlm.Config, asJSON bool, stdout, stderr io.Writer) int {
 		line(e.Prompt, "prompt")
 		line(e.Token, "a token of text")
 		line(e.Caption, fmt.Sprintf("until the first caption, of %d tokens", e.Tokens))
+		if s := e.CPUShare; s > 0 && s < quietShare {
+			fmt.Fprintf(t, "\t  the machine was busy: measuring got %.0f %% of the processor time it could use; an idle one is faster\n", 100*s)
+		}
 	} else if p.Why != "" {
 		fmt.Fprintf(t, "\t\n\t  no estimate of time: %s\n", p.Why)
 	}

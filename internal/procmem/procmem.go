@@ -1,4 +1,5 @@
-// Package procmem tells how much memory this process occupies.
+// Package procmem tells what this process takes of the machine: the memory that it occupies, and
+// the processors that it gets.
 package procmem
 
 import (
