@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -20,22 +21,17 @@ func TestProcessors(t *testing.T) {
 	n := 4 * runtime.NumCPU()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
 	var threads sync.WaitGroup
-	stop := make(chan struct{})
+	var stop atomic.Bool
 	for range n {
 		threads.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() {
 			}
 		})
 	}
 	before := ProcessorsSoFar()
 	time.Sleep(200 * time.Millisecond)
 	after := ProcessorsSoFar()
-	close(stop)
+	stop.Store(true)
 	threads.Wait()
 	if share := after.ShareSince(before); share <= 0 || share > 0.7 {
 		t.Errorf("a share of %.2f: %+v, then %+v", share, before, after)
