@@ -102,8 +102,7 @@ func (p *parsing) body(data []byte) ast.Node {
 			p.add(1, 1, err.Error())
 			return nil
 		}
-		at := e.Token.Position
-		p.add(at.Line, at.Column, e.Message)
+		p.syntax(e)
 		return nil
 	}
 	var body ast.Node
@@ -126,14 +125,14 @@ func (p *parsing) body(data []byte) ast.Node {
 func (p *parsing) file(n ast.Node, f *File) {
 	var threads int64
 	var log, scenes ast.Node
-	p.object(n, map[string]field{
+	p.object(n, "", map[string]field{
 		"model":     p.path(&f.Model),
 		"state_dir": p.path(&f.StateDir),
 		"threads":   p.integer(&threads, 0, 1024),
 		"cpus":      p.text(&f.CPUs),
 		"socket":    func(n ast.Node) { p.socket(n, &f.Socket) },
 		"budgets": func(n ast.Node) {
-			p.object(n, map[string]field{
+			p.object(n, "", map[string]field{
 				"ram":            p.bytes(&f.Budgets.RAM),
 				"disk":           p.bytes(&f.Budgets.Disk),
 				"writes_per_day": p.bytes(&f.Budgets.WritesPerDay),
@@ -143,7 +142,7 @@ func (p *parsing) file(n ast.Node, f *File) {
 		"memory": func(n ast.Node) { p.memory(n, &f.Memory) },
 		"log": func(n ast.Node) {
 			log = n
-			p.object(n, map[string]field{
+			p.object(n, "size", map[string]field{
 				"size": p.bytes(&f.Log.Size),
 				"age":  p.duration(&f.Log.Age, time.Hour, 100*365*24*time.Hour),
 			})
@@ -152,12 +151,13 @@ func (p *parsing) file(n ast.Node, f *File) {
 		"outputs": func(n ast.Node) {
 			p.list(n, func(n ast.Node) {
 				var o Output
-				p.object(n, map[string]field{"jsonl": p.text(&o.JSONL)})
-				switch o.JSONL {
-				case "":
+				before := p.count
+				p.object(n, "jsonl", map[string]field{"jsonl": p.text(&o.JSONL)})
+				switch {
+				case p.count > before:
+				case o.JSONL == "":
 					p.errorf(n, "an output of no kind: want jsonl with a path, or with -")
-				case "-":
-				default:
+				case o.JSONL != "-":
 					o.JSONL = p.absolute(o.JSONL)
 				}
 				f.Outputs = append(f.Outputs, o)
@@ -265,13 +265,13 @@ func (p *parsing) language(n ast.Node, prompts map[string]string, dst *[]Prompt)
 }
 
 func (p *parsing) socket(n ast.Node, s *Socket) {
-	p.object(n, map[string]field{
+	p.object(n, "path", map[string]field{
 		"path": p.path(&s.Path),
 		"mode": p.mode(&s.Mode),
 		"roles": func(n ast.Node) {
 			p.list(n, func(n ast.Node) {
 				r := Role{UID: -1, GID: -1}
-				p.object(n, map[string]field{
+				p.object(n, "", map[string]field{
 					"uid":  p.integer(&r.UID, 0, math.MaxUint32),
 					"gid":  p.integer(&r.GID, 0, math.MaxUint32),
 					"role": p.choice(&r.Role, "view", "ask", "admin"),
@@ -304,7 +304,7 @@ func (p *parsing) mode(dst *fs.FileMode) field {
 
 func (p *parsing) memory(n ast.Node, m *Memory) {
 	var window int64
-	p.object(n, map[string]field{
+	p.object(n, "mode", map[string]field{
 		"mode":     p.choice(&m.Mode, Continuous, Window),
 		"window":   p.integer(&window, 2, 1<<30),
 		"snapshot": p.duration(&m.Snapshot, time.Second, 30*24*time.Hour),
@@ -331,7 +331,7 @@ func (p *parsing) scene(n ast.Node, prompts map[string]string) (s Scene, ok bool
 		"max_skew":         p.duration(&s.MaxSkew, 0, time.Hour),
 		"max_wait":         p.duration(&s.MaxWait, time.Millisecond, time.Hour),
 		"gate": func(n ast.Node) {
-			p.object(n, map[string]field{
+			p.object(n, "pixels", map[string]field{
 				"pixels": p.number(&s.Gate.Pixels, -1, 255),
 				"state":  p.number(&s.Gate.State, 0, 10),
 				"idle":   p.duration(&s.Gate.Idle, 0, 24*time.Hour),
@@ -355,7 +355,7 @@ func (p *parsing) scene(n ast.Node, prompts map[string]string) (s Scene, ok bool
 		},
 	}
 	p.speech(fields, prompts, &s.Prompts)
-	p.object(n, fields)
+	p.object(n, "name", fields)
 	if p.count == before {
 		switch {
 		case s.Name == "":
@@ -373,7 +373,7 @@ func (p *parsing) view(n ast.Node) (v View, ok bool) {
 	enabled := true
 	before := p.count
 	var source ast.Node
-	p.object(n, map[string]field{
+	p.object(n, "source", map[string]field{
 		"name":    p.word(&v.Name),
 		"source":  func(n ast.Node) { source = n; p.text(&v.Source)(n) },
 		"size":    p.size(&v.Width, &v.Height),
@@ -416,7 +416,13 @@ func (p *parsing) source(n ast.Node, v *View) {
 	}
 	var all kinds.Set
 	_, err := all.Open(v.Source, v.Options(func([]byte) (image.Image, error) { return nil, nil }))
-	if err != nil {
+	switch {
+	case err == nil:
+	case strings.HasPrefix(v.Source, "/dev/"):
+		p.errorf(n, "%v; did you mean %q?", err, "v4l2:"+v.Source)
+	case strings.HasPrefix(v.Source, "/"):
+		p.errorf(n, "%v; a path has file: or dir: before it", err)
+	default:
 		p.errorf(n, "%v", err)
 	}
 }

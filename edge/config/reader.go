@@ -45,8 +45,9 @@ func start(n ast.Node) (line, column int) {
 }
 
 // object reads a mapping by its fields. A key that has none is an error; one
-// without a value is taken for not given.
-func (r *reader) object(n ast.Node, fields map[string]field) {
+// without a value is taken for not given. plain is the field that somebody probably means
+// who writes a value instead of the mapping; empty: there is none.
+func (r *reader) object(n ast.Node, plain string, fields map[string]field) {
 	var pairs []*ast.MappingValueNode
 	switch m := n.(type) {
 	case *ast.MappingNode:
@@ -54,7 +55,13 @@ func (r *reader) object(n ast.Node, fields map[string]field) {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{m}
 	default:
-		r.wanted(n, "keys with values")
+		want := "keys with values"
+		if plain != "" {
+			want += ", such as {" + plain + ": ...}"
+		} else {
+			want += known(fields)
+		}
+		r.wanted(n, want)
 		return
 	}
 	for _, p := range pairs {
@@ -65,7 +72,7 @@ func (r *reader) object(n ast.Node, fields map[string]field) {
 		}
 		read, ok := fields[key.Value]
 		if !ok {
-			r.errorf(key, "unknown key %q%s", key.Value, suggest(key.Value, slices.Sorted(maps.Keys(fields))))
+			r.errorf(key, "unknown key %q%s", key.Value, suggest(key.Value, fields))
 			continue
 		}
 		if _, null := p.Value.(*ast.NullNode); !null {
@@ -78,7 +85,7 @@ func (r *reader) object(n ast.Node, fields map[string]field) {
 func (r *reader) list(n ast.Node, f field) {
 	s, ok := n.(*ast.SequenceNode)
 	if !ok {
-		r.wanted(n, "a list")
+		r.wanted(n, "a list: each item in a line of its own after -, or all in [ ]")
 		return
 	}
 	for _, v := range s.Values {
@@ -277,9 +284,9 @@ func parseBytes(s string) (int64, bool) {
 }
 
 // suggest names the key that was probably meant, or all.
-func suggest(key string, known []string) string {
+func suggest(key string, fields map[string]field) string {
 	best, at := 3, ""
-	for _, k := range known {
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		if d := distance(key, k); d < best {
 			best, at = d, k
 		}
@@ -287,7 +294,11 @@ func suggest(key string, known []string) string {
 	if at != "" {
 		return fmt.Sprintf("; did you mean %q?", at)
 	}
-	return "; known here are " + strings.Join(known, ", ")
+	return known(fields)
+}
+
+func known(fields map[string]field) string {
+	return "; known here are " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 }
 
 // distance is how many letters must be changed, added or left out to make b of a,

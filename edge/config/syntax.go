@@ -1,0 +1,34 @@
+package config
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+)
+
+// mended is what to do about what the parser says of brackets. It points at one that is
+// not closed, unless it misses something before that.
+var mended = map[string]string{
+	"could not find flow mapping end token '}'": "this { is not closed: a } is missing",
+	"sequence end token ']' not found":          "this [ is not closed: a ] is missing",
+	"',' or '}' must be specified":              "want , or } before this: a { is not closed, or a comma is missing",
+	"',' or ']' must be specified":              "want , or ] before this: a [ is not closed, or a comma is missing",
+}
+
+// syntax notes why the text is no YAML.
+func (r *reader) syntax(e *yaml.SyntaxError) {
+	line, column, text := e.Token.Position.Line, e.Token.Position.Column, e.Message
+	if m, ok := mended[text]; ok {
+		text = m
+	}
+	if strings.ContainsRune(text, '\t') || strings.Contains(text, "tab character") {
+		text = "a tab: indent with spaces"
+		if line >= 1 && line <= len(r.lines) {
+			if before, _, ok := strings.Cut(r.lines[line-1], "\t"); ok {
+				column = utf8.RuneCountInString(before) + 1
+			}
+		}
+	}
+	r.add(line, column, text)
+}
