@@ -252,6 +252,9 @@ func fill(v reflect.Value) {
 			fill(v.Field(i))
 		}
 	case reflect.Slice:
+		if v.Len() == 0 {
+			panic("how long can a " + v.Type().String() + " be?")
+		}
 		for i := range v.Len() {
 			fill(v.Index(i))
 		}
