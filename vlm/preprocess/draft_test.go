@@ -139,6 +139,9 @@ func draftIsWhole(t *testing.T, data []byte, l *Limits) {
 }
 
 func TestDraftDoesNotAllocate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("with the race detector pools forget on purpose")
+	}
 	data := encode(t, waves(160, 120, image.YCbCrSubsampleRatio420), 90)
 	var d image.YCbCr
 	if n := testing.AllocsPerRun(100, func() {
