@@ -97,7 +97,7 @@ training:
 SOAK        ?= 10m
 soak:
 	EDGED_SOAK=1 EDGED_KILLS=1000 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory|TestKilled|TestInstallKilled|TestUndisturbed|TestLoad|TestBadClients|TestHostileBytes)$$' ./cmd/edged
-	EDGED_SOAK=1 $(GO) test -count=1 -v -run '^TestEstimateHolds$$' ./vlm/bench
+	EDGED_SOAK=1 $(GO) test -count=1 -v -timeout 60m -run '^TestEstimateHolds$$' ./vlm/bench
 	EDGED_UNPLUGS=200 $(GO) test -count=1 -v -timeout 60m -run '^TestRealRTSP$$' ./camera/pipe
 	$(MAKE) soak-faults
 

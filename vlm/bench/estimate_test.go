@@ -10,14 +10,22 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/internal/layout"
+	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/weights"
 )
 
+// What else a machine does slows the estimate and the true run, but not alike: a try counts
+// if both got quietShare of the processors.
+const (
+	estimateTries = 10
+	quietShare    = 0.9
+)
+
 // TestEstimateHolds compares what `edged plan` estimates with a true run of a model between
 // the published sizes, behind the three published towers. It is about time, so only `make
-// soak` does it, on a machine that does nothing else.
+// soak` does it, and it waits for a machine that does little else.
 func TestEstimateHolds(t *testing.T) {
 	if os.Getenv("EDGED_SOAK") == "" {
 		t.Skip("set EDGED_SOAK to compare times")
@@ -49,17 +57,35 @@ func TestEstimateHolds(t *testing.T) {
 		{Key: "tokenizer.ggml.model", Value: weights.String("rwkv")},
 		{Key: "tokenizer.ggml.tokens", Value: weights.Strings(vocabulary(shape.Vocab))},
 	}
+	var left []quant.Type
 	for _, typ := range []quant.Type{quant.P8, quant.P4} {
 		path, err := obtain(t.Context(), t.TempDir(), modelFile{"model.gguf", meta, collect(list, typ, false)}, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		const views = 2
+		if !holds(t, typ, path) {
+			left = append(left, typ)
+		}
+	}
+	if len(left) > 0 {
+		t.Skipf("%v: not judged: in none of %d tries did the machine give %.0f %% of its processors", left, estimateTries, 100*quietShare)
+	}
+}
+
+// holds compares, as often as it takes to get the processors; false if that never was so.
+func holds(t *testing.T, typ quant.Type, path string) bool {
+	const views = 2
+	for try := range estimateTries {
 		begin := time.Now()
 		guess := estimate(t, path, views)
 		took := time.Since(begin)
+		if busy(guess.CPUShare) {
+			t.Logf("%v: try %d: the estimate got %.2f of the processors", typ, try+1, guess.CPUShare)
+			time.Sleep(5 * time.Second)
+			continue
+		}
 		truth := seen(t, path, views, guess.Tokens)
-		t.Logf("%v: estimated in %v", typ, took)
+		t.Logf("%v: try %d: estimated in %v with %.2f of the processors, run with %.2f", typ, try+1, took, guess.CPUShare, truth.CPUShare)
 		for _, x := range []struct {
 			what        string
 			guess, true float64
@@ -72,12 +98,20 @@ func TestEstimateHolds(t *testing.T) {
 		} {
 			ratio := x.guess / x.true
 			t.Logf("%v: %s: estimated %.4g ms, took %.4g, %.2f", typ, x.what, x.guess, x.true, ratio)
-			if ratio < 0.75 || ratio > 1.25 {
+			if !busy(truth.CPUShare) && (ratio < 0.75 || ratio > 1.25) {
 				t.Errorf("%v: %s: estimated %.4g ms, took %.4g", typ, x.what, x.guess, x.true)
 			}
 		}
+		if !busy(truth.CPUShare) {
+			return true
+		}
 	}
+	return false
 }
+
+// busy reports whether a share of the processors is too little; 0 is that the system does not
+// say.
+func busy(share float64) bool { return share > 0 && share < quietShare }
 
 func estimate(t *testing.T, path string, views int) vlm.Estimate {
 	t.Helper()
@@ -110,6 +144,7 @@ func seen(t *testing.T, path string, views, tokens int) (e vlm.Estimate) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := procmem.ProcessorsSoFar()
 	text := func(n int) float64 {
 		begin := time.Now()
 		if _, err := s.Answer(t.Context(), "Describe the picture.", &vlm.GenOptions{MaxTokens: n}); err != nil {
@@ -139,5 +174,6 @@ func seen(t *testing.T, path string, views, tokens int) (e vlm.Estimate) {
 	}
 	e.Token = slices.Min(steps)
 	e.Caption = e.Vision + e.Encode + e.Prompt + float64(tokens)*e.Token
+	e.CPUShare = procmem.ProcessorsSoFar().ShareSince(before)
 	return e
 }
