@@ -80,7 +80,7 @@ func (c *conversion) run(who string, files []string, config, vocab string, stder
 		return fail(exitInput, err)
 	}
 	defer src.Close()
-	about, err := readConfig(config, files[0], src.Format())
+	about, subject, err := readConfig(config, files[0], src.Format())
 	if err != nil {
 		return fail(exitInput, err)
 	}
@@ -90,7 +90,7 @@ func (c *conversion) run(who string, files []string, config, vocab string, stder
 	}
 	desc, err := src.Describe(about, words)
 	if err != nil {
-		return fail(exitInput, fmt.Errorf("%s: %w", files[0], err))
+		return fail(exitInput, named(subject, err))
 	}
 	if c.name != "" {
 		desc.Name = c.name
@@ -129,24 +129,21 @@ func stem(path string) string {
 	return strings.TrimSuffix(base, filepath.Ext(base))
 }
 
-// readConfig reads a JSON configuration; beside a checkpoint it may be absent.
-func readConfig(config, input, format string) ([]byte, error) {
+// readConfig reads a JSON configuration; beside a checkpoint it may be absent. subject names
+// both files in errors about what is in them.
+func readConfig(config, input, format string) (about []byte, subject string, err error) {
 	path := config
 	if path == "" {
 		if format == "gguf" {
-			return nil, nil
+			return nil, input, nil
 		}
 		path = strings.TrimSuffix(input, filepath.Ext(input)) + ".json"
 	}
-	data, err := os.ReadFile(path)
+	about, err = os.ReadFile(path)
 	if config == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, input, nil
 	}
-	if err == nil {
-		_, err = vlm.ParseMetadata(data)
-		err = named(path, err)
-	}
-	return data, err
+	return about, input + " with " + path, err
 }
 
 // named adds the name of the file that an error is about.

@@ -364,6 +364,14 @@ func TestConvertListsProblems(t *testing.T) {
 	if code != exitInput || !strings.Contains(stderr, "no state encoder") || !strings.Contains(stderr, smallHalves[0]) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
+	// What the configuration says wrongly is in the same list.
+	config := writeFile(t, "c.json", `{"prompt.stop": 7000, "prompt.capton": "?"}`)
+	code, _, stderr = tool(t, "convert", smallHalves[0], "-config", config, "-o", filepath.Join(dir, "out.gguf"))
+	for _, want := range []string{config, "problems", `unknown key "prompt.capton"`, "7000 is not in 0 to", "no state encoder"} {
+		if code != exitInput || !strings.Contains(stderr, want) {
+			t.Errorf("exit %d, want %q in %s", code, want, stderr)
+		}
+	}
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}

@@ -101,9 +101,14 @@ func inspect(files []string, tensors bool) (*inspection, error) {
 	if r.Quantization, err = vlm.ReadQuantization(f.Meta()); err != nil {
 		return nil, fmt.Errorf("%s: %w", files[0], err)
 	}
-	about, err := readConfig("", files[0], f.Format())
+	about, subject, err := readConfig("", files[0], f.Format())
 	if err != nil {
 		return nil, err
+	}
+	if about != nil {
+		if _, err := vlm.ParseMetadata(about); err != nil {
+			return nil, named(subject, err)
+		}
 	}
 	c, err := vlm.Describe(f, about, nil)
 	if err != nil {

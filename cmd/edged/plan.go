@@ -65,7 +65,7 @@ func planned(files []string, config, typ string) (c vlm.Config, sizes *vlm.Sizes
 		return c, nil, err
 	}
 	defer src.Close()
-	about, err := readConfig(config, files[0], src.Format())
+	about, subject, err := readConfig(config, files[0], src.Format())
 	if err != nil {
 		return c, nil, err
 	}
@@ -76,13 +76,13 @@ func planned(files []string, config, typ string) (c vlm.Config, sizes *vlm.Sizes
 		}
 		defer f.Close()
 		c, err = vlm.Describe(f, about, nil)
-		return c, vlm.FileSizes(f), named(files[0], err)
+		return c, vlm.FileSizes(f), named(subject, err)
 	}
 	if c, err = src.Describe(about, nil); err == nil {
 		to, _ := convertType(cmp.Or(typ, "f16"))
 		sizes, err = src.Sizes(c, to)
 	}
-	return c, sizes, named(files[0], err)
+	return c, sizes, named(subject, err)
 }
 
 // quietShare is the part of the processors below which an estimate is called one of a busy
