@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,7 +179,10 @@ func fromJSON(v any) (weights.Value, error) {
 		return weights.Bool(v), nil
 	case json.Number:
 		n, err := strconv.ParseUint(v.String(), 10, 32)
-		return weights.Uint32(uint32(n)), err
+		if err != nil {
+			return weights.Value{}, fmt.Errorf("%.40s is not a whole number from 0 to %d", v, uint32(math.MaxUint32))
+		}
+		return weights.Uint32(uint32(n)), nil
 	case []any:
 		var texts []string
 		var numbers []float32
@@ -189,7 +193,7 @@ func fromJSON(v any) (weights.Value, error) {
 			case json.Number:
 				f, err := strconv.ParseFloat(e.String(), 32)
 				if err != nil {
-					return weights.Value{}, err
+					return weights.Value{}, fmt.Errorf("%.40s is no number of single precision", e)
 				}
 				numbers = append(numbers, float32(f))
 			}

@@ -52,7 +52,8 @@ func TestConfigErrors(t *testing.T) {
 	for config, want := range map[string]string{
 		`{"image.decoder_tokens": 17}`:                    "16",
 		`{"image.decoder_tokens": 0}`:                     "1 to",
-		`{"image.decoder_tokens": -1}`:                    "decoder_tokens",
+		`{"image.decoder_tokens": -1}`:                    `decoder_tokens": -1 is not a whole number from 0 to 4294967295`,
+		`{"vision.siglip.image_mean": [1, 1e99, 1]}`:      "1e99",
 		`{"image.decoder_tokens": "many"}`:                "decoder_tokens",
 		`{"image.token_index": 120}`:                      "119",
 		`{"block_count": 3}`:                              "says 3",
