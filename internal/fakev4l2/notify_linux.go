@@ -70,10 +70,6 @@ func Install() error {
 		}
 	}
 	installed = k
-	// A call that hangs keeps its share of Go's scheduler until that takes it away. With two
-	// shares on a busy machine it was seen not to, for minutes, and with all of them in calls
-	// that only run could answer nothing went on. More than hang at once is enough.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 32))
 	ready := make(chan struct{})
 	go k.run(ready)
 	<-ready
@@ -95,7 +91,16 @@ func (k *kernel) filter() []unix.SockFilter {
 		p = append(p, body...)
 	}
 	p = append(p, unix.SockFilter{Code: seccomp.Load})
-	for _, nr := range []uint32{unix.SYS_OPENAT, sysFstatat, unix.SYS_PPOLL} {
+	// Cameras are opened for reading and writing. The C library opens files for reading where
+	// a thread begins; Go's scheduler waits for the thread then, and would wait for ever where
+	// the answer needs a thread, too.
+	p = append(p,
+		unix.SockFilter{Code: seccomp.Equal, Jf: 4, K: unix.SYS_OPENAT},
+		unix.SockFilter{Code: seccomp.Load, K: seccomp.Low(2)},
+		unix.SockFilter{Code: seccomp.Bits, Jf: 1, K: unix.O_RDWR},
+		unix.SockFilter{Code: seccomp.Ret, K: unix.SECCOMP_RET_USER_NOTIF},
+		unix.SockFilter{Code: seccomp.Ret, K: unix.SECCOMP_RET_ALLOW})
+	for _, nr := range []uint32{sysFstatat, unix.SYS_PPOLL} {
 		p = append(p,
 			unix.SockFilter{Code: seccomp.Equal, Jf: 1, K: nr},
 			unix.SockFilter{Code: seccomp.Ret, K: unix.SECCOMP_RET_USER_NOTIF})
