@@ -29,7 +29,8 @@ type Estimate struct {
 	Caption float64 `json:"first_caption_ms"`
 
 	// CPUShare is the part of the processor time it could use that the measurement got: on a
-	// machine that does much else the times above are too long. 0 where the system does not say.
+	// machine that does much else the times above are too long. 0 where the system does not say, or
+	// it was over too soon to tell.
 	CPUShare float64 `json:"cpu_share,omitempty"`
 }
 
@@ -37,6 +38,10 @@ const (
 	estimateTokens = 32 // of a caption
 	estimateText   = 24 // tokens of a prompt beside the image tokens
 	estimateRows   = 64 // tokens that are measured together
+
+	// estimateShare is the processor time from which on a share of it means something: of
+	// less, one turn of another process is most.
+	estimateShare = 100 * time.Millisecond
 
 	// estimateBytes is how many bytes of weights are read for a token: a block that stays in
 	// a cache would be faster than the many of a model. A head of many more is cut.
@@ -70,7 +75,9 @@ func (c Config) Estimate(z *Sizes, views int) (Estimate, error) {
 	e.Prompt = float64(views*c.pictureTokens()+estimateText) * perToken
 	e.Token = step
 	e.Caption = e.Vision + e.Encode + e.Prompt + float64(e.Tokens)*e.Token
-	e.CPUShare = procmem.ProcessorsSoFar().ShareSince(before)
+	if after := procmem.ProcessorsSoFar(); after.Ran-before.Ran >= estimateShare {
+		e.CPUShare = after.ShareSince(before)
+	}
 	return e, g.err
 }
 
