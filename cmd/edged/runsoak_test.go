@@ -102,10 +102,13 @@ func TestRunSoak(t *testing.T) {
 	if last.captions <= first.captions {
 		t.Error("no captions")
 	}
-	if last.goroutines > first.goroutines+2 {
+	// A connection has two goroutines, and four cameras that were just broken have more or
+	// fewer of them; what one fault in a hundred leaves behind would be more.
+	const spare = 10
+	if last.goroutines > first.goroutines+spare {
 		t.Errorf("%d goroutines, %d before", last.goroutines, first.goroutines)
 	}
-	if last.files > first.files+2 {
+	if last.files > first.files+spare {
 		t.Errorf("%d descriptors, %d before", last.files, first.files)
 	}
 	if judged && slope > maxSlope {
