@@ -138,6 +138,7 @@ func TestInstallKilled(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	may := map[uint64]bool{0: true} // versions that may run
 	ended, changed := 0, 0
+	lasts := 50 * time.Millisecond // an installation that is not killed
 	for range kills {
 		v := random.Uint64N(4)
 		args := [][]string{
@@ -147,12 +148,16 @@ func TestInstallKilled(t *testing.T) {
 		}[random.IntN(4)]
 		p := newProcess(t, append(append([]string{"fw"}, args...), "-state", state)...)
 		p.Stdout = io.Discard
+		begun := time.Now()
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}
-		kill := time.AfterFunc(time.Duration(random.Int64N(int64(50*time.Millisecond))), func() { p.Process.Kill() })
+		kill := time.AfterFunc(time.Duration(random.Int64N(int64(lasts*5/4))), func() { p.Process.Kill() })
 		if p.wait() == nil || p.ProcessState.Exited() {
 			ended++
+		}
+		if args[0] == "install" && p.ProcessState.Success() {
+			lasts = (lasts + time.Since(begun)) / 2
 		}
 		kill.Stop()
 		if args[0] == "install" {
