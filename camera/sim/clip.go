@@ -70,62 +70,50 @@ func HiddenClip(seed uint64, i int) Clip {
 	return c
 }
 
-// MovingClip returns clip i in which something moves in the last frame set, two to
-// four frame sets long.
-func MovingClip(seed uint64, i, views int) Clip {
-	frames := 2 + i%3
+// clipUntil returns clip i of a kind, of so many frame sets, with the first of its seeds after which
+// the world is good.
+func clipUntil(kind string, seed uint64, i, views, frames int, good func(w *World) bool) Clip {
 	var c Clip
 	for try := range maxTries {
-		c = Clip{Config: Config{Seed: clipSeed("moving", seed, i, try), Views: views}, Frames: frames}
+		c = Clip{Config: Config{Seed: clipSeed(kind, seed, i, try), Views: views}, Frames: frames}
 		w := NewWorld(c.Config)
 		for range frames - 1 {
 			w.Step()
 		}
-		if w.movers() != "nothing" {
+		if good(w) {
 			break
 		}
 	}
 	return c
+}
+
+// MovingClip returns clip i in which something moves in the last frame set, two to
+// four frame sets long.
+func MovingClip(seed uint64, i, views int) Clip {
+	return clipUntil("moving", seed, i, views, 2+i%3, func(w *World) bool { return w.movers() != "nothing" })
 }
 
 // EventClip returns clip i in which something has left (even i) or entered (odd
 // i) before or in the last frame set, two to four frame sets long.
 func EventClip(seed uint64, i, views int) Clip {
-	frames := 2 + (i/2)%3
-	var c Clip
-	for try := range maxTries {
-		c = Clip{Config: Config{Seed: clipSeed("event", seed, i, try), Views: views}, Frames: frames}
-		w := NewWorld(c.Config)
-		for range frames - 1 {
-			w.Step()
-		}
-		if i%2 == 0 && w.lastLeft != nil || i%2 == 1 && w.lastCame != nil {
-			break
-		}
-	}
-	return c
+	return clipUntil("event", seed, i, views, 2+(i/2)%3, func(w *World) bool { return w.last(i) != nil })
 }
 
 // RecallClip returns clip i in whose last frame set something leaves (even i) or enters (odd
 // i), after 16 to 31 frame sets of a room like any other.
 func RecallClip(seed uint64, i, views int) Clip {
-	frames := 17 + (i/2)%16
-	var c Clip
-	for try := range maxTries {
-		c = Clip{Config: Config{Seed: clipSeed("recall", seed, i, try), Views: views}, Frames: frames}
-		w := NewWorld(c.Config)
-		for range frames - 1 {
-			w.Step()
-		}
-		e := w.lastLeft
-		if i%2 == 1 {
-			e = w.lastCame
-		}
-		if e != nil && e.Frame == w.frame {
-			break
-		}
+	return clipUntil("recall", seed, i, views, 17+(i/2)%16, func(w *World) bool {
+		e := w.last(i)
+		return e != nil && e.Frame == w.frame
+	})
+}
+
+// last is what left last (even i) or entered last (odd i), nil when nothing has.
+func (w *World) last(i int) *Event {
+	if i%2 == 0 {
+		return w.lastLeft
 	}
-	return c
+	return w.lastCame
 }
 
 // Guess is the chance to answer "what left" or "what entered" rightly by
