@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,20 +46,6 @@ func makeBundle(t *testing.T, version uint64, model []byte) string {
 // TestInstalled installs a bundle, which proves itself, and one that does not work and is given up.
 func TestInstalled(t *testing.T) {
 	state := t.TempDir()
-	edged := func(want int, args ...string) string {
-		t.Helper()
-		var out bytes.Buffer
-		if code := run(append([]string{"fw"}, args...), stdio{strings.NewReader(""), &out, &out}); code != want {
-			t.Fatalf("edged fw %q exits with %d, want %d:\n%s", args, code, want, out.String())
-		}
-		return out.String()
-	}
-	contains := func(got, want string) {
-		t.Helper()
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
-		}
-	}
 	var told bytes.Buffer
 	begin := func(want string, prove bool) {
 		t.Helper()
@@ -88,32 +73,32 @@ func TestInstalled(t *testing.T) {
 	int8, int4 := name(demoInt8), name(demoInt4)
 	install := []string{"-trust", fwKeys + "minisign.pub", "-state", state, "-quiet"}
 
-	contains(edged(exitOK, "status", "-state", state), "what the binary brings runs")
+	contains(t, fwRun(t, exitOK, "status", "-state", state), "what the binary brings runs")
 	if hasSlots(state) {
 		t.Error("looking made something")
 	}
 	begin(int8, true)
 	one := makeBundle(t, 1, demoInt4)
-	contains(edged(exitInput, append([]string{"install", one, "-trust", fwKeys + "other.pub"}, install[2:]...)...), "not trusted here")
-	contains(edged(exitOK, append([]string{"install", one}, install...)...), `the next start of "edged run" tries it`)
-	contains(edged(exitOK, "status", "-state", state), "ready  garden version 1")
-	contains(edged(exitFailed, "commit", "-state", state), "has not been started yet")
+	contains(t, fwRun(t, exitInput, append([]string{"install", one, "-trust", fwKeys + "other.pub"}, install[2:]...)...), "not trusted here")
+	contains(t, fwRun(t, exitOK, append([]string{"install", one}, install...)...), `the next start of "edged run" tries it`)
+	contains(t, fwRun(t, exitOK, "status", "-state", state), "ready  garden version 1")
+	contains(t, fwRun(t, exitFailed, "commit", "-state", state), "has not been started yet")
 	begin(int4, false)
-	contains(edged(exitOK, "status", "-state", state), "started 1 of 3 times")
+	contains(t, fwRun(t, exitOK, "status", "-state", state), "started 1 of 3 times")
 	begin(int4, true)
-	contains(told.String(), "garden version 1, slot a proved itself")
-	contains(edged(exitOK, "list", "-state", state), "demo.gguf  model")
-	contains(edged(exitOK, "status", "-state", state), "slot a runs: garden version 1")
-	contains(edged(exitFailed, append([]string{"install", one}, install...)...), "installed already")
+	contains(t, told.String(), "garden version 1, slot a proved itself")
+	contains(t, fwRun(t, exitOK, "list", "-state", state), "demo.gguf  model")
+	contains(t, fwRun(t, exitOK, "status", "-state", state), "slot a runs: garden version 1")
+	contains(t, fwRun(t, exitFailed, append([]string{"install", one}, install...)...), "installed already")
 
-	edged(exitOK, append([]string{"install", makeBundle(t, 2, demoInt8[:len(demoInt8)/2])}, install...)...)
+	fwRun(t, exitOK, append([]string{"install", makeBundle(t, 2, demoInt8[:len(demoInt8)/2])}, install...)...)
 	begin(int4, true)
-	contains(told.String(), "garden version 2, slot b is given up")
-	contains(edged(exitOK, "status", "-state", state, "-json"), `"slot":"b","phase":"bad"`)
-	edged(exitOK, append([]string{"install", makeBundle(t, 3, demoInt8)}, install...)...)
+	contains(t, told.String(), "garden version 2, slot b is given up")
+	contains(t, fwRun(t, exitOK, "status", "-state", state, "-json"), `"slot":"b","phase":"bad"`)
+	fwRun(t, exitOK, append([]string{"install", makeBundle(t, 3, demoInt8)}, install...)...)
 	begin(int8, true)
 	begin(int8, true)
-	contains(edged(exitOK, "rollback", "-state", state), "slot a runs: garden version 1")
+	contains(t, fwRun(t, exitOK, "rollback", "-state", state), "slot a runs: garden version 1")
 	begin(int4, true)
 
 	// While another bundle is being installed, what ran runs.
