@@ -48,9 +48,11 @@ func OpenReader(path string, c clock.Clock) (*Reader, error) {
 		return nil, err
 	}
 	r := &Reader{path: path, clock: c}
-	err = checkFile(f, info.Size())
-	if _, bad := errors.AsType[damage](err); bad {
-		r.damaged, err = err, nil
+	if err = checkFile(f, info.Size()); err == nil {
+		err = r.read(func(*bbolt.Tx) error { return nil })
+	}
+	if d, bad := errors.AsType[damage](err); bad {
+		r.damaged, err = d, nil
 	}
 	return r, err
 }
@@ -82,24 +84,33 @@ func (r *Reader) Search(ctx context.Context, q Query) iter.Seq2[*Record, error] 
 		return r.salvage(ctx, &f)
 	}
 	return pages(ctx, q.From, func(from uint64, found []*Record) (_ []*Record, next uint64, more bool, err error) {
-		s, err := bolt(r.path, true)
-		if err != nil {
-			if errors.Is(err, berrors.ErrTimeout) {
-				err = ErrInUse
-			}
-			return found, 0, false, fmt.Errorf("%s: %w", r.path, err)
-		}
-		err = s.read(func(tx *bbolt.Tx) error {
-			if tx.Bucket(recordsName) == nil || tx.Bucket(blocksName) == nil || tx.Bucket(bootsName) == nil {
-				return damaged("its buckets are missing")
-			}
+		err = r.read(func(tx *bbolt.Tx) error {
 			found, next, more = f.look(tx, from, q.last(), found)
 			return nil
 		})
-		if err != nil {
-			s.abandon()
-			return found, 0, false, fmt.Errorf("%s: %w", r.path, err)
-		}
-		return found, next, more, s.close()
+		return found, next, more, err
 	})
+}
+
+// read calls f with the buckets of a file that is whole. Damage that only they show is a
+// [damage] too.
+func (r *Reader) read(f func(tx *bbolt.Tx) error) error {
+	s, err := bolt(r.path, true)
+	if err != nil {
+		if errors.Is(err, berrors.ErrTimeout) {
+			err = ErrInUse
+		}
+		return fmt.Errorf("%s: %w", r.path, err)
+	}
+	err = s.read(func(tx *bbolt.Tx) error {
+		if tx.Bucket(recordsName) == nil || tx.Bucket(blocksName) == nil || tx.Bucket(bootsName) == nil {
+			return damaged("its buckets are missing")
+		}
+		return f(tx)
+	})
+	if err != nil {
+		s.abandon()
+		return fmt.Errorf("%s: %w", r.path, err)
+	}
+	return s.close()
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/visualrwkv/edged/internal/hostile"
 )
 
@@ -149,6 +151,22 @@ func TestSalvage(t *testing.T) {
 	clear(small[:2*pageSize])
 	if r, got := salvaged(small, Query{}); r.Damaged() == nil || !slices.Equal(got, []uint64{1, 2}) {
 		t.Errorf("small: %v, %v", r.Damaged(), got)
+	}
+	// A database of whole pages that is none of a log.
+	other := filepath.Join(t.TempDir(), "other.db")
+	db, err := bbolt.Open(other, 0o600, nil)
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, got := salvaged(empty, Query{}); r.Damaged() == nil || got != nil {
+		t.Errorf("without buckets: %v, %v", r.Damaged(), got)
 	}
 	// Whatever the damage, it ends, and what is found is true.
 	rng := rand.New(rand.NewPCG(7, 8))
