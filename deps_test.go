@@ -53,7 +53,7 @@ var imports = map[string]string{
 	"edge/memory":             "internal/clock internal/disk",
 	"edge/thermal":            "",
 	"edge":                    "camera edge/journal edge/memory edge/thermal edge/watchdog internal/clock internal/procmem vlm wire client",
-	"edge/config":             "camera camera/kinds github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser",
+	"edge/config":             "camera camera/kinds fw github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser",
 	"fw":                      "internal/disk github.com/klauspost/compress/zstd golang.org/x/crypto/blake2b",
 	"cmd/edged":               "camera camera/kinds camera/sim camera/v4l2 client edge edge/config edge/memory edge/thermal edge/watchdog fw internal/affinity internal/crash internal/disk internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"train/simgen":            "camera/sim vlm/preprocess",

@@ -46,6 +46,9 @@ func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) 
 	if w.Scene == "nowhere" {
 		return wire.Errorf(wire.CodeScene, "no scene %q", w.Scene)
 	}
+	if w.Scene == "alarmed" {
+		return emit(&wire.Event{Seq: 9, Event: wire.EventAlert, Scene: "yard", Text: "in the yard", Tags: []string{"person"}, Plugin: "zones"})
+	}
 	for seq := max(w.From, 1); seq <= uint64(h.count); seq++ {
 		if err := emit(caption(seq)); err != nil {
 			return err

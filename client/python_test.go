@@ -43,6 +43,9 @@ func TestPython(t *testing.T) {
 	if out, err := run(path, "watch", "finite", "2999"); err != nil || out != "2999 yard caption 2999\n3000 yard caption 3000\n" {
 		t.Errorf("watch from 2999: %q, %v", out, err)
 	}
+	if out, err := run(path, "watch", "alarmed"); err != nil || out != "9 yard !! in the yard\n" {
+		t.Errorf("watch alerts: %q, %v", out, err)
+	}
 	out, err = run(path, "log", "", "1.5")
 	if lines = strings.Split(out, "\n"); err != nil || len(lines) != 3001 || lines[2999] != "3000 yard caption 3000" {
 		t.Errorf("log: %d lines, %v", len(lines), err)

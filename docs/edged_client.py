@@ -4,7 +4,7 @@
   admin ACTION [SCENE]"""
 import socket, struct, sys
 
-SHOW = {"event": "{seq} {scene} {text}\n", "piece": "{text}", "answer": "\n[frame {frame}, {ms[total]:.0f} ms]\n",
+SHOW = {"event": "{seq} {scene} {text}\n", "alert": "{seq} {scene} !! {text}\n", "piece": "{text}", "answer": "\n[frame {frame}, {ms[total]:.0f} ms]\n",
         "done": "done\n", "error": "{message} ({code})"}
 REQUESTS = {"ask": ("ask", "question", "scene"), "watch": ("watch", "scene", "from"), "log": ("search", "match", "within"),
             "snapshots": ("get_snapshots", "scene"), "status": ("get_status",), "admin": ("admin", "action", "scene")}
@@ -65,7 +65,8 @@ def main(path, command, *words):
     client, more = Client(path), True
     while more:
         for m in client.request(kind, **fields):
-            print(SHOW[m["type"]].format(**m) if m["type"] in SHOW else "" if m["type"] == "end" else f"{m}\n", end="", flush=True)
+            show = "alert" if m.get("event") == "alert" else m["type"]
+            print(SHOW[show].format(**m) if show in SHOW else "" if show == "end" else f"{m}\n", end="", flush=True)
         more = fields["from"] = m.get("next", 0)
 
 

@@ -30,10 +30,13 @@ type eventRest struct {
 	View  string        `json:"view,omitempty"`
 	State string        `json:"state,omitempty"`
 	MS    *wire.StageMS `json:"ms,omitempty"`
+
+	Tags   []string `json:"tags,omitempty"`
+	Plugin string   `json:"plugin,omitempty"`
 }
 
 func toRecord(e *wire.Event) *journal.Record {
-	data, err := json.Marshal(eventRest{e.Frame, e.Lang, e.Views, e.View, e.State, e.MS})
+	data, err := json.Marshal(eventRest{e.Frame, e.Lang, e.Views, e.View, e.State, e.MS, e.Tags, e.Plugin})
 	if err != nil {
 		panic(fmt.Sprintf("edge: %v", err)) // numbers are finite
 	}
@@ -50,6 +53,7 @@ func toEvent(r *journal.Record) *wire.Event {
 	return &wire.Event{
 		Seq: r.Seq, Event: r.Kind, Scene: r.Scene, Time: r.Time.Wall.UnixMilli(), Text: r.Text,
 		Frame: rest.Frame, Lang: rest.Lang, Views: rest.Views, View: rest.View, State: rest.State, MS: rest.MS,
+		Tags: rest.Tags, Plugin: rest.Plugin,
 	}
 }
 

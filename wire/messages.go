@@ -49,7 +49,7 @@ type Watch struct {
 // the order of their sequence numbers, and [End]. Zero fields do not restrict.
 type Search struct {
 	Scene  string  `msgpack:"scene,omitempty"`
-	Event  string  `msgpack:"event,omitempty"`  // EventCaption or EventState
+	Event  string  `msgpack:"event,omitempty"`  // EventCaption, EventAlert or EventState
 	Lang   string  `msgpack:"lang,omitempty"`   // of captions those in this language only
 	From   uint64  `msgpack:"from,omitempty"`   // the first sequence number
 	To     uint64  `msgpack:"to,omitempty"`     // the last
@@ -118,6 +118,8 @@ type Status struct {
 	Problems   []string      `msgpack:"problems,omitempty"` // what is wrong with the server itself, for people
 	Scenes     []SceneStatus `msgpack:"scenes"`
 	Log        *LogStatus    `msgpack:"log,omitempty"` // nil: events are not kept
+
+	Plugins []PluginStatus `msgpack:"plugins,omitempty"` // scene by scene, in the order in which they are asked
 }
 
 // LogStatus is the part of [Status] about the events that are kept.
@@ -153,6 +155,28 @@ type SceneStatus struct {
 	Views       []ViewStatus  `msgpack:"views"`
 	Memory      *MemoryStatus `msgpack:"memory,omitempty"`
 }
+
+// PluginStatus is the part of [Status] about one plugin in one scene.
+type PluginStatus struct {
+	Scene       string   `msgpack:"scene"`
+	Name        string   `msgpack:"name"`
+	State       string   `msgpack:"state"`                 // PluginRunning, PluginRestarting or PluginDisabled
+	Reason      string   `msgpack:"reason,omitempty"`      // why it does not run, or what was wrong last
+	Permissions []string `msgpack:"permissions,omitempty"` // what it may do
+	MemoryBytes int64    `msgpack:"memory_bytes"`          // that it has taken
+	Calls       int64    `msgpack:"calls"`
+	Failures    int64    `msgpack:"failures"` // of those
+	MeanMS      float64  `msgpack:"mean_ms"`  // of a call
+	MaxMS       float64  `msgpack:"max_ms"`
+	LeftOut     int64    `msgpack:"left_out"` // pictures that it kept from the model, and captions from being published
+}
+
+// Values of [PluginStatus].State.
+const (
+	PluginRunning    = "running"
+	PluginRestarting = "restarting" // it failed, and is made anew before it is called again
+	PluginDisabled   = "disabled"   // it did not start, or failed too often, and is not called any more
+)
 
 // MemoryStatus is the part of [SceneStatus] about what is kept of its memory.
 type MemoryStatus struct {
@@ -224,22 +248,25 @@ type SceneInfo struct {
 // they were deleted since.
 type Event struct {
 	Seq     uint64   `msgpack:"seq"`
-	Event   string   `msgpack:"event"` // EventCaption or EventState
+	Event   string   `msgpack:"event"` // EventCaption, EventAlert or EventState
 	Scene   string   `msgpack:"scene"`
 	Time    int64    `msgpack:"time"`
 	Frame   int64    `msgpack:"frame"` // number of the frame set, from 1
 	Text    string   `msgpack:"text"`
-	Lang    string   `msgpack:"lang,omitempty"`  // captions: the language of Text, where the configuration gives one
-	Views   []string `msgpack:"views,omitempty"` // captions: the views that were seen
-	View    string   `msgpack:"view,omitempty"`  // states: the view concerned
-	State   string   `msgpack:"state,omitempty"` // states: one of the State constants; with View, the state that it is in now
-	MS      *StageMS `msgpack:"ms,omitempty"`    // captions only
+	Lang    string   `msgpack:"lang,omitempty"`   // captions: the language of Text, where the configuration gives one
+	Views   []string `msgpack:"views,omitempty"`  // captions: the views that were seen
+	View    string   `msgpack:"view,omitempty"`   // states and alerts: the view concerned
+	State   string   `msgpack:"state,omitempty"`  // states: one of the State constants; with View, the state that it is in now
+	MS      *StageMS `msgpack:"ms,omitempty"`     // captions only
+	Tags    []string `msgpack:"tags,omitempty"`   // captions and alerts: what plugins call it
+	Plugin  string   `msgpack:"plugin,omitempty"` // alerts: whose it is
 	Dropped int64    `msgpack:"dropped,omitempty"`
 }
 
 // Values of [Event].Event. A client ignores those it does not know.
 const (
 	EventCaption = "caption" // the scene changed, Text says how it looks
+	EventAlert   = "alert"   // a plugin wants somebody to know Text
 	EventState   = "state"   // something happened to the watching itself
 )
 

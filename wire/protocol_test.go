@@ -36,6 +36,7 @@ func TestProtocolBytes(t *testing.T) {
 		"event":               {3, &Event{Seq: 7, Event: EventCaption, Scene: "room", Time: 1764000000000, Frame: 301, Text: "a blue ball", Views: []string{"left"}}},
 		"watch in a language": {3, &Watch{Lang: "de"}},
 		"event in a language": {3, &Event{Seq: 8, Event: EventCaption, Scene: "room", Time: 1764000000000, Frame: 301, Text: "ein Ball da!", Lang: "de", Views: []string{"left"}}},
+		"alert":               {3, &Event{Seq: 9, Event: EventAlert, Scene: "room", Time: 1764000000000, Frame: 301, Text: "in the yard", View: "left", Tags: []string{"person"}, Plugin: "zones"}},
 		"cancel":              {3, new(Cancel)},
 		"end":                 {3, new(End)},
 		"error":               {2, &Error{Code: CodeScene, Message: "no scene yard"}},
@@ -77,7 +78,7 @@ func TestProtocolNames(t *testing.T) {
 	doc := protocolDoc(t)
 	names := []string{
 		CodeProtocol, CodeUnknown, CodeRequest, CodeScene, CodeDenied, CodeMissing, CodeBusy, CodeNotReady, CodeCanceled, CodeDeadline, CodeClosing, CodeInternal,
-		ViewLive, ViewReconnecting, ViewDark, ViewOverexposed, ViewBlurred, ViewFrozen, ViewDisabled, ViewEnded, EventCaption, EventState,
+		ViewLive, ViewReconnecting, ViewDark, ViewOverexposed, ViewBlurred, ViewFrozen, ViewDisabled, ViewEnded, EventCaption, EventAlert, EventState, PluginRunning, PluginRestarting, PluginDisabled,
 		StateWatching, StatePaused, StateStopped, StateMemory, StateLog,
 		ActionReload, ActionPause, ActionResume, ActionForget, "view", "ask", "admin",
 	}

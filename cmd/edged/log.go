@@ -12,7 +12,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +33,9 @@ type logQuery struct {
 	json bool
 }
 
+// eventKinds are those that can be asked for.
+var eventKinds = []string{wire.EventCaption, wire.EventAlert, wire.EventState}
+
 // logMain is "edged log".
 func logMain(args []string, stdout, stderr io.Writer) int {
 	flags := newFlags("log", "[flags]", logAbout)
@@ -40,6 +45,7 @@ func logMain(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&q.file, "file", "", "read this log `file`, such as one moved aside as damaged, and ask nobody")
 	flags.StringVar(&q.Scene, "scene", "", "`name` of the scene (default: all)")
 	flags.StringVar(&q.Lang, "lang", "", "of captions only those in this `language` (default: all)")
+	flags.StringVar(&q.Event, "event", "", "only those of this `kind`: caption, alert or state (default: all)")
 	since := flags.String("since", "", "no older than this `duration`, such as 90s, 1h30m or 2d")
 	flags.StringVar(&q.Match, "grep", "", "whose text matches this `regexp`; (?i) in front ignores case")
 	flags.Int64Var(&q.Limit, "n", 0, "the newest so `many` of them, up to "+strconv.Itoa(wire.MaxFound))
@@ -52,6 +58,8 @@ func logMain(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case q.Event != "" && !slices.Contains(eventKinds, q.Event):
+		err = fmt.Errorf("-event: %q is not one of %s", q.Event, strings.Join(eventKinds, ", "))
 	case q.Limit < 0 || q.Limit > wire.MaxFound:
 		err = fmt.Errorf("-n: %d is not from 1 to %d", q.Limit, wire.MaxFound)
 	case *since != "":

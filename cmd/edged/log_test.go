@@ -63,6 +63,15 @@ func TestLog(t *testing.T) {
 	if got := log("-grep", "^(?i)WATCHING v$"); len(got) != 1 || !strings.HasSuffix(got[0], "  -- watching v") {
 		t.Errorf("grep: %q", got)
 	}
+	if got := log("-event", "state", "-grep", "."); len(got) == 0 || slices.ContainsFunc(got, func(l string) bool { return !strings.Contains(l, "  -- ") }) {
+		t.Errorf("event: %q", got)
+	}
+	if got := log("-event", "alert"); len(got) != 1 || got[0] != "" {
+		t.Errorf("event: %q", got)
+	}
+	if code, _, stderr := runCommand(t, "log", "-event", "alarm"); code != exitUsage || !strings.Contains(stderr, `"alarm" is not one of caption, alert, state`) {
+		t.Errorf("event: code %d, %q", code, stderr)
+	}
 	if got := log("-grep", "no such text"); len(got) != 1 || got[0] != "" {
 		t.Errorf("grep: %q", got)
 	}

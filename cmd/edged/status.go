@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 )
 
 const statusAbout = `Tells how a running edged (or edged demo) is: cameras, scenes, how old the newest
-picture in each memory is, memory, temperature.`
+picture in each memory is, memory, temperature, plugins.`
 
 // jsonStatus is what "edged status -json" prints.
 type jsonStatus struct {
@@ -65,6 +66,21 @@ type jsonScene struct {
 	MS          jsonDuration `json:"ms"`
 	Views       []jsonView   `json:"views"`
 	Memory      *jsonKept    `json:"memory,omitempty"`
+	Plugins     []jsonPlugin `json:"plugins,omitempty"`
+}
+
+// jsonPlugin is how a plugin of a scene is: a [wire.PluginStatus].
+type jsonPlugin struct {
+	Name        string   `json:"name"`
+	State       string   `json:"state"`
+	Reason      string   `json:"reason,omitempty"`
+	Permissions []string `json:"permissions"`
+	MemoryBytes int64    `json:"memory_bytes"`
+	Calls       int64    `json:"calls"`
+	Failures    int64    `json:"failures"`
+	MeanMS      float64  `json:"mean_ms"`
+	MaxMS       float64  `json:"max_ms"`
+	LeftOut     int64    `json:"left_out"` // pictures kept from the model, captions from being published
 }
 
 // jsonKept is what is kept of a scene's memory: a [wire.MemoryStatus].
@@ -175,6 +191,15 @@ func newStatus(st *wire.Status) *jsonStatus {
 				AgeS: age(k.Saved, k.AgeMS),
 			}
 		}
+		for _, p := range st.Plugins {
+			if p.Scene != sc.Name {
+				continue
+			}
+			j.Plugins = append(j.Plugins, jsonPlugin{
+				p.Name, p.State, p.Reason, append([]string{}, p.Permissions...), p.MemoryBytes, p.Calls, p.Failures,
+				round(p.MeanMS, 1e3), round(p.MaxMS, 1e3), p.LeftOut,
+			})
+		}
 		s.Scenes = append(s.Scenes, j)
 	}
 	return s
@@ -231,6 +256,14 @@ func (s *jsonStatus) print(out io.Writer) error {
 			fmt.Fprintf(t, "  %s\t%s\t%s\t%d frames\t%s old\t%s\n", v.Name, v.State, size, v.Frames, seconds(v.AgeS), v.Reason)
 		}
 		t.Flush()
+		for _, p := range sc.Plugins {
+			fmt.Fprintf(&b, "  plugin %s: %s", p.Name, p.State)
+			if p.Reason != "" {
+				fmt.Fprintf(&b, " (%s)", p.Reason)
+			}
+			fmt.Fprintf(&b, ", may %s; %d calls of %.1f ms, %.1f at most, %d failed; left out %d; memory %s\n",
+				cmp.Or(strings.Join(p.Permissions, ", "), "nothing"), p.Calls, p.MeanMS, p.MaxMS, p.Failures, p.LeftOut, megabytes(p.MemoryBytes))
+		}
 	}
 	for line := range strings.Lines(b.String()) {
 		if _, err := fmt.Fprintln(out, strings.TrimRight(printable(line), " ")); err != nil {

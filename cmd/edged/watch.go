@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,11 +13,12 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-const watchAbout = `Prints the captions of a running edged (or edged demo) as they are written, until
-Ctrl-C or until the daemon stops.`
+const watchAbout = `Prints the captions of a running edged (or edged demo) as they are written, and what
+else happens: -- begins lines about cameras and scenes, !! alerts of plugins. Goes on
+until Ctrl-C or until the daemon stops.`
 
 type jsonEvent struct {
-	Type    string        `json:"type"` // caption or state
+	Type    string        `json:"type"` // caption, alert or state
 	Seq     uint64        `json:"seq"`
 	Scene   string        `json:"scene"`
 	Time    time.Time     `json:"time"`
@@ -28,6 +30,8 @@ type jsonEvent struct {
 	State   string        `json:"state,omitempty"`
 	MS      *jsonDuration `json:"ms,omitempty"`
 	Dropped int64         `json:"dropped,omitempty"` // events lost just before this one
+	Tags    []string      `json:"tags,omitempty"`    // of a caption or alert
+	Plugin  string        `json:"plugin,omitempty"`  // whose alert it is
 }
 
 // watchMain is "edged watch".
@@ -81,7 +85,7 @@ func watch(ctx context.Context, path string, w *wire.Watch, asJSON bool, out io.
 func printEventJSON(out io.Writer, e *wire.Event) error {
 	j := jsonEvent{
 		Type: e.Event, Seq: e.Seq, Scene: e.Scene, Time: time.UnixMilli(e.Time), Frame: e.Frame, Text: e.Text, Lang: e.Lang,
-		Views: e.Views, View: e.View, State: e.State, Dropped: e.Dropped,
+		Views: e.Views, View: e.View, State: e.State, Dropped: e.Dropped, Tags: e.Tags, Plugin: e.Plugin,
 	}
 	if e.MS != nil {
 		ms := milliseconds(*e.MS)
@@ -106,10 +110,22 @@ func eventPrinter(layout string, withScene, withLang bool) func(io.Writer, *wire
 		if withLang && e.Lang != "" {
 			line += printable(e.Lang) + "  "
 		}
-		if e.Event != wire.EventCaption {
+		switch e.Event {
+		case wire.EventCaption:
+		case wire.EventAlert:
+			line += "!! "
+		default:
 			line += "-- "
 		}
-		_, err := fmt.Fprintln(out, line+printable(e.Text))
+		_, err := fmt.Fprintln(out, line+printable(e.Text+tagged(e.Tags)))
 		return err
 	}
+}
+
+// tagged is what follows a text that has tags.
+func tagged(tags []string) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	return "  [" + strings.Join(tags, ", ") + "]"
 }

@@ -9,6 +9,7 @@
 package config
 
 import (
+	"encoding/json"
 	"io/fs"
 	"time"
 
@@ -31,6 +32,9 @@ type File struct {
 	Memory  Memory
 	Log     Log
 	Outputs []Output
+
+	Plugins []Plugin
+	WASM    string // how plugins are run: WASMAuto, WASMCompiler or WASMInterpreter
 
 	Prompts map[string]string // by language
 	Scenes  []Scene           // one at least, with names of their own
@@ -80,6 +84,26 @@ type Log struct {
 type Output struct {
 	JSONL string // path of a file of JSON lines; "-" is the standard output
 }
+
+// Plugin says which plugin runs, where, and what it may do.
+type Plugin struct {
+	File   string // path of a WASM module; or
+	Bundle string // name of one in the bundle that is installed, which runs in all scenes unless it is said here
+
+	Off       bool            // of a bundle: it does not run
+	Scenes    []string        // where it runs; none: in all
+	Allow     []string        // of a file: permissions, of [fw.Permissions]; a bundle's are in its manifest
+	Config    json.RawMessage // what it is given, as JSON; nil: nothing
+	Memory    int64           // bytes that it may take in each scene; 0: as many as by default
+	CallLimit time.Duration   // that a call may take; 0: as long as by default
+}
+
+// Values of [File].WASM.
+const (
+	WASMAuto        = "auto"        // the compiler where this process may make code, else the interpreter
+	WASMCompiler    = "compiler"    // faster
+	WASMInterpreter = "interpreter" // needs no memory that is written and executed
+)
 
 // Scene is a place that several cameras look at.
 type Scene struct {
@@ -138,6 +162,10 @@ const (
 	maxAllViews = 64 // of all scenes, disabled ones included
 	maxMasks    = 64
 	maxSide     = 16384 // of a picture
+
+	maxPlugins = 16 // entries
+	// MaxRunning is how many plugins may run, each counted in every scene in which it does.
+	MaxRunning = 32
 
 	maxLanguages = 4  // of a scene: as many texts as captions are given of a pass of the decoder
 	maxLanguage  = 64 // bytes of a name

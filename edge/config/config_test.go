@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -30,6 +32,13 @@ func TestExample(t *testing.T) {
 		Log:      Log{Size: 100 << 20, Age: 90 * 24 * time.Hour},
 		Outputs:  []Output{{JSONL: "/var/log/edged/captions.jsonl"}},
 		Prompts:  map[string]string{"en": "Describe the scene in one sentence.", "de": "Beschreibe die Szene in einem Satz."},
+		WASM:     WASMAuto,
+		Plugins: []Plugin{{
+			File: "/etc/edged/crossing.wasm", Allow: []string{"on_frame", "emit"}, Scenes: []string{"yard"},
+			Config: json.RawMessage(`{"line":[0.1,0.5,0.9,0.5]}`), Memory: 16 << 20, CallLimit: 100 * time.Millisecond,
+		}, {
+			Bundle: "words.wasm", Config: json.RawMessage(`{"words":["person","dog"]}`),
+		}},
 		Scenes: []Scene{{
 			Name: "hall", Prompts: []Prompt{{"en", "Describe the scene in one sentence."}},
 			Interval: time.Second, CaptionInterval: 10 * time.Second, MaxSkew: 500 * time.Millisecond,
@@ -82,6 +91,35 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// TestPluginConfig: what a plugin is given is the same in JSON, whatever way it is written.
+func TestPluginConfig(t *testing.T) {
+	for text, want := range map[string]string{
+		"{a: 1, b: [0.5, -2, true, null, x], c: {d: ''}}":                   `{"a":1,"b":[0.5,-2,true,null,"x"],"c":{"d":""}}`,
+		"\n      a: |\n        two\n        lines\n      \"b\": \"q\\\"q\"": `{"a":"two\nlines\n","b":"q\"q"}`,
+		"[]":                         `[]`,
+		"18446744073709551615":       `18446744073709551615`,
+		"words":                      `"words"`,
+		"\n    - {x: 1}\n    - y: 2": `[{"x":1},{"y":2}]`,
+	} {
+		f, err := Parse("c", []byte(small+"plugins:\n  - file: p\n    allow: [emit]\n    config: "+text+"\n"))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got := string(f.Plugins[0].Config); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+	// Plugins may stand before the scenes that they name.
+	f, err := Parse("/etc/c", []byte("plugins: [{file: p, allow: [emit], scenes: [a]}, {bundle: q, off: true}]\n"+small))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, q := f.Plugins[0], f.Plugins[1]; p.File != "/etc/p" || p.Config != nil || !p.RunsIn("a") || p.RunsIn("b") || q.RunsIn("a") || f.WASM != WASMAuto {
+		t.Errorf("%+v", f.Plugins)
+	}
+}
+
 func TestPathsCountFromTheFile(t *testing.T) {
 	f, err := Parse("/etc/edged/c.yaml", []byte("model: m.gguf\nstate_dir: ../state\nsocket: {path: s}\noutputs: [{jsonl: -}, {jsonl: l}]\n"+
 		"scenes: [{name: a, views: [{name: v, source: 'dir:pictures'}]}]\n"))
@@ -126,46 +164,67 @@ func TestErrors(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                                   "c:1:1: the file says nothing",
-		"# only a comment\n":                                 "c:1:1: the file says nothing",
-		"model: x\n":                                         "c:1:1: no scenes",
-		"scenes: []\n":                                       "c:1:9: no scene",
-		"- a\n":                                              "c:1:1: want keys with values",
-		"scenes: [\n":                                        "c:1:9: this [ is not closed: a ] is missing",
-		"socket: {path: x\n":                                 "c:1:9: this { is not closed: a } is missing",
-		"socket: {path: x\nmodel: y\n":                       "c:2:1: want , or } before this: a { is not closed, or a comma is missing",
-		"scenes: [a\nmodel: y\n":                             "c:2:1: want , or ] before this: a [ is not closed, or a comma is missing",
-		"model: x\nlog:\n\tage: 1d\n":                        "c:3:1: a tab: indent with spaces",
-		"log:\n  age: 1d\n  \tsize: 1\n":                     "c:3:3: a tab: indent with spaces",
-		"scenes:\n-\tname: a\n":                              "c:2:2: a tab: indent with spaces",
-		small + "socket: /run/x\n":                           "c:2:9: want keys with values, such as {path: ...}",
-		small + "outputs: [file]\n":                          "c:2:11: want keys with values, such as {jsonl: ...}",
-		small + "outputs: file\n":                            "c:2:10: want a list: each item in a line of its own after -",
-		small + "budgets: 5GiB\n":                            "c:2:10: want keys with values; known here are celsius, disk",
-		"a\n\tb: 1":                                          "c:1:1: unexpected key name",
-		small + "model: &a x\n":                              "c:2:8: anchors and aliases are not used",
-		small + "model: *a\n":                                "c:2:8: anchors and aliases are not used",
-		small + "<<: {model: x}\n":                           "c:2:1: a key must be a plain word",
-		small + "model: !!str x\n":                           "c:2:8: tags are not used",
-		small + small:                                        "already defined",
-		small + "---\n" + small:                              "c:3:1: a second document",
-		small + "threads: 1.5\n":                             `c:2:10: "1.5": want a whole number`,
-		small + "socket: {mode: 0460}\n":                     `c:2:16: "0460": want permissions`,
-		small + "socket: {mode: 0888}\n":                     `c:2:16: "0888": want permissions`,
-		small + "budgets: {ram: 1XB}\n":                      `c:2:16: "1XB": want a size`,
-		small + "budgets: {ram: -1}\n":                       `c:2:16: "-1": want a size`,
-		small + "budgets: {ram: .inf}\n":                     `c:2:16: want a size`,
-		small + "memory: {window: 5}\n":                      "window is for the mode window",
-		small + "log: {size: 1000}\n":                        "c:2:6: a log of 1000 bytes: want 1MiB at least",
-		small + "log: {size: 1TiB}\n":                        "want no more than 68719476736, the most there can be",
-		small + "log: {age: 10m}\n":                          `c:2:12: "10m": want a time from 1h0m0s`,
-		small + "log: {days: 3}\n":                           `unknown key "days"`,
-		small + "log: {size: 2MiB}\nbudgets: {disk: 4MiB}\n": "want no more than 1048576, a quarter of budgets.disk",
-		small + "socket: {roles: [{uid: 1}]}\n":              "want uid or gid, and role",
-		small + "socket: {roles: [{role: ask}]}\n":           "want uid or gid, and role",
-		small + "socket: {roles: [{uid: 1, role: root}]}\n":  `"root": want one of view, ask, admin`,
-		small + "outputs: [{mqtt: x}]\n":                     `unknown key "mqtt"`,
-		strings.Replace(small, "name: a", "interval: 1s", 1): "a scene needs a name",
+		"":                                                         "c:1:1: the file says nothing",
+		"# only a comment\n":                                       "c:1:1: the file says nothing",
+		"model: x\n":                                               "c:1:1: no scenes",
+		"scenes: []\n":                                             "c:1:9: no scene",
+		"- a\n":                                                    "c:1:1: want keys with values",
+		"scenes: [\n":                                              "c:1:9: this [ is not closed: a ] is missing",
+		"socket: {path: x\n":                                       "c:1:9: this { is not closed: a } is missing",
+		"socket: {path: x\nmodel: y\n":                             "c:2:1: want , or } before this: a { is not closed, or a comma is missing",
+		"scenes: [a\nmodel: y\n":                                   "c:2:1: want , or ] before this: a [ is not closed, or a comma is missing",
+		"model: x\nlog:\n\tage: 1d\n":                              "c:3:1: a tab: indent with spaces",
+		"log:\n  age: 1d\n  \tsize: 1\n":                           "c:3:3: a tab: indent with spaces",
+		"scenes:\n-\tname: a\n":                                    "c:2:2: a tab: indent with spaces",
+		small + "socket: /run/x\n":                                 "c:2:9: want keys with values, such as {path: ...}",
+		small + "outputs: [file]\n":                                "c:2:11: want keys with values, such as {jsonl: ...}",
+		small + "outputs: file\n":                                  "c:2:10: want a list: each item in a line of its own after -",
+		small + "budgets: 5GiB\n":                                  "c:2:10: want keys with values; known here are celsius, disk",
+		"a\n\tb: 1":                                                "c:1:1: unexpected key name",
+		small + "model: &a x\n":                                    "c:2:8: anchors and aliases are not used",
+		small + "model: *a\n":                                      "c:2:8: anchors and aliases are not used",
+		small + "<<: {model: x}\n":                                 "c:2:1: a key must be a plain word",
+		small + "model: !!str x\n":                                 "c:2:8: tags are not used",
+		small + small:                                              "already defined",
+		small + "---\n" + small:                                    "c:3:1: a second document",
+		small + "threads: 1.5\n":                                   `c:2:10: "1.5": want a whole number`,
+		small + "socket: {mode: 0460}\n":                           `c:2:16: "0460": want permissions`,
+		small + "socket: {mode: 0888}\n":                           `c:2:16: "0888": want permissions`,
+		small + "budgets: {ram: 1XB}\n":                            `c:2:16: "1XB": want a size`,
+		small + "budgets: {ram: -1}\n":                             `c:2:16: "-1": want a size`,
+		small + "budgets: {ram: .inf}\n":                           `c:2:16: want a size`,
+		small + "memory: {window: 5}\n":                            "window is for the mode window",
+		small + "log: {size: 1000}\n":                              "c:2:6: a log of 1000 bytes: want 1MiB at least",
+		small + "log: {size: 1TiB}\n":                              "want no more than 68719476736, the most there can be",
+		small + "log: {age: 10m}\n":                                `c:2:12: "10m": want a time from 1h0m0s`,
+		small + "log: {days: 3}\n":                                 `unknown key "days"`,
+		small + "log: {size: 2MiB}\nbudgets: {disk: 4MiB}\n":       "want no more than 1048576, a quarter of budgets.disk",
+		small + "socket: {roles: [{uid: 1}]}\n":                    "want uid or gid, and role",
+		small + "socket: {roles: [{role: ask}]}\n":                 "want uid or gid, and role",
+		small + "socket: {roles: [{uid: 1, role: root}]}\n":        `"root": want one of view, ask, admin`,
+		small + "outputs: [{mqtt: x}]\n":                           `unknown key "mqtt"`,
+		small + "wasm: fast\n":                                     `c:2:7: "fast": want one of auto, compiler, interpreter`,
+		small + "plugins: x\n":                                     "c:2:10: want a list",
+		small + "plugins: [x]\n":                                   "c:2:11: want keys with values, such as {file: ...}",
+		small + "plugins: [{scenes: [a]}]\n":                       "c:2:11: want file, or bundle",
+		small + "plugins: [{file: p, bundle: q, allow: [emit]}]\n": "want file, or bundle",
+		small + "plugins: [{file: p}]\n":                           "c:2:11: a file needs allow: what it may do, of on_frame, pixels, on_caption, replace, emit",
+		small + "plugins: [{file: p, allow: [fly]}]\n":             `c:2:29: "fly": want one of on_frame, pixels`,
+		small + "plugins: [{file: p, allow: [emit, emit]}]\n":      "c:2:35: emit is there a second time",
+		small + "plugins: [{bundle: p, allow: [emit]}]\n":          "allow is for files",
+		small + "plugins: [{file: p, allow: [emit], off: true}]\n": "off is for plugins of a bundle",
+		small + "plugins: [{bundle: p}, {bundle: p}]\n":            "c:2:24: p of the bundle is there a second time",
+		small + "plugins: [{bundle: p, scenes: [b]}]\n":            `c:2:32: no scene is called "b"`,
+		small + "plugins: [{bundle: p, scenes: []}]\n":             "c:2:31: no scene",
+		small + "plugins: [{bundle: p, scenes: [a, a]}]\n":         "c:2:35: scene a is there a second time",
+		small + "plugins: [{bundle: p, memory: 1GiB}]\n":           "c:2:31: 1073741824 bytes: want 64KiB to 256MiB",
+		small + "plugins: [{bundle: p, call_limit: 1h}]\n":         `c:2:35: "1h": want a time from 1ms to 10s`,
+		small + "plugins: [{bundle: p, config: {a: .inf}}]\n":      "c:2:35: want a text, a number, true, false, a list or keys with values",
+		small + "plugins: [{bundle: p, config: {1: b}}]\n":         "a key must be a plain word",
+		small + "plugins: [{bundle: p, config: &x {a: b}}]\n":      "anchors and aliases are not used",
+		small + "plugins: [" + strings.Repeat("{file: p, allow: [emit]}, ", maxPlugins+1) + "]\n":                  "more than 16 plugins",
+		full(maxScenes, 0) + "plugins: [" + strings.Repeat("{file: p, allow: [emit]}, ", 3) + "]\n":                "more than 32 plugins that run, each counted in every scene",
+		strings.Replace(small, "name: a", "interval: 1s", 1):                                                       "a scene needs a name",
 		strings.Replace(small, "name: a", "name: a, language: de", 1):                                              `c:1:30: "de": prompts has no question in that language`,
 		speaking("languages: [en, fr, de]"):                                                                        "c:2:36: \"fr\": prompts has no question in that language\n    2 | scenes: [{name: a, languages: [en, fr, de], views: [{name: v, source: 'sim:1/front'}]}]\n      |                                    ^",
 		speaking("languages: [en, de, en]"):                                                                        `c:2:40: "en" is there a second time`,
@@ -230,6 +289,10 @@ func TestStatusFits(t *testing.T) {
 		st.Scenes[i].Views = make([]wire.ViewStatus, len(s.Views))
 	}
 	st.Problems = make([]string, maxScenes)
+	st.Plugins = make([]wire.PluginStatus, MaxRunning)
+	for i := range st.Plugins {
+		st.Plugins[i].Permissions = make([]string, len(fw.Permissions))
+	}
 	fill(reflect.ValueOf(&st).Elem())
 	frame, err := wire.Append(nil, 1, &st)
 	if err != nil {

@@ -51,7 +51,7 @@ func Parse(path string, data []byte) (*File, error) {
 		return nil, err
 	}
 	p := &parsing{reader: reader{name: path, lines: strings.Split(string(data), "\n")}, dir: filepath.Dir(abs)}
-	f := &File{Path: abs, Budgets: Budgets{Celsius: defaultCelsius}, Memory: Memory{Mode: Continuous, Snapshot: defaultSnapshot}}
+	f := &File{Path: abs, WASM: WASMAuto, Budgets: Budgets{Celsius: defaultCelsius}, Memory: Memory{Mode: Continuous, Snapshot: defaultSnapshot}}
 	if p.bounded(data) {
 		if body := p.body(data); body != nil {
 			p.file(body, f)
@@ -124,7 +124,7 @@ func (p *parsing) body(data []byte) ast.Node {
 
 func (p *parsing) file(n ast.Node, f *File) {
 	var threads int64
-	var log, scenes ast.Node
+	var log, scenes, plugins ast.Node
 	p.object(n, "", map[string]field{
 		"model":     p.path(&f.Model),
 		"state_dir": p.path(&f.StateDir),
@@ -163,7 +163,9 @@ func (p *parsing) file(n ast.Node, f *File) {
 				f.Outputs = append(f.Outputs, o)
 			})
 		},
-		"scenes": func(n ast.Node) { scenes = n },
+		"plugins": func(n ast.Node) { plugins = n },
+		"wasm":    p.choice(&f.WASM, WASMAuto, WASMCompiler, WASMInterpreter),
+		"scenes":  func(n ast.Node) { scenes = n },
 	})
 	f.Threads = int(threads)
 	p.kept(log, f)
@@ -172,6 +174,9 @@ func (p *parsing) file(n ast.Node, f *File) {
 		p.scenes(scenes, f)
 	case p.count == 0:
 		p.errorf(n, "no scenes: want one at least")
+	}
+	if plugins != nil {
+		p.plugins(plugins, f)
 	}
 }
 

@@ -163,7 +163,7 @@ func (r *reader) word(dst *string) field {
 
 func (r *reader) choice(dst *string, values ...string) field {
 	return func(n ast.Node) {
-		want := "one of " + strings.Join(values, ", ")
+		want := "one of " + listed(values)
 		s, ok := r.scalar(n, want)
 		switch {
 		case !ok:
@@ -270,6 +270,22 @@ func (r *reader) bytes(dst *int64) field {
 	}
 }
 
+// within reads a size that is from least to most.
+func (r *reader) within(dst *int64, least, most int64) field {
+	return func(n ast.Node) {
+		var b int64
+		before := r.count
+		r.bytes(&b)(n)
+		switch {
+		case r.count > before:
+		case b < least || b > most:
+			r.errorf(n, "%d bytes: want %dKiB to %dMiB", b, least>>10, most>>20)
+		default:
+			*dst = b
+		}
+	}
+}
+
 func parseBytes(s string) (int64, bool) {
 	for _, u := range units {
 		if number, ok := strings.CutSuffix(s, u.name); ok {
@@ -297,8 +313,10 @@ func suggest(key string, fields map[string]field) string {
 	return known(fields)
 }
 
+func listed(words []string) string { return strings.Join(words, ", ") }
+
 func known(fields map[string]field) string {
-	return "; known here are " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+	return "; known here are " + listed(slices.Sorted(maps.Keys(fields)))
 }
 
 // distance is how many letters must be changed, added or left out to make b of a,
