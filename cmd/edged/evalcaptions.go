@@ -10,6 +10,7 @@ import (
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/edge/config"
 )
 
 // publishReport is the result of "edged eval -sim -captions N": what a daemon publishes
@@ -87,8 +88,8 @@ func (f *flicker) Next(ctx context.Context) (camera.Frame, error) {
 	return frame, nil
 }
 
-// captionsOf watches a room for so many frame sets, none skipped, as edged run watches
-// one, and returns what was published.
+// captionsOf watches a room for so many frame sets, none of them overtaken by a newer one,
+// as edged run watches one unless it is told otherwise, and returns what was published.
 func (e *evaluation) captionsOf(ctx context.Context, room *sim.Room, frames int, light bool) (all []published, err error) {
 	views := room.Views()
 	for i := range views {
@@ -96,11 +97,20 @@ func (e *evaluation) captionsOf(ctx context.Context, room *sim.Room, frames int,
 			views[i].Source = &flicker{Source: views[i].Source}
 		}
 	}
+	// unseen notes the frame sets up to n, whose number is that of the instant, that the
+	// gate kept from the model.
+	unseen := func(n uint64) {
+		for i := uint64(len(all)); i < n; i++ {
+			truth, _ := room.Truth(i)
+			all = append(all, published{truth: truth})
+		}
+	}
 	d, err := edge.New(edge.Config{Model: edge.VLM(e.model), Scenes: []edge.Scene{{
-		Views: views, LockStep: true, Frames: uint64(frames), Gate: edge.Gate{State: e.gate},
+		Views: views, LockStep: true, Frames: uint64(frames), Gate: edge.Gate{State: e.gate, Idle: config.DefaultIdle},
 		Observe: func(s *edge.Step) {
+			unseen(s.Set.Seq())
 			var p published
-			p.truth, _ = room.Truth(s.Set.Frames[0].Seq)
+			p.truth, _ = room.Truth(s.Set.Seq())
 			p.asked = s.Text != ""
 			if s.New {
 				p.text = s.Text
@@ -114,6 +124,7 @@ func (e *evaluation) captionsOf(ctx context.Context, room *sim.Room, frames int,
 	if err := d.Run(ctx); err != nil {
 		return nil, err
 	}
+	unseen(uint64(frames))
 	return all, ctx.Err()
 }
 

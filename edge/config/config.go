@@ -143,12 +143,14 @@ type View struct {
 	FrozenAfter   time.Duration // [camera.Options].Repeats
 }
 
-// Defaults of what a scene does not say.
+// DefaultIdle is the [Gate].Idle of a scene that does not say.
+const DefaultIdle = 10 * time.Second
+
+// Defaults of what else a scene does not say.
 const (
 	defaultInterval = time.Second
 	defaultMaxSkew  = 500 * time.Millisecond
 	defaultMaxWait  = 2 * time.Second
-	defaultIdle     = 10 * time.Second
 	defaultSnapshot = 5 * time.Minute
 	defaultWindow   = 1000
 	defaultCelsius  = 80

@@ -326,7 +326,7 @@ func (p *parsing) memory(n ast.Node, m *Memory) {
 }
 
 func (p *parsing) scene(n ast.Node, prompts map[string]string) (s Scene, ok bool) {
-	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{State: -1, Idle: defaultIdle}}
+	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{State: -1, Idle: DefaultIdle}}
 	before := p.count
 	var names []string
 	fields := map[string]field{
