@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Without libraries, after protocol.md: edged_client.py SOCKET COMMAND, one of
-  ask QUESTION [SCENE]    watch [SCENE [FROM]]    log [REGEXP [HOURS]]    snapshots [SCENE]    status
+  ask QUESTION [SCENE]    watch [SCENE [FROM]]    log [REGEXP [HOURS]]    snapshots [SCENE]    scenes    status
   admin ACTION [SCENE]"""
 import socket, struct, sys
 
 SHOW = {"event": "{seq} {scene} {text}\n", "alert": "{seq} {scene} !! {text}\n", "piece": "{text}", "answer": "\n[frame {frame}, {ms[total]:.0f} ms]\n",
         "done": "done\n", "error": "{message} ({code})"}
 REQUESTS = {"ask": ("ask", "question", "scene"), "watch": ("watch", "scene", "from"), "log": ("search", "match", "within"),
-            "snapshots": ("get_snapshots", "scene"), "status": ("get_status",), "admin": ("admin", "action", "scene")}
-LAST = ("welcome", "answer", "end", "snapshots", "status", "done", "error")
+            "snapshots": ("get_snapshots", "scene"), "scenes": ("get_scenes",), "status": ("get_status",), "admin": ("admin", "action", "scene")}
+LAST = ("welcome", "answer", "end", "snapshots", "scenes", "status", "done", "error")
 
 
 def pack(v):  # maps of up to 15 pairs, integers from 0, floats, strings

@@ -48,7 +48,7 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 func (d *Daemon) Scenes(context.Context) (*wire.Scenes, error) {
 	r := new(wire.Scenes)
 	for _, s := range d.all() {
-		r.Scenes = append(r.Scenes, wire.SceneInfo{Name: s.cfg.Name, Views: s.names})
+		r.Scenes = append(r.Scenes, wire.SceneInfo{Name: s.cfg.Name, Views: s.names, Langs: s.langs()})
 	}
 	return r, nil
 }

@@ -80,10 +80,13 @@ func TestLanguages(t *testing.T) {
 		}
 	}
 
+	if s, err := d.Scenes(t.Context()); err != nil || !slices.Equal(s.Scenes[0].Langs, []string{"en", "de", "nl"}) {
+		t.Errorf("%+v, %v", s, err)
+	}
 	if s := d.Stats(); s.Captions != n || s.Repeated != 0 {
 		t.Errorf("%+v", s)
 	}
-	if st, err := d.Status(t.Context()); err != nil || st.Scenes[0].Captions != n || st.Scenes[0].Caption != saying(0, n) {
+	if st, err := d.Status(t.Context()); err != nil || st.Scenes[0].Captions != n || st.Scenes[0].Caption != saying(0, n) || !slices.Equal(st.Scenes[0].Langs, []string{"en", "de", "nl"}) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	a, err := d.Ask(t.Context(), &wire.Ask{Question: "q", Since: -3600_000}, func(string) error { return nil })

@@ -407,8 +407,19 @@ func (s *scene) report() wire.SceneStatus {
 	for _, v := range s.views {
 		st.Views = append(st.Views, v.report())
 	}
+	st.Langs = s.langs()
 	st.Memory = s.kept()
 	return st
+}
+
+// langs are the languages of its captions that have a name.
+func (s *scene) langs() (all []string) {
+	for _, p := range s.cfg.Prompts {
+		if p.Language != "" {
+			all = append(all, p.Language)
+		}
+	}
+	return all
 }
 
 func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }

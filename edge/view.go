@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,7 +121,7 @@ func (v *view) run(ctx context.Context, pulse *watchdog.Pulse) error {
 
 func (v *view) arrived(f camera.Frame) {
 	v.mu.Lock()
-	v.status.Width, v.status.Height = int64(f.Size.X), int64(f.Size.Y)
+	v.status.Width, v.status.Height = uint16(min(f.Size.X, math.MaxUint16)), uint16(min(f.Size.Y, math.MaxUint16))
 	v.status.Frames++
 	v.newest, v.status.FrameTime = f.Time, f.Time.UnixMilli()
 	live := v.capture.state == camera.Live
@@ -172,7 +173,7 @@ func (v *view) report() wire.ViewStatus {
 	if c := v.Camera(); c != nil {
 		st := c.Status()
 		s.Damaged += int64(st.Bad)
-		s.Faults = int64(st.Faults)
+		s.Faults = int32(min(st.Faults, math.MaxInt32))
 	}
 	return s
 }

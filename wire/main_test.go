@@ -31,6 +31,7 @@ func samples() (requests, replies []Message) {
 			StateBytes: 1 << 20, Goroutines: 40, Asking: 1, Problems: []string{"the log cannot be written"}, Zone: "cpu-thermal", Celsius: 61.5, Duty: 0.85,
 			Scenes: []SceneStatus{{
 				Name: "yard", State: StateStopped, Reason: "no more pictures", Frames: 70000, Skipped: 3, Captions: 12, Gated: 5, Repeated: 2, SkewMS: 12.5, FrameTime: 1764000000000, AgeMS: 150, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,
+				Langs: []string{"en", "de"},
 				Views: []ViewStatus{
 					{Name: "left", State: ViewLive, Width: 640, Height: 480, Frames: 70003, Skipped: 1, Damaged: 4, Unfit: 3, Missing: 2, Faults: 1, FrameTime: 1764000000000, AgeMS: 40},
 					{Name: "right", State: ViewReconnecting, Reason: "no such device"},
@@ -45,7 +46,7 @@ func samples() (requests, replies []Message) {
 				MemoryBytes: 1 << 24, Calls: 70000, Failures: 5, MeanMS: 0.5, MaxMS: 110, LeftOut: 12,
 			}},
 		},
-		&Scenes{Scenes: []SceneInfo{{Name: "yard", Views: []string{"left", "right"}}, {Name: "hall"}}},
+		&Scenes{Scenes: []SceneInfo{{Name: "yard", Views: []string{"left", "right"}, Langs: []string{"en", "de"}}, {Name: "hall"}}},
 		&Event{Seq: 812, Event: EventCaption, Scene: "yard", Time: 1764000000000, Frame: 300, Text: "a red box", Lang: "en", Views: []string{"left"}, MS: &ms, Dropped: 2},
 		&Event{Seq: 814, Event: EventAlert, Scene: "yard", View: "left", Time: 1764000000000, Frame: 300, Text: "in the yard", Tags: []string{"person"}, Plugin: "zones"},
 		&Event{Seq: 813, Event: EventState, Scene: "yard", View: "right", State: ViewReconnecting, Text: "right: reconnecting: no such device"},

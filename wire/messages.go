@@ -153,6 +153,7 @@ type SceneStatus struct {
 	CaptionTime int64         `msgpack:"caption_time,omitempty"`
 	MS          StageMS       `msgpack:"ms"` // of the newest frame set
 	Views       []ViewStatus  `msgpack:"views"`
+	Langs       []string      `msgpack:"langs,omitempty"` // of its captions, as [SceneInfo].Langs
 	Memory      *MemoryStatus `msgpack:"memory,omitempty"`
 }
 
@@ -190,13 +191,15 @@ type MemoryStatus struct {
 	Problem   string  `msgpack:"problem,omitempty"` // why nothing can be saved
 }
 
-// ViewStatus is the part of [SceneStatus] about one camera.
+// ViewStatus is the part of [SceneStatus] about one camera. A frame has room for thousands
+// of them, and each byte here is one in each.
 type ViewStatus struct {
 	Name      string `msgpack:"name"`
 	State     string `msgpack:"state"`            // one of the View constants
 	Reason    string `msgpack:"reason,omitempty"` // why it is not live; of one that is, how its pictures are taken
-	Width     int64  `msgpack:"width"`
-	Height    int64  `msgpack:"height"`
+	Width     uint16 `msgpack:"width"`
+	Height    uint16 `msgpack:"height"`
+	Faults    int32  `msgpack:"faults"` // times that the source failed, or could not be opened
 	FrameTime int64  `msgpack:"frame_time,omitempty"`
 
 	AgeMS float64 `msgpack:"age_ms,omitempty"` // how long ago that was, whatever clocks did since
@@ -206,7 +209,6 @@ type ViewStatus struct {
 	Damaged int64 `msgpack:"damaged"` // pictures that came damaged
 	Unfit   int64 `msgpack:"unfit"`   // of those: not shown to the model: dark, overexposed, blurred or frozen
 	Missing int64 `msgpack:"missing"` // frame sets without this view
-	Faults  int64 `msgpack:"faults"`  // times that the source failed, or could not be opened
 }
 
 // Values of [ViewStatus].State, and of [Event].State where a view is concerned.
@@ -236,7 +238,8 @@ type Scenes struct {
 // SceneInfo describes a configured scene.
 type SceneInfo struct {
 	Name  string   `msgpack:"name"`
-	Views []string `msgpack:"views"` // in the order the model sees them
+	Views []string `msgpack:"views"`           // in the order the model sees them
+	Langs []string `msgpack:"langs,omitempty"` // in which it is described, the first stands for all; none: the configuration gives no language
 }
 
 // Event is one line of a [Watch].

@@ -45,6 +45,7 @@ func TestProtocolBytes(t *testing.T) {
 		"search end":          {4, &End{Next: 1017}},
 		"get_snapshots":       {5, new(GetSnapshots)},
 		"snapshots":           {5, &Snapshots{Scene: "room", Snapshots: []SnapshotInfo{{Number: 9, Frame: 300, Time: 1764000000000, Bytes: 65536, Disk: true}}}},
+		"scenes":              {7, &Scenes{Scenes: []SceneInfo{{Name: "room", Views: []string{"left"}, Langs: []string{"en", "de"}}}}},
 		"admin":               {6, &Admin{Action: ActionPause, Scene: "room"}},
 		"done":                {6, new(Done)},
 	}

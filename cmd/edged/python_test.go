@@ -48,6 +48,7 @@ func TestPython(t *testing.T) {
 		want string // a regular expression for all that it says
 	}{
 		{[]string{"status"}, `^{'type': 'status', .*'scenes': \[{'name': 'room', 'state': 'watching', .*'views': \[{'name': 'front', 'state': 'live', .*}\n$`},
+		{[]string{"scenes"}, `^{'type': 'scenes', .*'scenes': \[{'name': 'room', 'views': \['front', .*}\n$`},
 		{[]string{"ask", "how many objects are there?"}, `^[^\n]+\n\[frame \d+, \d+ ms\]\n$`},
 		{[]string{"ask", "how many objects are there?", "room"}, `^[^\n]+\n\[frame \d+, \d+ ms\]\n$`},
 		{[]string{"ask", "was ist das?", "attic"}, `^no scene "attic".* \(no_scene\)\n$`},

@@ -65,6 +65,7 @@ type jsonScene struct {
 	CaptionTime *time.Time   `json:"caption_time,omitempty"`
 	MS          jsonDuration `json:"ms"`
 	Views       []jsonView   `json:"views"`
+	Langs       []string     `json:"langs,omitempty"` // in which it is described
 	Memory      *jsonKept    `json:"memory,omitempty"`
 	Plugins     []jsonPlugin `json:"plugins,omitempty"`
 }
@@ -173,7 +174,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 		j := jsonScene{
 			Name: sc.Name, State: sc.State, Reason: sc.Reason, Frames: sc.Frames, AgeS: age(sc.FrameTime, sc.AgeMS), Skipped: sc.Skipped,
 			Captions: sc.Captions, Gated: sc.Gated, Repeated: sc.Repeated, SkewMS: round(sc.SkewMS, 1e3), Caption: sc.Caption, MS: milliseconds(sc.MS),
-			Views: []jsonView{},
+			Views: []jsonView{}, Langs: sc.Langs,
 		}
 		if st.UptimeMS > 0 {
 			j.PerSecond = round(float64(sc.Frames)/st.UptimeMS*1e3, 100)
@@ -183,7 +184,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 			j.CaptionTime = &t
 		}
 		for _, v := range sc.Views {
-			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Reason, v.Width, v.Height, v.Frames, v.Skipped, v.Damaged, v.Unfit, v.Missing, v.Faults, age(v.FrameTime, v.AgeMS)})
+			j.Views = append(j.Views, jsonView{v.Name, v.State, v.Reason, int64(v.Width), int64(v.Height), v.Frames, v.Skipped, v.Damaged, v.Unfit, v.Missing, int64(v.Faults), age(v.FrameTime, v.AgeMS)})
 		}
 		if k := sc.Memory; k != nil {
 			j.Memory = &jsonKept{
@@ -236,6 +237,9 @@ func (s *jsonStatus) print(out io.Writer) error {
 			sc.Captions, sc.Gated, sc.Repeated, sc.MS.Vision, sc.MS.Encode, sc.MS.Decode)
 		if sc.CaptionTime != nil {
 			fmt.Fprintf(&b, "  %s  %s\n", sc.CaptionTime.Format(time.TimeOnly), sc.Caption)
+		}
+		if len(sc.Langs) > 0 {
+			fmt.Fprintf(&b, "  in %s\n", strings.Join(sc.Langs, ", "))
 		}
 		if k := sc.Memory; k != nil {
 			fmt.Fprintf(&b, "  %s", plural(int(k.RAM), "snapshot")+" in memory")

@@ -287,6 +287,7 @@ func TestStatusFits(t *testing.T) {
 	st.Scenes = make([]wire.SceneStatus, len(f.Scenes))
 	for i, s := range f.Scenes {
 		st.Scenes[i].Views = make([]wire.ViewStatus, len(s.Views))
+		st.Scenes[i].Langs = make([]string, maxLanguages)
 	}
 	st.Problems = make([]string, maxScenes)
 	st.Plugins = make([]wire.PluginStatus, MaxRunning)
@@ -326,6 +327,10 @@ func fill(v reflect.Value) {
 		fill(v.Elem())
 	case reflect.String:
 		v.SetString(strings.Repeat("x", 1<<10))
+	case reflect.Int32:
+		v.SetInt(1 << 30)
+	case reflect.Uint16:
+		v.SetUint(1 << 15)
 	case reflect.Int64:
 		v.SetInt(1 << 60)
 	case reflect.Uint64:
