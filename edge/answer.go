@@ -16,16 +16,14 @@ import (
 // answerer answers questions from memories, a few at a time and each on a stream
 // of its own. More wait in the order in which they came, up to a limit.
 type answerer struct {
-	model Model
 	turns *turns
 	limit int64
 
 	waiting atomic.Int64 // questions taken in and not answered
 
-	mu      sync.Mutex // guards what follows, and busy.Add against stop
-	streams []Stream   // not in use; made when needed, one for each question answered at a time
-	closed  bool
-	busy    sync.WaitGroup
+	mu     sync.Mutex // guards what follows, and busy.Add against stop
+	closed bool
+	busy   sync.WaitGroup
 
 	ctx    context.Context // ends with the daemon
 	cancel context.CancelFunc
@@ -34,11 +32,11 @@ type answerer struct {
 // defaultQuestions lets sixteen clients ask a few each.
 const defaultQuestions = 64
 
-func newAnswerer(m Model, t *turns, limit int) *answerer {
+func newAnswerer(t *turns, limit int) *answerer {
 	if limit <= 0 {
 		limit = defaultQuestions
 	}
-	return &answerer{model: m, turns: t, limit: int64(limit)}
+	return &answerer{turns: t, limit: int64(limit)}
 }
 
 func (a *answerer) start(context.Context) error {
@@ -72,15 +70,17 @@ func (a *answerer) enter() error {
 
 // question is what an answer needs to know.
 type question struct {
-	text    string
-	prompt  string // for a caption
-	from    func() (*memory.Snapshot, error)
-	compare func() (*memory.Snapshot, error)                                    // with an earlier memory; nil: with none
-	span    func(context.Context, *memory.Snapshot) (*wire.Span, string, error) // what the log adds, and the text with it; nil: nothing
-	age     func(memory.Info) time.Duration
+	scene  *scene
+	text   string
+	prompt string // for a caption
+	at     int64  // see [past.recall]
+	diff   int64  // compared with an earlier memory; 0: with none
+
+	// span is what the log adds, and the text with it; nil: nothing.
+	span func(context.Context, Model, *memory.Snapshot) (*wire.Span, string, error)
 }
 
-// ask answers q from what its functions return when its turn comes.
+// ask answers q from what its scene remembers when its turn comes.
 func (a *answerer) ask(ctx context.Context, q *question, piece func(string) error) (*wire.Answer, error) {
 	arrived := time.Now()
 	if err := a.enter(); err != nil {
@@ -97,25 +97,32 @@ func (a *answerer) ask(ctx context.Context, q *question, piece func(string) erro
 		return nil, a.why(ctx)
 	}
 	defer done()
-	snap, err := q.from()
+	from, err := q.scene.use()
+	if err != nil {
+		return nil, err
+	}
+	defer from.letGo()
+	ctx, free := from.model.bound(ctx)
+	defer free()
+	snap, err := from.recall(q.at)
 	if err != nil {
 		return nil, err
 	}
 	var then *memory.Snapshot
-	if q.compare != nil {
-		if then, err = q.compare(); err != nil {
+	if q.diff != 0 {
+		if then, err = from.recall(q.diff); err != nil {
 			return nil, err
 		}
 	}
-	stream, err := a.stream()
+	stream, err := from.model.stream()
 	if err != nil {
 		return nil, err
 	}
-	defer a.putBack(stream)
-	r := &wire.Answer{Time: snap.Time.UnixMilli(), Frame: int64(snap.Frame), AgeMS: ms(q.age(snap.Info))}
+	defer from.model.putBack(stream)
+	r := &wire.Answer{Scene: q.scene.cfg.Name, Time: snap.Time.UnixMilli(), Frame: int64(snap.Frame), AgeMS: ms(from.age(snap.Info))}
 	text := q.text
 	if q.span != nil {
-		if r.Span, text, err = q.span(ctx, snap); err != nil {
+		if r.Span, text, err = q.span(ctx, from.model, snap); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +136,7 @@ func (a *answerer) ask(ctx context.Context, q *question, piece func(string) erro
 		return nil, err
 	}
 	if then != nil {
-		c := &wire.Change{Time: then.Time.UnixMilli(), Frame: int64(then.Frame), AgeMS: ms(q.age(then.Info))}
+		c := &wire.Change{Time: then.Time.UnixMilli(), Frame: int64(then.Frame), AgeMS: ms(from.age(then.Info))}
 		quiet := func(string) error { return nil }
 		if c.Now, err = a.say(ctx, stream, snap, q.prompt, quiet); err != nil {
 			return nil, err
@@ -168,27 +175,13 @@ func (a *answerer) say(ctx context.Context, s Stream, from *memory.Snapshot, que
 	return strings.TrimSpace(text.String()), nil
 }
 
-func (a *answerer) stream() (Stream, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := len(a.streams); n > 0 {
-		s := a.streams[n-1]
-		a.streams = a.streams[:n-1]
-		return s, nil
-	}
-	return a.model.NewStream()
-}
-
-func (a *answerer) putBack(s Stream) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.streams = append(a.streams, s)
-}
-
-// why tells the end of the daemon from the end of the request.
+// why tells the end of the daemon, and of a model, from the end of the request.
 func (a *answerer) why(ctx context.Context) error {
-	if a.ctx.Err() != nil {
+	switch {
+	case a.ctx.Err() != nil:
 		return wire.Errorf(wire.CodeClosing, "the daemon is stopping")
+	case context.Cause(ctx) == errTakenBack:
+		return wire.Errorf(wire.CodeBusy, "the model was exchanged meanwhile; ask again")
 	}
 	return ctx.Err()
 }

@@ -20,6 +20,10 @@ type Config struct {
 	Model  Model
 	Scenes []Scene // with names of their own; more can be added later
 
+	// Trial says that the model has to prove itself: see [Daemon.Proof]. Until then its
+	// errors end no scene.
+	Trial bool
+
 	// Socket is the path of the socket to listen on; empty means none.
 	Socket     string
 	SocketMode fs.FileMode       // who may connect; 0 means 0600, the owner

@@ -30,12 +30,16 @@ type Daemon struct {
 	parts  []part             // what runs besides the scenes, in the order it was started
 	close  sync.Once
 
-	mu     sync.Mutex
-	scenes []*scene // in the order they were added
-	over   bool     // Close has begun
-	done   chan struct{}
-	ended  bool // done is closed
-	err    error
+	changes sync.Mutex // held while scenes are added or removed, or the model is exchanged
+
+	mu      sync.Mutex
+	model   *engine   // of scenes that begin
+	engines []*engine // not released yet, model among them
+	scenes  []*scene  // in the order they were added
+	over    bool      // Close has begun
+	done    chan struct{}
+	ended   bool // done is closed
+	err     error
 }
 
 // part is one component of the daemon. start must not block; stop waits until
@@ -56,12 +60,14 @@ func New(cfg Config) (*Daemon, error) {
 	}
 	d := &Daemon{cfg: cfg, work: &inference{pulse: cfg.Watchdog.Watch("inference")}, hub: newHub(), memory: wire.NewMemory(), done: make(chan struct{})}
 	d.turns = newTurns(d.duty)
+	d.model = newEngine(cfg.Model, cfg.Trial)
+	d.engines = []*engine{d.model}
 	for _, s := range cfg.Scenes {
 		if err := d.admit(s); err != nil {
 			return nil, err
 		}
 	}
-	d.answers = newAnswerer(d.cfg.Model, d.turns, d.cfg.Questions)
+	d.answers = newAnswerer(d.turns, d.cfg.Questions)
 	return d, nil
 }
 
@@ -73,7 +79,7 @@ func (d *Daemon) admit(cfg Scene) error {
 	if slices.ContainsFunc(d.scenes, func(s *scene) bool { return s.cfg.Name == cfg.Name }) {
 		return fmt.Errorf("edge: two scenes are called %q", cfg.Name)
 	}
-	if err := cfg.check(d.cfg.Model); err != nil {
+	if err := cfg.check(d.model); err != nil {
 		return err
 	}
 	s, err := newScene(cfg, d)
@@ -140,6 +146,8 @@ func (d *Daemon) Start(ctx context.Context) error {
 
 // Add begins to watch one more scene of a daemon that runs.
 func (d *Daemon) Add(s Scene) error {
+	d.changes.Lock()
+	defer d.changes.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.cancel == nil || d.over {
@@ -156,6 +164,8 @@ func (d *Daemon) Add(s Scene) error {
 // memory, nil when it has seen nothing. Questions that are being answered from
 // it are answered.
 func (d *Daemon) Remove(name string) (*memory.Snapshot, error) {
+	d.changes.Lock()
+	defer d.changes.Unlock()
 	d.mu.Lock()
 	at := slices.IndexFunc(d.scenes, func(s *scene) bool { return s.cfg.Name == name })
 	if at < 0 || d.over {
@@ -166,6 +176,7 @@ func (d *Daemon) Remove(name string) (*memory.Snapshot, error) {
 	d.scenes = slices.Delete(slices.Clone(d.scenes), at, at+1)
 	d.mu.Unlock()
 	err := s.stop()
+	s.leave()
 	return s.newest.Load(), err
 }
 
@@ -232,7 +243,10 @@ func (d *Daemon) Close() error {
 		scenes := d.scenes
 		d.mu.Unlock()
 		errs = together(scenes, (*scene).stop) // also those that were never started
-		d.hub.close()                          // watchers hear the end of the scenes before they are cut off
+		for _, s := range scenes {
+			s.leave()
+		}
+		d.hub.close() // watchers hear the end of the scenes before they are cut off
 		for _, p := range slices.Backward(d.parts) {
 			if err := p.stop(); err != nil {
 				errs = append(errs, fmt.Errorf("stopping %s: %w", p.name, err))

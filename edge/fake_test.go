@@ -40,6 +40,8 @@ func (m *fakeModel) Name() string    { return "fake" }
 func (m *fakeModel) Backend() string { return "none" }
 func (m *fakeModel) MaxViews() int   { return 8 }
 
+func (m *fakeModel) StateChange() float64 { return 0 }
+
 func (m *fakeModel) Context() int { return m.context }
 
 // Tokens counts words.

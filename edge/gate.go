@@ -21,8 +21,20 @@ type Gate struct {
 	// State is the least relative change of the image state, |a-b|/|a|, since
 	// the last frame set that passed. What changed the pixels but left the state
 	// alone (a flicker the model does not see) is not described again. Zero does
-	// not look at the state: how much it changes is the model's own affair.
+	// not look at the state: how much it changes is the model's own affair. Negative is what the
+	// model says ([Model].StateChange), where pixels are looked at.
 	State float64
+}
+
+// least is the State that counts with a model.
+func (g Gate) least(m Model) float64 {
+	switch {
+	case g.State >= 0:
+		return g.State
+	case g.Pixels < 0: // every look is to be described
+		return 0
+	}
+	return m.StateChange()
 }
 
 const defaultPixels = 8
@@ -44,6 +56,9 @@ func newGate(g Gate, views int) *gate {
 	}
 	return &gate{Gate: g, ref: make([]thumb, views), known: make([]bool, views)}
 }
+
+// anew forgets the state of another model.
+func (g *gate) anew(least float64) { g.State, g.state = least, nil }
 
 // lets says whether the model should see a set of c: when look says so, or it is owed. Pictures
 // of which drafts were made are decoded before that is decided.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -18,14 +17,15 @@ var _ wire.Handler = (*Daemon)(nil)
 // Welcome implements [wire.Handler].
 func (d *Daemon) Welcome(context.Context, *wire.Hello) (*wire.Welcome, error) {
 	return &wire.Welcome{
-		Server: "edged", Version: d.cfg.Version, Model: d.cfg.Model.Name(), Scenes: d.names(), Log: d.hub.journal != nil,
+		Server: "edged", Version: d.cfg.Version, Model: d.engine().name, Scenes: d.names(), Log: d.hub.journal != nil,
 	}, nil
 }
 
 // Status implements [wire.Handler].
 func (d *Daemon) Status(context.Context) (*wire.Status, error) {
+	e := d.engine()
 	st := &wire.Status{
-		Version: d.cfg.Version, Model: d.cfg.Model.Name(), Backend: d.cfg.Model.Backend(),
+		Version: d.cfg.Version, Model: e.name, Backend: e.backend,
 		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
 		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
 		Goroutines: int64(runtime.NumGoroutine()), Asking: d.answers.waiting.Load(), Log: d.logStatus(),
@@ -145,15 +145,9 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 	if err != nil {
 		return nil, err
 	}
-	q := &question{
-		text: strings.TrimSpace(a.Question), prompt: s.cfg.Prompts[0].Question, age: s.age,
-		from: func() (*memory.Snapshot, error) { return s.recall(a.At) },
-	}
+	q := &question{scene: s, text: strings.TrimSpace(a.Question), prompt: s.cfg.Prompts[0].Question, at: a.At, diff: a.Diff}
 	if q.text == "" {
 		return nil, wire.Errorf(wire.CodeRequest, "the question is empty")
-	}
-	if a.Diff != 0 {
-		q.compare = func() (*memory.Snapshot, error) { return s.recall(a.Diff) }
 	}
 	if a.Since != 0 {
 		if q.span, err = d.asksSpan(s, a, q.text); err != nil {
@@ -164,7 +158,6 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 	if err != nil {
 		return nil, err
 	}
-	r.Scene = s.cfg.Name
 	if r.Change != nil {
 		err = d.between(ctx, s.cfg.Prompts[0].Language, r)
 	}

@@ -15,6 +15,10 @@ type Model interface {
 	Fingerprint() [32]byte // of what snapshots belong to
 	NewStream() (Stream, error)
 
+	// StateChange is the least change of the image state that is worth a caption, for scenes
+	// whose gate does not say; 0 where that was never measured. See [Gate].State.
+	StateChange() float64
+
 	// Context is how many tokens of earlier captions may stand before a question, 0
 	// for models that were not made to read any.
 	Context() int

@@ -139,23 +139,25 @@ func (s *scene) remark(text string) {
 
 // recall returns the snapshot that a question about a time is answered from: see
 // [wire.Ask].At for what when means.
-func (s *scene) recall(when int64) (*memory.Snapshot, error) {
-	newest, store := s.newest.Load(), s.store.Load()
-	if newest == nil || when != 0 && store == nil {
+func (p past) recall(when int64) (*memory.Snapshot, error) {
+	if p.newest == nil || when != 0 && p.store == nil {
 		return nil, wire.Errorf(wire.CodeNotReady, "nothing has been seen yet")
 	}
 	var snap *memory.Snapshot
 	var err error
 	switch {
 	case when == 0:
-		return newest, nil
+		return p.newest, nil
 	case when < 0:
-		snap, err = store.Before(-time.Duration(max(when, -maxAgo)) * time.Millisecond)
+		snap, err = p.store.Before(-time.Duration(max(when, -maxAgo)) * time.Millisecond)
 	default:
-		snap, err = store.At(time.UnixMilli(when))
+		snap, err = p.store.At(time.UnixMilli(when))
 	}
 	if err != nil {
 		return nil, wire.Errorf(wire.CodeNotKept, "%v", err)
+	}
+	if snap.Model != p.model.hash { // taken a moment later
+		return nil, wire.Errorf(wire.CodeNotReady, "the model was exchanged just now; ask again")
 	}
 	return snap, nil
 }
@@ -164,9 +166,9 @@ func (s *scene) recall(when int64) (*memory.Snapshot, error) {
 const maxAgo = (1<<63 - 1) / int64(time.Millisecond)
 
 // age returns how long ago a snapshot was taken.
-func (s *scene) age(i memory.Info) time.Duration {
-	if store := s.store.Load(); store != nil {
-		return store.Age(i)
+func (p past) age(i memory.Info) time.Duration {
+	if p.store != nil {
+		return p.store.Age(i)
 	}
 	return 0
 }

@@ -24,6 +24,7 @@ type scene struct {
 	hub    *hub
 	turns  *turns
 	work   *inference
+	model  *engine // nil once the scene has ended for good; changed with hand and keeps held
 	guard  *watchdog.Watchdog
 	pulse  *watchdog.Pulse // of the frame set in hand; guard watches it while the scene runs
 	log    func(string)
@@ -41,6 +42,13 @@ type scene struct {
 	look   time.Duration // that it took to see it
 	spoken time.Time     // when the newest caption was written
 	owed   bool          // the gate opened, and there is no caption yet
+
+	saw     time.Time // when the newest look began
+	sawBy   string    // the model of it; empty before the first
+	changed bool      // there is another model since
+
+	hand  chan struct{} // holds a token while what the stream's goroutine owns is in use
+	nudge chan struct{} // holds a token when the next frame set is wanted at once
 
 	paused atomic.Bool // frame sets are taken and not looked at
 
@@ -62,8 +70,11 @@ type scene struct {
 func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	s := &scene{
 		cfg: cfg, hub: d.hub, turns: d.turns, work: d.work, guard: d.cfg.Watchdog, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
-		gate: newGate(cfg.Gate, len(cfg.Views)),
+		hand: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
 	}
+	seen := cfg.Gate
+	seen.State = seen.least(d.model)
+	s.gate = newGate(seen, len(cfg.Views))
 	filled := make(chan struct{}, 1)
 	for _, v := range cfg.Views {
 		w := newView(v, cfg.LockStep, filled, s.viewChanged)
@@ -80,9 +91,9 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	}
 	s.said = make([]string, len(s.asks))
 	s.status.Name, s.status.State = cfg.Name, wire.StateWatching
-	s.cfg.Snapshots.Scene, s.cfg.Snapshots.Model, s.cfg.Snapshots.Report = cfg.Name, d.cfg.Model.Fingerprint(), s.remark
+	s.cfg.Snapshots.Scene, s.cfg.Snapshots.Model, s.cfg.Snapshots.Report = cfg.Name, d.model.hash, s.remark
 	var err error
-	if s.mind, err = newMemories(d.cfg.Model, cfg.Window, s.remark); err != nil {
+	if s.mind, err = newMemories(d.model, cfg.Window, s.remark); err != nil {
 		return nil, err
 	}
 	if m := cfg.Memory; m != nil {
@@ -91,6 +102,8 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		}
 		s.goOn(m)
 	}
+	s.model = d.model
+	s.model.users.Add(1)
 	return s, nil
 }
 
@@ -101,9 +114,11 @@ func (s *scene) start(ctx context.Context) {
 		v.start(ctx)
 	}
 	s.pulse = s.guard.Watch("scene " + s.cfg.Name)
+	s.hand <- struct{}{} // until it remembers
 	go func() {
 		defer s.guard.Forget(s.pulse)
 		err := s.remember()
+		<-s.hand
 		if err == nil {
 			s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Text: "watching " + strings.Join(s.names, ", "), Views: s.names})
 			err = s.run(ctx)
@@ -169,13 +184,28 @@ func (s *scene) run(ctx context.Context) error {
 			set.release()
 			continue
 		}
-		err = s.step(ctx, set)
+		err = s.show(ctx, set)
 		set.release()
 		if err != nil {
 			return fmt.Errorf("frame set %d: %w", set.Number, err)
 		}
 	}
 	return nil
+}
+
+// show makes what there is to make of a set. What a model on trial fails at is left out.
+func (s *scene) show(ctx context.Context, set *FrameSet) error {
+	if err := take(ctx, s.hand); err != nil {
+		return err
+	}
+	err := s.step(ctx, set)
+	forgiven := err != nil && ctx.Err() == nil && s.model.forgives(err)
+	<-s.hand
+	if !forgiven {
+		return err
+	}
+	s.leaveOut()
+	return camera.SleepUntil(ctx, time.Now().Add(lookAgain))
 }
 
 // setPaused makes the scene look at no more frame sets, or look again.
@@ -197,9 +227,14 @@ func (s *scene) setPaused(paused bool) {
 
 // pause waits until the next frame set is wanted.
 func (s *scene) pause(ctx context.Context) error {
-	if !s.looked.IsZero() {
-		if err := camera.SleepUntil(ctx, s.looked.Add(s.cfg.Interval)); err != nil {
-			return err
+	if d := time.Until(s.looked.Add(s.cfg.Interval)); d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.nudge:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	// What is lost to the timer is not made up for: the next pause counts from now.
@@ -213,6 +248,8 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 		s.idle()
 		return nil
 	}
+	ctx, free := s.model.bound(ctx)
+	defer free()
 	ctx, end := s.work.begin(ctx, s.pulse)
 	defer end()
 	if s.forget.CompareAndSwap(true, false) {
@@ -238,6 +275,7 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 		if err := s.caption(ctx, &step); err != nil {
 			return fmt.Errorf("caption: %w", err)
 		}
+		s.model.settle(nil)
 	}
 	for _, i := range s.account(&step, open) {
 		m := step.MS
@@ -288,9 +326,13 @@ func (s *scene) see(ctx context.Context, step *Step) (taken bool, err error) {
 	}
 	s.images = set.Images(s.images[:0])
 	start := time.Now()
+	s.model.looked.Store(true)
 	vision, encode, taken, err := s.mind.see(ctx, s.images, set.Number)
 	s.look = time.Since(start)
 	step.MS.Vision, step.MS.Encode = ms(vision), ms(encode)
+	if err == nil {
+		s.sees(start)
+	}
 	if err == nil && !taken {
 		s.leaveOut()
 	}

@@ -15,7 +15,7 @@ import (
 const maxSpan = 64
 
 // asksSpan returns what the question a, about the time since a.Since, adds to its text.
-func (d *Daemon) asksSpan(s *scene, a *wire.Ask, text string) (func(context.Context, *memory.Snapshot) (*wire.Span, string, error), error) {
+func (d *Daemon) asksSpan(s *scene, a *wire.Ask, text string) (func(context.Context, Model, *memory.Snapshot) (*wire.Span, string, error), error) {
 	within := -time.Duration(max(a.Since, -maxAgo)) * time.Millisecond
 	if a.Since > 0 {
 		within = time.Since(time.UnixMilli(a.Since))
@@ -28,12 +28,11 @@ func (d *Daemon) asksSpan(s *scene, a *wire.Ask, text string) (func(context.Cont
 	case d.hub.journal == nil:
 		return nil, wire.Errorf(wire.CodeMissing, "this edged keeps no log, which a question about the time since a moment needs")
 	}
-	return func(ctx context.Context, snap *memory.Snapshot) (*wire.Span, string, error) {
+	return func(ctx context.Context, m Model, snap *memory.Snapshot) (*wire.Span, string, error) {
 		span, err := d.span(ctx, s, within, int64(snap.Frame))
 		if err != nil {
 			return nil, "", err
 		}
-		m := d.cfg.Model
 		if m.Context() == 0 {
 			return span, text, nil
 		}

@@ -19,6 +19,8 @@ func (m vlmModel) Name() string    { return m.m.Info().Name }
 func (m vlmModel) Backend() string { return m.m.Info().Backend }
 func (m vlmModel) MaxViews() int   { return m.m.Config().MaxViews() }
 
+func (m vlmModel) StateChange() float64 { return 0 }
+
 func (m vlmModel) Context() int { return m.m.Config().Context }
 
 func (m vlmModel) Tokens(text string) (int, error) { return m.m.Tokens(text) }

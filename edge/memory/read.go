@@ -114,25 +114,26 @@ func ago(d time.Duration) string { return d.Round(time.Second).String() + " ago"
 func (s *Store) List() []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []Info
-	rest := s.ring
+	var all, rest []Info
+	for _, e := range s.ring {
+		if e.Model == s.cfg.Model {
+			rest = append(rest, e.Info)
+		}
+	}
 	for _, i := range s.disk {
 		if i.Model != s.cfg.Model {
 			continue
 		}
 		for len(rest) > 0 && rest[0].Seq <= i.Seq {
 			if rest[0].Seq < i.Seq {
-				all = append(all, rest[0].Info)
+				all = append(all, rest[0])
 			}
 			rest = rest[1:]
 		}
 		i.Disk = true
 		all = append(all, i)
 	}
-	for _, e := range rest {
-		all = append(all, e.Info)
-	}
-	return all
+	return append(all, rest...)
 }
 
 // get returns a snapshot of the list, which may have gone in the meantime.

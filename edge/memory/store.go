@@ -277,6 +277,29 @@ func (s *Store) Status() Status {
 	return st
 }
 
+// SetModel says that snapshots are of another model from now on. Those of the one before stay, as
+// the budgets allow, and are not found before SetModel names it again; the newest of them is saved.
+func (s *Store) SetModel(model [32]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if model != s.cfg.Model {
+		s.saveNewest()
+		s.cfg.Model = model
+	}
+}
+
+// saveNewest has the newest snapshot saved, as the daily budget allows.
+func (s *Store) saveNewest() {
+	n := len(s.ring)
+	if n == 0 || s.closed || s.cfg.Dir == "" {
+		return
+	}
+	newest, now := s.ring[n-1], s.ran(s.cfg.Clock())
+	if newest.Seq > s.saved && s.next != newest && s.canWrite(newest, now) >= newest.Bytes {
+		s.save(newest, now)
+	}
+}
+
 // Close saves the newest snapshot, as the daily budget allows, and ends the
 // store. When ctx ends first, its error is returned, and the goroutine ends when
 // the disk lets it.
@@ -285,12 +308,7 @@ func (s *Store) Close(ctx context.Context) error {
 		return nil
 	}
 	s.mu.Lock()
-	if n := len(s.ring); n > 0 && !s.closed {
-		newest, now := s.ring[n-1], s.ran(s.cfg.Clock())
-		if newest.Seq > s.saved && s.next != newest && s.canWrite(newest, now) >= newest.Bytes {
-			s.save(newest, now)
-		}
-	}
+	s.saveNewest()
 	if !s.closed {
 		s.closed = true
 		close(s.wake)

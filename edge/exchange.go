@@ -1,0 +1,225 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/visualrwkv/edged/edge/memory"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// Exchange has all scenes look with another model, and answers questions with it from now
+// on, while cameras stay open: each scene changes over between two frame sets, and looks at once. A memory is carried on
+// when the fingerprints are the same; else the scene goes on with the newest that is kept of
+// the new model, or with none, and says so. Questions that are being answered are answered by the
+// model before, which stays in use until [Daemon.Release].
+//
+// A model on trial has to prove itself, see [Daemon.Proof]. When Exchange fails, all scenes
+// have the model that they had, unless ctx has ended: then both may be in use until Close.
+func (d *Daemon) Exchange(ctx context.Context, m Model, trial bool) error {
+	d.changes.Lock()
+	defer d.changes.Unlock()
+	next := newEngine(m, trial)
+	d.mu.Lock()
+	before, scenes := d.model, d.scenes
+	d.mu.Unlock()
+	for _, s := range scenes {
+		if err := s.cfg.check(m); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	d.engines = append(d.engines, next)
+	d.mu.Unlock()
+	if before.failed() {
+		before.stop() // nobody waits for what it still does
+	}
+	for i, s := range scenes {
+		if err := s.exchange(ctx, next); err != nil {
+			for _, o := range scenes[:i] {
+				err = errors.Join(err, o.exchange(ctx, before))
+			}
+			return fmt.Errorf("scene %s: %w", s.cfg.Name, err)
+		}
+	}
+	d.mu.Lock()
+	d.model = next
+	d.mu.Unlock()
+	return nil
+}
+
+// Proof returns nil once the model on trial has proved itself: with the first caption of
+// any scene, or when nothing could be looked at within so long. It returns an error when the
+// model failed or wrote nothing, and then the model is to be exchanged; those who use it are told to end.
+func (d *Daemon) Proof(ctx context.Context, within time.Duration) error {
+	e := d.engine()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-e.proof:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		if e.looked.Load() {
+			e.settle(fmt.Errorf("no caption within %v", within))
+		} else {
+			e.settle(nil)
+		}
+	}
+	if e.proved != nil {
+		e.stop()
+	}
+	return e.proved
+}
+
+// lastAnswers is how long questions may go on with a model that was exchanged.
+const lastAnswers = time.Minute
+
+// Release returns when nobody uses m any more, which must not be the daemon's model: it can be closed then.
+// Questions that are not answered by it within a minute, or before ctx ends, are refused.
+func (d *Daemon) Release(ctx context.Context, m Model) {
+	d.mu.Lock()
+	var held []*engine
+	d.engines = slices.DeleteFunc(d.engines, func(e *engine) bool {
+		if e.Model != m || e == d.model {
+			return false
+		}
+		held = append(held, e)
+		return true
+	})
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, lastAnswers)
+	defer cancel()
+	for _, e := range held {
+		unbind := context.AfterFunc(ctx, e.stop)
+		e.users.Wait()
+		unbind()
+		e.stop()
+	}
+}
+
+// engine is the model of scenes that begin now.
+func (d *Daemon) engine() *engine {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.model
+}
+
+// past is what questions about a scene are answered from, with the model that can read it.
+// That is in use until it is let go.
+type past struct {
+	model  *engine
+	newest *memory.Snapshot // nil: nothing has been seen
+	store  *memory.Store    // nil: the scene has not begun
+}
+
+// use counts whoever asks among those who use the scene's model. It is counted while keeps is held
+// and the model is the scene's, so that nobody comes once the scene has another.
+func (s *scene) use() (past, error) {
+	s.keeps.Lock()
+	defer s.keeps.Unlock()
+	if s.model == nil {
+		return past{}, wire.Errorf(wire.CodeClosing, "the scene is not watched any more")
+	}
+	s.model.users.Add(1)
+	return past{s.model, s.newest.Load(), s.store.Load()}, nil
+}
+
+func (p past) letGo() { p.model.users.Done() }
+
+// leave lets go of the model of a scene that has ended for good.
+func (s *scene) leave() {
+	s.keeps.Lock()
+	defer s.keeps.Unlock()
+	if s.model != nil {
+		s.model.users.Done()
+		s.model = nil
+	}
+}
+
+// exchange gives the scene another model, between two frame sets. An error leaves it as it was.
+func (s *scene) exchange(ctx context.Context, next *engine) error {
+	if err := take(ctx, s.hand); err != nil {
+		return err
+	}
+	defer func() { <-s.hand }()
+	if s.model == nil {
+		return nil
+	}
+	mind, err := newMemories(next, s.cfg.Window, s.remark)
+	if err != nil {
+		return err
+	}
+	before, same := s.model, s.model.hash == next.hash
+	newest, store := s.newest.Load(), s.store.Load()
+	if mind.store = store; same && newest != nil {
+		if err := mind.restore(newest); err != nil {
+			return fmt.Errorf("the memory cannot be carried on: %w", err)
+		}
+	}
+	s.keeps.Lock()
+	next.users.Add(1)
+	before.users.Done()
+	s.model, s.mind = next, mind
+	s.cfg.Snapshots.Model = next.hash
+	if !same {
+		s.newest.Store(nil)
+		if store != nil {
+			store.SetModel(next.hash)
+		}
+	}
+	s.keeps.Unlock()
+	s.remark(s.after(before, same))
+	s.changed = s.sawBy != ""
+	// What there is to say in the words of the new model is asked for at once.
+	s.owed, s.spoken = true, time.Time{}
+	s.gate.anew(s.cfg.Gate.least(next))
+	select {
+	case s.nudge <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// after finds a memory for the model that was exchanged, and tells which that is.
+func (s *scene) after(before *engine, same bool) string {
+	text := "model " + s.model.name + " instead of " + before.name
+	if same {
+		return text + ": the memory goes on"
+	}
+	text += ", whose memory it cannot read"
+	var snap *memory.Snapshot
+	if s.mind.store != nil {
+		snap, _ = s.mind.store.Newest(func(memory.Info) bool { return true }, func(o *memory.Snapshot) error {
+			m, err := newMemories(s.model, s.cfg.Window, s.remark)
+			if err == nil {
+				err = m.restore(o)
+			}
+			if err == nil {
+				m.store = s.mind.store
+				s.mind = m
+			}
+			return err
+		})
+	}
+	if snap == nil {
+		return text + ": it begins with an empty one"
+	}
+	s.keeps.Lock()
+	s.newest.Store(snap)
+	s.keeps.Unlock()
+	return text + fmt.Sprintf(": it goes on with its own of frame set %d, %s", snap.Frame, when(snap.Time, s.mind.store.Age(snap.Info)))
+}
+
+// sees notes a look, which began then, and tells how long the scene was not looked at when the model was
+// exchanged before it.
+func (s *scene) sees(began time.Time) {
+	if s.changed {
+		s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Views: s.names, Text: fmt.Sprintf(
+			"%s looks for the first time, %v after %s did for the last", s.model.name, began.Sub(s.saw).Round(time.Millisecond), s.sawBy)})
+	}
+	s.saw, s.sawBy, s.changed = began, s.model.name, false
+}
