@@ -258,6 +258,7 @@ func TestManifest(t *testing.T) {
 		`files[0]: name "A"`:                        func(m *Manifest) { m.Files[0].Name = "A" },
 		"files[1]: the name a.gguf is taken":        func(m *Manifest) { m.Files[1].Name = "a.gguf" },
 		"files[1]: the name manifest.json is taken": func(m *Manifest) { m.Files[1].Name = manifestName },
+		"the name manifest.json.minisig.tmp is":     func(m *Manifest) { m.Files[1].Name = signatureName + ".tmp" },
 		"b.wasm: a second file with role model":     func(m *Manifest) { m.Files[1].Role = RoleModel },
 		`b.wasm: role "kernel"`:                     func(m *Manifest) { m.Files[1].Role = "kernel" },
 		"b.wasm: size -1":                           func(m *Manifest) { m.Files[1].Size = -1 },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -33,11 +34,23 @@ func (t *Store) Install(b *Bundle, o *InstallOptions) error {
 		return err
 	}
 	sum := Hash(sha256.Sum256(b.Raw))
-	if err := t.allowed(m, sum, o); err != nil {
+	next, downgrade := t.s, o.Downgrade
+	if now := next.slot(next.Active); next.Active != "" && !t.intact(next.Active, sum) {
+		// So it is what makes room, not the one that runs instead; and it can be repaired.
+		downgrade = downgrade || now.Manifest == sum
+		*now = Slot{}
+		next.Active = next.spare()
+		if _, err := t.open(next.Active); err != nil || next.slot(next.Active).Phase != PhaseGood {
+			next.Active = ""
+		}
+	}
+	if err := next.allowed(m, sum, downgrade, o.Rename); err != nil {
 		return err
 	}
-	name := t.s.spare()
-	next := t.s
+	name := next.spare()
+	if err := t.fits(name, b); err != nil {
+		return err
+	}
 	next.Trial, next.Starts = "", 0
 	*next.slot(name) = Slot{Phase: PhaseInstalling, Name: m.Name, Version: m.Version, Manifest: sum}
 	if err := t.write(next); err != nil {
@@ -52,28 +65,75 @@ func (t *Store) Install(b *Bundle, o *InstallOptions) error {
 	return t.write(next)
 }
 
+// intact says whether a slot is whole. Its files are read when it is to be installed again.
+func (t *Store) intact(name string, sum Hash) bool {
+	i, err := t.open(name)
+	return err == nil && (t.s.slot(name).Manifest != sum || i.check() == nil)
+}
+
 // allowed says why a bundle must not be installed.
-func (t *Store) allowed(m *Manifest, sum Hash, o *InstallOptions) error {
-	if t.s.Active != "" {
-		now := t.s.slot(t.s.Active)
+func (s *State) allowed(m *Manifest, sum Hash, downgrade, rename bool) error {
+	if s.Active != "" {
+		now := s.slot(s.Active)
 		if now.Manifest == sum {
 			return ErrInstalled
 		}
-		if now.Name != m.Name && !o.Rename {
+		if now.Name != m.Name && !rename {
 			return fmt.Errorf("bundle %s is to replace %s, which is another name", m.Name, now.Name)
 		}
 	}
-	if t.s.Trial != "" && t.s.slot(t.s.Trial).Manifest == sum {
+	if s.Trial != "" && s.slot(s.Trial).Manifest == sum {
 		return ErrInstalled
 	}
-	if spare := t.s.slot(t.s.spare()); spare.Phase == PhaseBad && spare.Manifest == sum && !o.Downgrade {
-		return fmt.Errorf("%s version %d was tried here and given up (%s)", m.Name, m.Version, spare.Why)
+	spare := s.slot(s.spare())
+	if spare.Phase == PhaseBad && spare.Manifest == sum && !downgrade {
+		return fmt.Errorf("%s version %d was tried here and given up (%s); -downgrade has it tried again", m.Name, m.Version, spare.Why)
 	}
-	if high := t.s.Highest[m.Name]; m.Version <= high && !o.Downgrade {
-		return fmt.Errorf("%s version %d is not higher than version %d, which has run here", m.Name, m.Version, high)
+	if high := s.Highest[m.Name]; m.Version <= high && !downgrade {
+		return fmt.Errorf("%s version %d is not higher than version %d, which has run here; -downgrade installs it all the same", m.Name, m.Version, high)
 	}
 	return nil
 }
+
+// fits says whether there is room for the files of a bundle, for which those of the slot make
+// some. What others write meanwhile is not foreseen.
+func (t *Store) fits(slot string, b *Bundle) error {
+	free, err := t.fsys.Free(t.dir)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(t.dir, slot)
+	names, err := t.fsys.Names(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var there int64
+	for _, name := range names {
+		f, err := t.fsys.Open(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		size, err := f.Size()
+		f.Close()
+		if err != nil {
+			return err
+		}
+		there += size
+	}
+	const block = 4 << 10 // what a file may take more than it has
+	// The small files are there twice while they are replaced.
+	need := int64(2 * (len(b.Raw) + len(b.Sig) + maxState))
+	for _, f := range b.Manifest.Files {
+		need += f.Size + block
+	}
+	if need-there > free {
+		return fmt.Errorf("%s version %d needs %s, and there is room for %s on the disk of %s, with what slot %s gives back",
+			b.Manifest.Name, b.Manifest.Version, megabytes(need), megabytes(free+there), t.dir, slot)
+	}
+	return nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // fill writes the files of the bundle to a slot, and returns when they would
 // survive a power cut.
@@ -109,8 +169,11 @@ func (t *Store) fill(slot string, b *Bundle, o *InstallOptions) error {
 			return err
 		}
 	}
-	return t.fsys.SyncDir(dir)
+	return nil
 }
+
+// part ends the name of a file that is not whole yet. Names of files do not have it.
+const part = "~"
 
 // sweep removes what the bundle does not have.
 func (t *Store) sweep(dir string, m *Manifest) error {
@@ -119,7 +182,7 @@ func (t *Store) sweep(dir string, m *Manifest) error {
 		return err
 	}
 	for _, name := range names {
-		if slices.ContainsFunc(m.Files, func(f File) bool { return f.Name == name }) {
+		if slices.ContainsFunc(m.Files, func(f File) bool { return f.Name == name || f.Name+part == name }) {
 			continue
 		}
 		if err := t.fsys.Remove(filepath.Join(dir, name)); err != nil {
@@ -129,22 +192,32 @@ func (t *Store) sweep(dir string, m *Manifest) error {
 	return nil
 }
 
-// file writes one file, behind those of its chunks that are there.
-func (t *Store) file(path string, b *Bundle, f *File, progress func(int64)) (err error) {
+// file writes one file, if it is not there, behind those of its chunks that are. A file that is
+// there under its name may be in use, by a daemon that has not been started again since: it is
+// removed, and never changed.
+func (t *Store) file(path string, b *Bundle, f *File, progress func(int64)) error {
+	if t.has(path, f) {
+		progress(f.Size)
+		return nil
+	}
+	if err := t.fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	have := 0
-	if r, err := t.fsys.Open(path); err == nil {
+	if r, err := t.fsys.Open(path + part); err == nil {
 		have = f.Have(r)
 		r.Close()
 	}
 	var w disk.File
 	at := min(int64(have)*ChunkSize, f.Size)
+	err := b.Skip(have)
+	if err != nil {
+		return err
+	}
 	if have > 0 {
-		if err := b.Skip(have); err != nil {
-			return err
-		}
-		w, err = t.fsys.Resume(path, at)
+		w, err = t.fsys.Resume(path+part, at)
 	} else {
-		w, err = t.fsys.Create(path)
+		w, err = t.fsys.Create(path + part)
 	}
 	if err != nil {
 		return err
@@ -153,7 +226,30 @@ func (t *Store) file(path string, b *Bundle, f *File, progress func(int64)) (err
 	if err == nil {
 		err = w.Sync()
 	}
-	return errors.Join(err, w.Close())
+	if err = errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	if err := t.fsys.Rename(path+part, path); err != nil {
+		return err
+	}
+	return t.fsys.SyncDir(filepath.Dir(path))
+}
+
+// has tells whether a file is there and whole.
+func (t *Store) has(path string, f *File) bool {
+	r, err := t.fsys.Open(path)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	if size, err := r.Size(); err != nil || size != f.Size {
+		return false
+	}
+	if f.Encoding == "" {
+		return f.Have(r) == len(f.Chunks) // the first that differs is the last that is read
+	}
+	sum, err := t.sum(path)
+	return err == nil && sum == f.Sum
 }
 
 // counted tells how much was written.

@@ -10,6 +10,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/visualrwkv/edged/internal/disk"
 )
 
 // Limits of what a manifest may say.
@@ -169,7 +171,10 @@ func (m *Manifest) validate() error {
 			return fmt.Errorf("keys[%d]: %w", i, err)
 		}
 	}
-	seen := map[string]bool{manifestName: true, signatureName: true}
+	seen := map[string]bool{}
+	for _, name := range []string{manifestName, signatureName} { // and what they are called while they are written
+		seen[name], seen[name+disk.Temp] = true, true
+	}
 	roles := map[Role]int{}
 	for i := range m.Files {
 		f := &m.Files[i]

@@ -125,21 +125,27 @@ func (t *Store) open(name string) (*Installed, error) {
 func (i *Installed) check() error {
 	for n := range i.Manifest.Files {
 		f := &i.Manifest.Files[n]
-		r, err := i.t.fsys.Open(i.Path(f))
+		sum, err := i.t.sum(i.Path(f))
 		if err != nil {
 			return err
 		}
-		sum := sha256.New()
-		_, err = io.Copy(sum, r)
-		r.Close()
-		if err != nil {
-			return err
-		}
-		if Hash(sum.Sum(nil)) != f.Sum {
+		if sum != f.Sum {
 			return fmt.Errorf("%s is not what was installed", f.Name)
 		}
 	}
 	return nil
+}
+
+// sum reads a file.
+func (t *Store) sum(path string) (sum Hash, err error) {
+	r, err := t.fsys.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer r.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, r)
+	return Hash(h.Sum(nil)), err
 }
 
 // Commit makes what is on trial what runs. The slot that ran before stays as it

@@ -6,18 +6,28 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/visualrwkv/edged/internal/disk"
 	"github.com/visualrwkv/edged/internal/faultdisk"
 )
 
-// version builds a small signed bundle: a model of three sectors that tells versions apart, and
-// plugins, of which one is compressed.
+// version builds a small signed bundle.
 func version(t testing.TB, n uint64, keys ...PublicKey) []byte {
+	t.Helper()
+	if testing.Short() {
+		return makeVersion(t, n, 1, keys...)
+	}
+	return makeVersion(t, n, 7, keys...)
+}
+
+// makeVersion builds one with a model of three sectors that tells versions apart, a plugin that is compressed, and
+// others that are not.
+func makeVersion(t testing.TB, n uint64, others int, keys ...PublicKey) []byte {
 	t.Helper()
 	b := &Builder{Manifest: &Manifest{Name: "garden", Version: n}}
 	for _, k := range keys {
@@ -30,11 +40,7 @@ func version(t testing.TB, n uint64, keys ...PublicKey) []byte {
 	}
 	add("demo.gguf", RoleModel, model)
 	add("zones.wasm", RolePlugin, bytes.Repeat([]byte{byte(n), 1, 2}, 300))
-	small := 7
-	if testing.Short() {
-		small = 1
-	}
-	for i := range small {
+	for i := range others {
 		add(fmt.Sprintf("%d-%d.wasm", n, i), RolePlugin, []byte{byte(n), byte(i)})
 	}
 	raw, err := b.Raw()
@@ -206,6 +212,64 @@ func TestDamagedSlot(t *testing.T) {
 	}
 }
 
+// TestRepair installs over a slot that lost a file: that one makes room, and the same bundle repairs it.
+func TestRepair(t *testing.T) {
+	d, trusted := faultdisk.New(), keys(t, "minisign.pub")
+	for v := uint64(1); v <= 2; v++ {
+		must(t, install(d, version(t, v), trusted, InstallOptions{}))
+		want(t, d, v, true)
+		must(t, store(t, d).Commit())
+	}
+	d.Edit(folder+"/b/demo.gguf", func(data []byte) []byte { data[7] ^= 1; return data })
+	must(t, install(d, version(t, 2), trusted, InstallOptions{}))
+	if s := store(t, d).State(); s.Active != slotA || s.A.Version != 1 {
+		t.Errorf("%+v", s)
+	}
+	want(t, d, 2, true)
+	must(t, store(t, d).Commit())
+	must(t, d.Remove(folder+"/b/demo.gguf"))
+	must(t, install(d, version(t, 3), trusted, InstallOptions{}))
+	must(t, store(t, d).Rollback("asked for"))
+	want(t, d, 1, false)
+}
+
+// TestInUse installs where a daemon still runs what it started with: its files do not change.
+func TestInUse(t *testing.T) {
+	trusted := keys(t, "minisign.pub")
+	dir := t.TempDir()
+	on := func(f func(s *Store) error) {
+		t.Helper()
+		s, err := OpenStore(disk.OS, dir)
+		must(t, err)
+		must(t, f(s))
+	}
+	put := func(v uint64) {
+		t.Helper()
+		b, err := Open(bytes.NewReader(version(t, v)), trusted)
+		must(t, err)
+		on(func(s *Store) error { return s.Install(b, &InstallOptions{}) })
+	}
+	for v := uint64(1); v <= 2; v++ {
+		put(v)
+		on(func(s *Store) error { _, err := s.Start(); return err })
+		on((*Store).Commit)
+	}
+	f, err := os.Open(filepath.Join(dir, "b", "demo.gguf"))
+	must(t, err)
+	defer f.Close()
+	on(func(s *Store) error { return s.Rollback("asked for") })
+	put(3)
+	if data, err := io.ReadAll(f); err != nil || !bytes.Equal(data, bytes.Repeat([]byte{2}, 1500)) {
+		t.Errorf("the file of version 2 that is in use holds %d others: %v", len(data), err)
+	}
+	on(func(s *Store) error {
+		if i, err := s.Start(); err != nil || i.Manifest.Version != 3 {
+			t.Errorf("runs %+v: %v", i, err)
+		}
+		return nil
+	})
+}
+
 // TestTrialDamaged changes a byte of what is on trial, as a dying card does.
 func TestTrialDamaged(t *testing.T) {
 	d, trusted := faultdisk.New(), keys(t, "minisign.pub")
@@ -218,116 +282,6 @@ func TestTrialDamaged(t *testing.T) {
 	if s := store(t, d).State(); s.A.Phase != PhaseBad || s.Trial != "" {
 		t.Errorf("%+v", s)
 	}
-}
-
-// life is what happens to a device: an update that proves itself over one that ran, one that is given
-// up, one that replaces an installation that was begun.
-func life(t testing.TB, trusted []PublicKey) []func(fsys disk.FS) error {
-	one, two, three := version(t, 1), version(t, 2), version(t, 3)
-	on := func(f func(s *Store) error) func(disk.FS) error {
-		return func(fsys disk.FS) error {
-			s, err := OpenStore(fsys, folder)
-			if err != nil {
-				return err
-			}
-			return f(s)
-		}
-	}
-	put := func(b []byte) func(disk.FS) error {
-		return func(fsys disk.FS) error { return install(fsys, b, trusted, InstallOptions{}) }
-	}
-	start := on(func(s *Store) error { _, err := s.Start(); return err })
-	commit := on((*Store).Commit)
-	back := on(func(s *Store) error { return s.Rollback("for a test") })
-	return []func(disk.FS) error{
-		put(one), start, commit, put(two), start, commit, put(three[:len(three)/2]), put(three), start, back,
-	}
-}
-
-// TestPowerCuts cuts the power at every operation of the disk in such a life: whatever arrived, one of
-// the versions that may run does, and is whole, and another version can be installed.
-func TestPowerCuts(t *testing.T) {
-	trusted := keys(t, "minisign.pub")
-	four := version(t, 4)
-	d := faultdisk.New()
-	states, deep := 0, 0
-	may := map[uint64]bool{0: true}
-	check := func(up *faultdisk.Disk) {
-		states++
-		v, _ := running(t, up)
-		if !may[v] {
-			t.Fatalf("version %d runs, not one of %v", v, may)
-		}
-		if states%50 == 0 {
-			deep++
-			must(t, install(up, four, trusted, InstallOptions{}))
-			want(t, up, 4, true)
-			must(t, store(t, up).Commit())
-			want(t, up, 4, false)
-		}
-	}
-	d.After = func(op, path string) { d.States(func(up *faultdisk.Disk) bool { check(up); return true }) }
-	steps := life(t, trusted)
-	// What may run while a step is going on.
-	runs := []map[uint64]bool{{0: true, 1: true}, {0: true, 1: true}, {0: true, 1: true}, {1: true, 2: true}, {1: true, 2: true},
-		{1: true, 2: true}, {2: true}, {2: true, 3: true}, {2: true, 3: true}, {2: true, 3: true}}
-	for i, step := range steps {
-		may = runs[i]
-		if err := step(d); (err != nil) != (i == 6) {
-			t.Fatalf("step %d: %v", i, err)
-		}
-	}
-	t.Logf("%d states, another version installed in %d of them", states, deep)
-	if states < 20000 && !testing.Short() {
-		t.Errorf("%d states", states)
-	}
-}
-
-// TestFaults lets each operation of the disk fail, once or from then on: the step says so or does what it
-// should, what ran before runs or what was installed does, and once the disk is well all can be done.
-func TestFaults(t *testing.T) {
-	trusted := keys(t, "minisign.pub")
-	four := version(t, 4)
-	steps := life(t, trusted)
-	problems := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}
-	if testing.Short() {
-		problems = problems[:1]
-	}
-	tried := 0
-	for _, always := range []bool{false, true} {
-		for _, problem := range problems {
-			for n := 0; ; n++ {
-				d := faultdisk.New()
-				ops := 0
-				failing := true
-				d.Fault = func(op, path string) error {
-					reads := op == "open" || op == "names" || op == "read"
-					if problem != syscall.EIO && (reads || op == "remove" && problem == syscall.ENOSPC) {
-						return nil
-					}
-					if ops++; failing && (ops == n+1 || always && ops > n) {
-						return problem
-					}
-					return nil
-				}
-				for _, step := range steps {
-					step(d)
-				}
-				last := ops <= n // nothing failed
-				failing = false
-				tried++
-				running(t, d)
-				must(t, install(d, four, trusted, InstallOptions{}))
-				want(t, d, 4, true)
-				must(t, store(t, d).Commit())
-				want(t, d, 4, false)
-				if last {
-					break
-				}
-			}
-		}
-	}
-	t.Logf("%d faults", tried)
 }
 
 // TestResume interrupts an installation everywhere; the next one reads no chunk again that is there.

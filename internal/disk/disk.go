@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -30,6 +31,8 @@ type FS interface {
 	// SyncDir returns when the names in dir would survive a power cut. What
 	// Sync of a file promises is its bytes only.
 	SyncDir(dir string) error
+	// Free is how many bytes can be written to the disk of dir, which need not be there.
+	Free(dir string) (int64, error)
 }
 
 // File is an open file of an [FS].
@@ -175,6 +178,24 @@ func (system) SyncDir(dir string) error {
 		return err
 	}
 	return nil
+}
+
+func (system) Free(dir string) (int64, error) {
+	for {
+		var s syscall.Statfs_t
+		err := syscall.Statfs(dir, &s)
+		parent := filepath.Dir(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && parent != dir:
+			dir = parent
+		case err != nil:
+			return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+		case s.Blocks == 0: // some file systems do not tell
+			return math.MaxInt64, nil
+		default:
+			return int64(min(s.Bavail, math.MaxInt64/uint64(s.Bsize)) * uint64(s.Bsize)), nil
+		}
+	}
 }
 
 // Reason says in a few words why the disk refused, for people.

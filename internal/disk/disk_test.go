@@ -73,3 +73,14 @@ func TestReason(t *testing.T) {
 		}
 	}
 }
+
+func TestFree(t *testing.T) {
+	dir := t.TempDir()
+	there, err := OS.Free(dir)
+	if err != nil || there <= 0 {
+		t.Fatalf("%d bytes: %v", there, err)
+	}
+	if _, err := OS.Free(filepath.Join(dir, "not", "there")); err != nil {
+		t.Error(err)
+	}
+}

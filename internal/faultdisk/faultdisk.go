@@ -11,10 +11,12 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/visualrwkv/edged/internal/disk"
 )
@@ -28,6 +30,9 @@ type Disk struct {
 	// After is called after each operation that changed something, while the
 	// disk is not in use. nil: nobody is told.
 	After func(op, path string)
+
+	// Room is how many bytes the files may have, all together. 0: there is no end.
+	Room int64
 
 	mu      sync.Mutex
 	names   map[string]*inode // as programs see them
@@ -49,6 +54,28 @@ func New() *Disk {
 	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}}
 }
 
+// Clone returns a disk with the same files, as programs see them and as they are on it.
+func (d *Disk) Clone() *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	same := map[*inode]*inode{nil: nil}
+	clone := func(names map[string]*inode) map[string]*inode {
+		c := map[string]*inode{}
+		for name, n := range names {
+			if _, ok := same[n]; !ok {
+				same[n] = &inode{slices.Clone(n.live), slices.Clone(n.durable)}
+			}
+			c[name] = same[n]
+		}
+		return c
+	}
+	c := &Disk{names: clone(d.names), durable: clone(d.durable)}
+	for _, p := range d.pending {
+		c.pending = append(c.pending, clone(p))
+	}
+	return c
+}
+
 // do runs one operation. change, when not nil, is what it did to names.
 func (d *Disk) do(op, path string, f func() (change, error)) error {
 	if d.Fault != nil {
@@ -66,7 +93,7 @@ func (d *Disk) do(op, path string, f func() (change, error)) error {
 	if err != nil {
 		return &fs.PathError{Op: op, Path: path, Err: err}
 	}
-	if d.After != nil && op != "open" && op != "names" {
+	if d.After != nil && op != "open" && op != "names" && op != "free" {
 		d.After(op, path)
 	}
 	return nil
@@ -165,18 +192,42 @@ func (d *Disk) Remove(path string) error {
 	})
 }
 
-// SyncDir implements [disk.FS]; all folders at once.
+// SyncDir implements [disk.FS]. Renames are within a folder.
 func (d *Disk) SyncDir(dir string) error {
 	return d.do("syncdir", dir, func() (change, error) {
-		d.durable, d.pending = maps.Clone(d.names), nil
+		d.pending = slices.DeleteFunc(d.pending, func(c change) bool {
+			for name := range c {
+				if filepath.Dir(name) != dir {
+					return false
+				}
+			}
+			c.apply(d.durable)
+			return true
+		})
 		return nil, nil
 	})
 }
 
+// Free implements [disk.FS].
+func (d *Disk) Free(dir string) (n int64, err error) {
+	err = d.do("free", dir, func() (change, error) {
+		n = math.MaxInt64
+		if d.Room > 0 {
+			n = d.Room - d.bytes()
+		}
+		return nil, nil
+	})
+	return n, err
+}
+
 // Bytes returns how much the files hold.
-func (d *Disk) Bytes() (n int64) {
+func (d *Disk) Bytes() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.bytes()
+}
+
+func (d *Disk) bytes() (n int64) {
 	for _, f := range d.names {
 		n += int64(len(f.live))
 	}
@@ -223,6 +274,9 @@ func (f *file) Read(p []byte) (k int, err error) {
 func (f *file) Write(p []byte) (int, error) {
 	n := len(p)
 	err := f.d.do("write", f.path, func() (change, error) {
+		if f.d.Room > 0 && f.d.bytes()+int64(n) > f.d.Room {
+			return nil, syscall.ENOSPC
+		}
 		f.n.live = append(f.n.live, p...)
 		return nil, nil
 	})
