@@ -144,7 +144,7 @@ func OpenStore(fsys disk.FS, dir string) (*Store, error) {
 	}
 	s, err := parseState(data)
 	if err != nil {
-		return t, fmt.Errorf("%s: %w", path, err)
+		return t, fmt.Errorf("%s: %w; what the binary brings runs until that file is removed and a bundle installed again", path, err)
 	}
 	t.s = *s
 	return t, nil

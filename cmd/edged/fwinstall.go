@@ -53,6 +53,7 @@ func fwInstallMain(args []string, std stdio) int {
 	keys, noKeys := readPublicKeys(cmp.Or(*trust, defaultTrust))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second one ends it wherever it is
 	r, from, err := openDelivery(ctx, files[0], *rate, std)
 	if err != nil {
 		return fail(exitInput, err)
@@ -88,7 +89,7 @@ func fwInstallMain(args []string, std stdio) int {
 	})
 	bar.end()
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return fail(exitFailed, errors.New("interrupted; what is there will not be read again"))
 	case bad != nil:
 		return fail(exitInput, bad)
@@ -109,11 +110,14 @@ func fwInstallMain(args []string, std stdio) int {
 // openDelivery opens a bundle where it is, and says how to call that.
 func openDelivery(ctx context.Context, from string, rate int64, std stdio) (io.ReadCloser, string, error) {
 	if from == "-" {
-		return io.NopCloser(std.in), "standard input", nil
+		return until(ctx, std.in), "standard input", nil
 	}
 	if !strings.Contains(from, "://") {
 		f, err := os.Open(from)
-		return f, from, err
+		if err != nil {
+			return nil, "", err
+		}
+		return &interruptible{ctx, f}, from, nil
 	}
 	d, err := fw.NewDownload(ctx, from)
 	if err != nil {
@@ -124,4 +128,32 @@ func openDelivery(ctx context.Context, from string, rate int64, std stdio) (io.R
 		fmt.Fprintf(std.err, "edged fw install: %s: %v; the rest is asked for in %v\n", d, err, pause)
 	}
 	return d, d.String(), nil
+}
+
+// interruptible is a file that is read until ctx ends.
+type interruptible struct {
+	ctx context.Context
+	f   *os.File
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.f.Read(p)
+}
+
+func (i *interruptible) Seek(n int64, whence int) (int64, error) { return i.f.Seek(n, whence) }
+func (i *interruptible) Close() error                            { return i.f.Close() }
+
+// until reads from r until ctx ends, though r may not come back from a Read: whoever writes
+// to a pipe may have nothing to say.
+func until(ctx context.Context, r io.Reader) io.ReadCloser {
+	p, w := io.Pipe()
+	context.AfterFunc(ctx, func() { p.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.Copy(w, r)
+		w.CloseWithError(err)
+	}()
+	return p
 }

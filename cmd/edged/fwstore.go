@@ -33,12 +33,12 @@ const storePatience = 2 * time.Second
 // state of the slots that cannot be read is told to f, too.
 func withStore(state string, f func(s *fw.Store, damaged error) error) error {
 	dir := slotsPath(state)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+	if err := disk.OS.MkdirAll(dir); err != nil {
+		return advise(err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return advise(err)
 	}
 	defer lock.Close()
 	for end := time.Now().Add(storePatience); ; time.Sleep(20 * time.Millisecond) {
@@ -54,7 +54,25 @@ func withStore(state string, f func(s *fw.Store, damaged error) error) error {
 		}
 	}
 	s, err := fw.OpenStore(disk.OS, dir)
-	return f(s, err)
+	return advise(f(s, err))
+}
+
+// advise says what can be done where a disk refused.
+func advise(err error) error {
+	for _, a := range []struct {
+		errno syscall.Errno
+		do    string
+	}{
+		{syscall.ENOSPC, "make room on that disk"},
+		{syscall.EDQUOT, "make room on that disk"},
+		{syscall.EROFS, "that disk has to be mounted for writing; a card that wears out becomes read-only by itself"},
+		{syscall.EIO, "that disk fails: dmesg tells more, and it may have to be exchanged"},
+	} {
+		if errors.Is(err, a.errno) {
+			return fmt.Errorf("%w; %s", err, a.do)
+		}
+	}
+	return err
 }
 
 // becomeOwner gives up root's rights for those of whoever owns the state folder, so that
