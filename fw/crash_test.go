@@ -233,7 +233,7 @@ func TestFaults(t *testing.T) {
 // changes, and where there is, there is enough.
 func TestDiskTooSmall(t *testing.T) {
 	trusted := keys(t, "minisign.pub")
-	one, two := version(t, 1), version(t, 2)
+	one, two := makeVersion(t, 1, 7), makeVersion(t, 2, 7)
 	d := faultdisk.New()
 	heals(t, d, one, trusted, 1)
 	before, refused, last := store(t, d).State(), 0, false
@@ -246,7 +246,7 @@ func TestDiskTooSmall(t *testing.T) {
 			break
 		}
 		refused++
-		if !strings.Contains(err.Error(), "needs 0.2 MB, and there is room for 0.") {
+		if !strings.Contains(err.Error(), " MB, and there is room for 0.") {
 			t.Fatal(err)
 		}
 		if s := store(t, up).State(); !maps.Equal(s.Highest, before.Highest) || s.A != before.A || s.B != before.B {
