@@ -55,6 +55,7 @@ var imports = map[string]string{
 	"edge":                    "camera edge/journal edge/memory edge/thermal edge/watchdog internal/clock internal/procmem vlm wire client",
 	"edge/config":             "camera camera/kinds fw github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser",
 	"fw":                      "internal/disk github.com/klauspost/compress/zstd golang.org/x/crypto/blake2b",
+	"fw/plugin":               "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys golang.org/x/sys/cpu golang.org/x/sys/unix",
 	"cmd/edged":               "camera camera/kinds camera/sim camera/v4l2 client edge edge/config edge/memory edge/thermal edge/watchdog fw internal/affinity internal/crash internal/disk internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"train/simgen":            "camera/sim vlm/preprocess",
 	"edge/watchdog":           "github.com/coreos/go-systemd/v22/daemon",
@@ -74,10 +75,11 @@ var imports = map[string]string{
 	"internal/backendtest":    "kernels",
 	"internal/tinymodel":      "internal/layout quant",
 	"internal/layout":         "",
+	"internal/wasmtest":       "",
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/backendtest", "internal/diskcalls", "internal/emulated", "internal/fakeclock", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/seccomp", "internal/tinymodel"}
+var testOnly = []string{"internal/backendtest", "internal/diskcalls", "internal/emulated", "internal/fakeclock", "internal/fakev4l2", "internal/faultdisk", "internal/guard", "internal/hostile", "internal/seccomp", "internal/tinymodel", "internal/wasmtest"}
 
 // reasons explain the absences that carry the design.
 var reasons = map[[2]string]string{

@@ -1,0 +1,366 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Limits of plugins; docs/plugins.md.
+const (
+	DefaultMemory    = 16 << 20 // bytes
+	MaxMemory        = 256 << 20
+	DefaultCallLimit = 100 * time.Millisecond
+	MinCallLimit     = time.Millisecond
+	MaxCallLimit     = 10 * time.Second
+
+	startLimit = 5 * time.Second
+	maxLine    = 512 // bytes of a log line
+	maxLines   = 20  // a minute
+	maxAlerts  = 10  // a minute
+	maxConfig  = 64 << 10
+
+	maxFailures   = 5 // within failureWindow
+	failureWindow = 10 * time.Minute
+	firstPause    = time.Second // doubled with each failure in the window
+)
+
+// Permissions.
+const (
+	PermitFrames   = "on_frame"   // look at frames: previews
+	PermitPixels   = "pixels"     // look at them in full
+	PermitCaptions = "on_caption" // read captions: tag and drop them
+	PermitReplace  = "replace"    // write them anew
+	PermitEmit     = "emit"       // raise alerts
+)
+
+var permissions = []string{PermitFrames, PermitPixels, PermitCaptions, PermitReplace, PermitEmit}
+
+// Options say how a plugin runs. Its functions are called while it runs, by the goroutine that
+// called it: they must not wait, nor call the plugin.
+type Options struct {
+	Name   string // for errors
+	Scene  string
+	Views  []string        // a frame's view is a place in it
+	Config json.RawMessage // empty: {}
+
+	// Permissions it has; see the constants.
+	Permissions []string
+
+	Memory    int64         // bytes at most; 0: DefaultMemory
+	CallLimit time.Duration // 0: DefaultCallLimit
+
+	// Log takes lines of the plugin and about it, which name neither plugin nor scene.
+	Log func(level slog.Level, line string)
+	// Emit takes alerts.
+	Emit func(Alert)
+	// Clock is the time since edged started; it never jumps.
+	Clock func() time.Duration
+}
+
+// Alert is what a plugin wants to be known.
+type Alert struct {
+	Text string   // 1 to 1024 bytes, one line
+	Tags []string // up to 8 of 1 to 64 bytes
+	View string   // of Options.Views, or empty
+}
+
+// State of a plugin.
+type State string
+
+// States.
+const (
+	Running    State = "running"
+	Restarting State = "restarting" // after a failure; meanwhile frames are kept and captions pass
+	Disabled   State = "disabled"   // for good, after repeated failures, or closed
+)
+
+// Status is how a plugin is.
+type Status struct {
+	State    State
+	Reason   string // of the last failure; empty: none
+	Calls    uint64 // of frames and captions
+	Failures uint64 // those of starting anew too
+	MeanMS   float64
+	MaxMS    float64
+	// MemoryBytes is what the guest's memory has now.
+	MemoryBytes int64
+}
+
+// Plugin is a module that runs for a scene. Its methods may be called by several goroutines;
+// calls of the guest wait for each other.
+type Plugin struct {
+	module  *Module
+	opts    Options
+	start   []byte // what edged_on_start is given
+	frames  bool
+	pixels  bool
+	caption bool
+	replace bool
+	emits   bool
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	anew   sync.WaitGroup // for the goroutine that makes the instance anew
+
+	calls  sync.Mutex // held by the call that runs, and guards:
+	in     *instance  // nil: none at present
+	header [frameHeader]byte
+	masks  [maxMasks]Rect
+
+	mu       sync.Mutex // guards:
+	status   Status
+	total    time.Duration
+	failures []time.Duration // times of the last ones, by Options.Clock
+	lines    quota
+	alerts   quota
+	told     map[string]bool // what is logged once
+}
+
+// Start makes an instance of the module and starts it, within five seconds and the limit of
+// ctx, which ends nothing later. Errors name the plugin and what it did.
+func (m *Module) Start(ctx context.Context, opts Options) (*Plugin, error) {
+	opts.Name = cmp.Or(opts.Name, m.name)
+	opts.Memory = cmp.Or(opts.Memory, DefaultMemory)
+	opts.CallLimit = cmp.Or(opts.CallLimit, DefaultCallLimit)
+	p := &Plugin{module: m, opts: opts, status: Status{State: Running}, told: map[string]bool{},
+		lines: quota{n: maxLines}, alerts: quota{n: maxAlerts}}
+	if err := p.setup(); err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", opts.Name, err)
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	in, err := newInstance(ctx, p)
+	if err != nil {
+		p.cancel()
+		return nil, fmt.Errorf("plugin %s: %w", opts.Name, err)
+	}
+	p.in = in
+	p.status.MemoryBytes = int64(in.memory.size)
+	return p, nil
+}
+
+// setup checks the options.
+func (p *Plugin) setup() error {
+	o := &p.opts
+	if o.Memory < 0 || o.Memory > MaxMemory {
+		return fmt.Errorf("memory of %d bytes, more than %d", o.Memory, MaxMemory)
+	}
+	o.Memory = (o.Memory + pageSize - 1) / pageSize * pageSize
+	if least := int64(p.module.layout.minPages) * pageSize; least > o.Memory {
+		return fmt.Errorf("the module needs %.1f MiB of memory, its limit is %.1f MiB", float64(least)/(1<<20), float64(o.Memory)/(1<<20))
+	}
+	if o.CallLimit < MinCallLimit || o.CallLimit > MaxCallLimit {
+		return fmt.Errorf("a call limit of %v, not within %v and %v", o.CallLimit, MinCallLimit, MaxCallLimit)
+	}
+	may := func(permission string) bool { return slices.Contains(o.Permissions, permission) }
+	for _, name := range o.Permissions {
+		if !slices.Contains(permissions, name) {
+			return fmt.Errorf("unknown permission %q", name)
+		}
+	}
+	_, frame := p.module.layout.functions[exportFrame]
+	_, caption := p.module.layout.functions[exportCaption]
+	p.frames, p.caption = frame && may(PermitFrames), caption && may(PermitCaptions)
+	p.pixels, p.replace, p.emits = p.frames && may(PermitPixels), may(PermitReplace), may(PermitEmit)
+	if !p.frames && !p.caption {
+		return fmt.Errorf("it may do nothing: permitted is %q; frames need %q, captions %q", o.Permissions, PermitFrames, PermitCaptions)
+	}
+	if len(o.Config) == 0 {
+		o.Config = json.RawMessage("{}")
+	}
+	if len(o.Config) > maxConfig {
+		return fmt.Errorf("a config of %d bytes, more than %d", len(o.Config), maxConfig)
+	}
+	if o.Log == nil {
+		o.Log = func(slog.Level, string) {}
+	}
+	if o.Emit == nil {
+		o.Emit = func(Alert) {}
+	}
+	if o.Clock == nil {
+		o.Clock = func() time.Duration { return time.Since(processStart) }
+	}
+	var err error
+	p.start, err = json.Marshal(struct {
+		ABI         int             `json:"abi"`
+		Scene       string          `json:"scene"`
+		Views       []string        `json:"views"`
+		Permissions []string        `json:"permissions"`
+		Config      json.RawMessage `json:"config"`
+	}{abi, o.Scene, append([]string{}, o.Views...), append([]string{}, o.Permissions...), o.Config})
+	if err != nil {
+		return fmt.Errorf("its config: %w", err)
+	}
+	return nil
+}
+
+// WantsFrames says whether Frame does something, and whether with full pictures or previews.
+func (p *Plugin) WantsFrames() (wants, pixels bool) { return p.frames, p.pixels }
+
+// WantsCaptions says whether Caption does something.
+func (p *Plugin) WantsCaptions() bool { return p.caption }
+
+// Status says how the plugin is. It does not wait for a call.
+func (p *Plugin) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.status
+	if s.Calls > 0 {
+		s.MeanMS = p.total.Seconds() * 1e3 / float64(s.Calls)
+	}
+	return s
+}
+
+// Close ends a call that runs, and the plugin. Calls that follow do nothing.
+func (p *Plugin) Close() error {
+	p.cancel()
+	p.anew.Wait()
+	p.calls.Lock()
+	defer p.calls.Unlock()
+	p.mu.Lock()
+	p.status.State = Disabled
+	p.status.MemoryBytes = 0
+	p.mu.Unlock()
+	in := p.in
+	if p.in = nil; in == nil {
+		return nil
+	}
+	return in.close()
+}
+
+// done accounts for a call that began at the given time. p.calls is held.
+func (p *Plugin) done(began time.Time, err error) {
+	took := time.Since(began)
+	p.mu.Lock()
+	p.status.Calls++
+	p.total += took
+	p.status.MaxMS = max(p.status.MaxMS, took.Seconds()*1e3)
+	p.status.MemoryBytes = int64(p.in.memory.size)
+	p.mu.Unlock()
+	if err != nil {
+		p.drop(err)
+	}
+}
+
+// drop throws the instance away, which failed or was stopped, and sees to it that there will be
+// another. p.calls is held.
+func (p *Plugin) drop(err error) {
+	err = errors.Join(err, p.in.close())
+	p.in = nil
+	if p.ctx.Err() != nil {
+		return // closed
+	}
+	pause, again := p.failed(err)
+	if again {
+		p.anew.Go(func() { p.restart(pause) })
+	}
+}
+
+// failed accounts for a failure. It says whether to try again, and after which pause.
+func (p *Plugin) failed(err error) (pause time.Duration, again bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.State, p.status.MemoryBytes = Restarting, 0
+	if errors.Is(err, errCancelled) {
+		return 0, true // the caller's wish, nobody's fault
+	}
+	reason := err.Error()
+	reason = clean(reason[:min(len(reason), maxLine)])
+	now := p.opts.Clock()
+	p.failures = append(slices.DeleteFunc(p.failures, func(t time.Duration) bool { return now-t > failureWindow }), now)
+	p.status.Failures++
+	p.status.Reason = reason
+	if len(p.failures) >= maxFailures {
+		p.status.State = Disabled
+		p.opts.Log(slog.LevelError, fmt.Sprintf("%s; that was failure %d within %v: it is disabled", reason, maxFailures, failureWindow))
+		return 0, false
+	}
+	pause = firstPause << (len(p.failures) - 1)
+	p.opts.Log(slog.LevelWarn, fmt.Sprintf("%s; it is started anew in %v", reason, pause))
+	return pause, true
+}
+
+// restart makes an instance after a pause, until one starts or it failed too often.
+func (p *Plugin) restart(pause time.Duration) {
+	for again := true; again; {
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-p.ctx.Done():
+			t.Stop()
+			return
+		}
+		in, err := newInstance(p.ctx, p)
+		if err == nil {
+			p.calls.Lock()
+			p.in = in
+			p.calls.Unlock()
+			p.mu.Lock()
+			p.status.State, p.status.MemoryBytes = Running, int64(in.memory.size)
+			p.mu.Unlock()
+			return
+		}
+		if p.ctx.Err() != nil {
+			return
+		}
+		pause, again = p.failed(err)
+	}
+}
+
+// guestLine logs a line of the guest, if it has not logged too many.
+func (p *Plugin) guestLine(level slog.Level, line string) {
+	p.mu.Lock()
+	ok, over := p.lines.take(p.opts.Clock())
+	p.mu.Unlock()
+	if over > 0 {
+		p.opts.Log(slog.LevelWarn, fmt.Sprintf("%d more lines within a minute were left out", over))
+	}
+	if ok {
+		p.opts.Log(level, line)
+	}
+}
+
+// once logs a line about the plugin the first time.
+func (p *Plugin) once(line string) {
+	p.mu.Lock()
+	told := p.told[line]
+	p.told[line] = true
+	p.mu.Unlock()
+	if !told {
+		p.opts.Log(slog.LevelWarn, line)
+	}
+}
+
+// emit raises what a guest hands over, if it may.
+func (p *Plugin) emit(data []byte) error {
+	a, err := parseAlert(data, p.opts.Views)
+	if err == nil && p.mayAlert() {
+		p.opts.Emit(a)
+	}
+	return err
+}
+
+// mayAlert says whether one more alert may be raised, and logs if not.
+func (p *Plugin) mayAlert() bool {
+	if !p.emits {
+		p.once("it raised an alert without the permission emit: ignored")
+		return false
+	}
+	p.mu.Lock()
+	ok, over := p.alerts.take(p.opts.Clock())
+	first := !ok && p.alerts.over == 1
+	p.mu.Unlock()
+	if over > 0 {
+		p.opts.Log(slog.LevelWarn, fmt.Sprintf("%d more alerts within a minute were left out", over))
+	}
+	if first {
+		p.opts.Log(slog.LevelWarn, fmt.Sprintf("more than %d alerts within a minute: the next ones are left out", maxAlerts))
+	}
+	return ok
+}
