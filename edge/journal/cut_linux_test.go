@@ -70,197 +70,6 @@ func workload(dir, round string) error {
 	return nil
 }
 
-// disk is what of the calls of a process has arrived for certain, and what may have.
-type cutDisk struct {
-	dir     string
-	names   map[string]*cutFile // as programs see them
-	durable map[string]*cutFile
-	changes []map[string]*cutFile // of names since the folder was synced; nil removes
-	files   []*cutFile
-}
-
-// cutFile is a file: what is durable, and calls since.
-type cutFile struct {
-	durable []byte
-	pending []diskcalls.Call
-}
-
-func apply(b []byte, c diskcalls.Call) []byte {
-	end := c.At + int64(len(c.Data))
-	if c.Op == diskcalls.Truncate && end < int64(len(b)) {
-		return b[:end]
-	}
-	if n := end - int64(len(b)); n > 0 {
-		b = append(b, make([]byte, n)...)
-	}
-	copy(b[c.At:], c.Data)
-	return b
-}
-
-func (f *cutFile) live() []byte {
-	b := slices.Clone(f.durable)
-	for _, c := range f.pending {
-		b = apply(b, c)
-	}
-	return b
-}
-
-// do makes a call.
-func (d *cutDisk) do(t *testing.T, c diskcalls.Call) {
-	t.Helper()
-	rename := func(change map[string]*cutFile) {
-		d.changes = append(d.changes, change)
-		put(d.names, change)
-	}
-	f := d.names[c.Path]
-	switch c.Op {
-	case diskcalls.Open:
-		if f == nil {
-			f = new(cutFile)
-			d.files = append(d.files, f)
-			rename(map[string]*cutFile{c.Path: f})
-		}
-	case diskcalls.Write, diskcalls.Truncate:
-		if f == nil || c.At < 0 {
-			t.Fatalf("what is this? %v", c)
-		}
-		f.pending = append(f.pending, c)
-	case diskcalls.Sync:
-		if c.Path == d.dir {
-			d.durable, d.changes = maps.Clone(d.names), nil
-		} else {
-			f.durable, f.pending = f.live(), nil
-		}
-	case diskcalls.Rename:
-		rename(map[string]*cutFile{c.Path: nil, c.To: f})
-	case diskcalls.Remove:
-		if f != nil {
-			rename(map[string]*cutFile{c.Path: nil})
-		}
-	default:
-		t.Fatalf("what is this? %v", c)
-	}
-}
-
-func put(names, change map[string]*cutFile) {
-	for name, f := range change {
-		if f == nil {
-			delete(names, name)
-		} else {
-			names[name] = f
-		}
-	}
-}
-
-// states calls f with the folders that may be found when the power fails now. Of all that is
-// pending, in names and files, any part may have arrived: every subset of a few, of more
-// none, all, all but one, one alone and some at random; and each write of those may have
-// been cut off or begun too late at any sector, or lack every other one. Of the heads of
-// files any sixteen bytes are taken for a sector.
-func (d *cutDisk) states(rng *rand.Rand, f func(map[string][]byte)) {
-	type piece struct {
-		file *cutFile
-		call diskcalls.Call
-	}
-	var pieces []piece
-	for _, file := range d.files {
-		for _, c := range file.pending {
-			pieces = append(pieces, piece{file, c})
-		}
-	}
-	build := func(names uint, arrived func(i int) bool, torn int, part func(diskcalls.Call) []diskcalls.Call) {
-		there := maps.Clone(d.durable)
-		for i, c := range d.changes {
-			if names>>i&1 == 1 {
-				put(there, c)
-			}
-		}
-		data := map[*cutFile][]byte{}
-		for _, file := range d.files {
-			data[file] = slices.Clone(file.durable)
-		}
-		for i, p := range pieces {
-			calls := []diskcalls.Call{p.call}
-			switch {
-			case i == torn:
-				calls = part(p.call)
-			case !arrived(i):
-				continue
-			}
-			for _, c := range calls {
-				data[p.file] = apply(data[p.file], c)
-			}
-		}
-		folder := map[string][]byte{}
-		for name, file := range there {
-			folder[filepath.Base(name)] = data[file]
-		}
-		f(folder)
-	}
-	subsets := func(n int) (all []uint) {
-		every := uint(1)<<n - 1
-		if n <= 5 {
-			for m := range every + 1 {
-				all = append(all, m)
-			}
-			return all
-		}
-		all = append(all, 0, every)
-		for i := range n {
-			all = append(all, 1<<i, every&^(1<<i))
-		}
-		for range 16 {
-			all = append(all, uint(rng.Uint64())&every)
-		}
-		return all
-	}
-	for _, names := range subsets(len(d.changes)) {
-		for _, m := range subsets(len(pieces)) {
-			build(names, func(i int) bool { return m>>i&1 == 1 }, -1, nil)
-		}
-	}
-	names := uint(1)<<len(d.changes) - 1
-	for i, p := range pieces {
-		for _, tear := range tears(p.call) {
-			for _, others := range []bool{false, true} {
-				build(names, func(int) bool { return others }, i, func(diskcalls.Call) []diskcalls.Call { return tear })
-			}
-		}
-	}
-}
-
-// tears are the ways in which a part of a write arrives.
-func tears(c diskcalls.Call) (all [][]diskcalls.Call) {
-	if c.Op != diskcalls.Write {
-		return nil
-	}
-	cut := func(from, to int) diskcalls.Call {
-		return diskcalls.Call{Op: c.Op, Path: c.Path, At: c.At + int64(from), Data: c.Data[from:to]}
-	}
-	n, sector := len(c.Data), 512
-	if c.At < 2*pageSize { // heads, and the mark
-		for at := 16; at < min(n, 96); at += 16 {
-			all = append(all, []diskcalls.Call{cut(0, at)}, []diskcalls.Call{cut(at, n)})
-		}
-	}
-	var even, odd []diskcalls.Call
-	for at := 0; at < n; at += sector {
-		if at > 0 {
-			all = append(all, []diskcalls.Call{cut(0, at)}, []diskcalls.Call{cut(at, n)})
-		}
-		one := cut(at, min(at+sector, n))
-		if at/sector%2 == 0 {
-			even = append(even, one)
-		} else {
-			odd = append(odd, one)
-		}
-	}
-	if n > 2*sector {
-		all = append(all, even, odd)
-	}
-	return all
-}
-
 // TestPowerCuts notes every call by which a log is written, and opens it as it may be found
 // when the power failed before or after any of them: nothing is damaged, what was safe is
 // there, numbers that were given are not given again, and it goes on.
@@ -271,7 +80,8 @@ func TestPowerCuts(t *testing.T) {
 	defer func(g int) { growth = g }(growth)
 	growth = smallGrowth
 	dir := t.TempDir()
-	d := &cutDisk{dir: dir, names: map[string]*cutFile{}, durable: map[string]*cutFile{}}
+	d := diskcalls.NewDisk(dir)
+	d.Heads = 2 * pageSize
 	c := cutter{t: t, dir: fastDir(t), seen: map[uint64]bool{}, seed: maphash.MakeSeed()}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for round := range cutRounds {
@@ -299,11 +109,13 @@ func TestPowerCuts(t *testing.T) {
 				continue
 			}
 			if call.Op == diskcalls.Sync || i == len(calls)-1 {
-				d.states(rng, c.try)
+				d.States(rng, c.try)
 			}
-			d.do(t, call)
+			if err := d.Do(call); err != nil {
+				t.Fatal(err)
+			}
 			if call.Op == diskcalls.Sync {
-				d.states(rng, c.try)
+				d.States(rng, c.try)
 			}
 			if t.Failed() {
 				t.Fatalf("round %d, call %d of %d: %v", round, i, len(calls), call)
@@ -311,8 +123,8 @@ func TestPowerCuts(t *testing.T) {
 		}
 	}
 	// What was noted is what is there.
-	for name, f := range d.names {
-		if b, err := os.ReadFile(name); err != nil || !bytes.Equal(b, f.live()) {
+	for name, live := range d.Live() {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(b, live) {
 			t.Errorf("%s is not as its calls say: %v", name, err)
 		}
 	}

@@ -35,6 +35,7 @@ type Call struct {
 	To   string // of Rename
 	Data []byte // of Write and Print
 	At   int64  // where Data goes, -1 being where the file's position is; of Truncate the size
+	Flag int    // of Open
 }
 
 func (c Call) String() string {
@@ -71,7 +72,7 @@ func understand(n *seccomp.Call) (c Call, ok bool) {
 	c.At = -1
 	switch n.NR {
 	case unix.SYS_OPENAT:
-		c.Op, c.Path = Open, pathAt(pid, a[0], a[1])
+		c.Op, c.Path, c.Flag = Open, pathAt(pid, a[0], a[1]), int(a[2])
 	case unix.SYS_RENAMEAT:
 		c.Op, c.Path, c.To = Rename, pathAt(pid, a[0], a[1]), pathAt(pid, a[2], a[3])
 	case unix.SYS_UNLINKAT:
