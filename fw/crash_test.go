@@ -232,6 +232,9 @@ func TestFaults(t *testing.T) {
 // TestDiskTooSmall installs on disks of every size: where there is no room that is said before anything
 // changes, and where there is, there is enough.
 func TestDiskTooSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine's work at length")
+	}
 	trusted := keys(t, "minisign.pub")
 	one, two := makeVersion(t, 1, 7), makeVersion(t, 2, 7)
 	d := faultdisk.New()

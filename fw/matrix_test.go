@@ -207,6 +207,9 @@ func (c *cell) end(t *testing.T, one, two []byte) string {
 // TestMatrix makes each step of an installation and a trial go wrong in each way, and looks for where that
 // ends in the table of docs/bundle.md: the version that runs, and what the slot of version 2 is.
 func TestMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine's work at length")
+	}
 	one, two := makeVersion(t, 1, 0), makeVersion(t, 2, 0)
 	var table strings.Builder
 	table.WriteString("| slot | step | fails once | fails always | killed once | killed always |\n|---|---|---|---|---|---|\n")

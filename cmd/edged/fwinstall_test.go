@@ -3,13 +3,9 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/vlm"
@@ -105,74 +101,4 @@ func TestInstalled(t *testing.T) {
 	if err := withStore(state, func(*fw.Store, error) error { begin(int4, true); return nil }); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestInstallKilled kills installations, commits and returns at random moments (EDGED_KILLS says how many). After
-// each, what ran or what was being installed runs, and is whole.
-func TestInstallKilled(t *testing.T) {
-	needProcess(t)
-	kills := 25
-	if s := os.Getenv("EDGED_KILLS"); s != "" {
-		kills, _ = strconv.Atoi(s)
-	}
-	state := t.TempDir()
-	var bundles []string
-	for v := range uint64(4) {
-		bundles = append(bundles, makeBundle(t, v+1, demoInt4))
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	may := map[uint64]bool{0: true} // versions that may run
-	ended, changed := 0, 0
-	lasts := 50 * time.Millisecond // an installation that is not killed
-	for range kills {
-		v := random.Uint64N(4)
-		args := [][]string{
-			{"install", bundles[v], "-trust", fwKeys + "minisign.pub", "-quiet", "-downgrade"},
-			{"install", bundles[v], "-trust", fwKeys + "minisign.pub", "-quiet", "-downgrade"},
-			{"commit"}, {"rollback"},
-		}[random.IntN(4)]
-		p := newProcess(t, append(append([]string{"fw"}, args...), "-state", state)...)
-		p.Stdout = io.Discard
-		begun := time.Now()
-		if err := p.Start(); err != nil {
-			t.Fatal(err)
-		}
-		kill := time.AfterFunc(time.Duration(random.Int64N(int64(lasts*5/4))), func() { p.Process.Kill() })
-		if p.wait() == nil || p.ProcessState.Exited() {
-			ended++
-		}
-		if args[0] == "install" && p.ProcessState.Success() {
-			lasts = (lasts + time.Since(begun)) / 2
-		}
-		kill.Stop()
-		if args[0] == "install" {
-			may[v+1] = true
-		}
-		err := withStore(state, func(s *fw.Store, damaged error) error {
-			if damaged != nil {
-				return damaged
-			}
-			before := s.State()
-			i, err := s.Start()
-			if err != nil && before.Starts < fw.MaxStarts {
-				return err
-			}
-			if i == nil {
-				return nil
-			}
-			changed++
-			if !may[i.Manifest.Version] {
-				t.Errorf("version %d runs, which was never installed", i.Manifest.Version)
-			}
-			data, err := os.ReadFile(i.Path(&i.Manifest.Files[0]))
-			if err != nil || !bytes.Equal(data, demoInt4) {
-				t.Errorf("version %d runs and is not whole: %v", i.Manifest.Version, err)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%d of %d ended before they were killed; something installed ran %d times", ended, kills, changed)
 }
