@@ -167,6 +167,7 @@ func TestSign(t *testing.T) {
 // TestTampered changes each byte of a bundle in turn: either it is refused, or the files are those
 // that were signed (a tar header has fields that nothing depends on).
 func TestTampered(t *testing.T) {
+	t.Parallel()
 	files := small()
 	data, trusted := build(t, files, true), keys(t, "minisign.pub")
 	refused, tried, step := 0, 0, 1

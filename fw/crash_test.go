@@ -118,6 +118,7 @@ func heals(t *testing.T, d disk.FS, bundle []byte, trusted []PublicKey, version 
 // TestPowerCuts cuts the power in such a life, and in an installation that goes on where another was
 // killed, at each place where that may have been.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	both := keys(t, "minisign.pub", "other.pub")
 	c := &cuts{t: t, last: makeVersion(t, 9, 0), trusted: both}
 	d := faultdisk.New()
@@ -186,6 +187,7 @@ func ends(f func()) (was bool) {
 // TestFaults lets each operation of the disk fail in such a life, once, or from then on and in the next event: the
 // event says so or does what it should, what ran before runs or what was installed does, and once the disk is well all can be done.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	trusted := keys(t, "minisign.pub", "other.pub")
 	last := makeVersion(t, 9, 0)
 	events := life(t)

@@ -163,13 +163,11 @@ func (t *Store) fill(slot string, b *Bundle, o *InstallOptions) error {
 		}
 		done += f.Size
 	}
-	// Last, so that a folder without them is not whole either.
-	for name, data := range map[string][]byte{manifestName: b.Raw, signatureName: b.Sig} {
-		if err := disk.Replace(t.fsys, t.path(slot, name), data); err != nil {
-			return err
-		}
+	// The manifest last, so that a folder without it is not whole either.
+	if err := disk.Replace(t.fsys, t.path(slot, signatureName), b.Sig); err != nil {
+		return err
 	}
-	return nil
+	return disk.Replace(t.fsys, t.path(slot, manifestName), b.Raw)
 }
 
 // part ends the name of a file that is not whole yet. Names of files do not have it.

@@ -42,7 +42,7 @@ func (t *Store) Start() (i *Installed, err error) {
 func (t *Store) try() (*Installed, error) {
 	name, slot := t.s.Trial, *t.s.slot(t.s.Trial)
 	if t.s.Starts >= MaxStarts {
-		return nil, t.giveUp(fmt.Sprintf("it was started %d times and did not prove itself", t.s.Starts))
+		return nil, t.told(fmt.Sprintf("it was started %d times and did not prove itself", t.s.Starts))
 	}
 	next := t.s
 	next.Starts++
@@ -56,19 +56,25 @@ func (t *Store) try() (*Installed, error) {
 		err = i.check()
 	}
 	if err != nil {
-		return nil, t.giveUp(err.Error())
+		return nil, t.told(err.Error())
 	}
 	i.Trial = true
 	return i, nil
 }
 
+// told gives up what is on trial, and says so.
+func (t *Store) told(why string) error {
+	slot := *t.s.slot(t.s.Trial)
+	return errors.Join(fmt.Errorf("%s is given up: %s", slot, why), t.giveUp(why))
+}
+
 // giveUp marks what is on trial as bad.
 func (t *Store) giveUp(why string) error {
-	name, slot := t.s.Trial, *t.s.slot(t.s.Trial)
 	next := t.s
+	slot := next.slot(next.Trial)
+	slot.Phase, slot.Why = PhaseBad, why
 	next.Trial, next.Starts = "", 0
-	next.slot(name).Phase, next.slot(name).Why = PhaseBad, why
-	return errors.Join(fmt.Errorf("%s is given up: %s", slot, why), t.write(next))
+	return t.write(next)
 }
 
 // Active opens what runs, without what is on trial; where that is damaged, the other
@@ -183,12 +189,7 @@ func (t *Store) Commit() error {
 // that ran before, or to what the binary brings.
 func (t *Store) Rollback(why string) error {
 	if t.s.Trial != "" {
-		slot, name := *t.s.slot(t.s.Trial), t.s.Trial
-		err := t.giveUp(why)
-		if s := t.s.slot(name); s.Phase == PhaseBad {
-			return nil
-		}
-		return fmt.Errorf("%s: %w", slot, err)
+		return t.giveUp(why)
 	}
 	if t.s.Active == "" {
 		return errors.New("nothing is installed")

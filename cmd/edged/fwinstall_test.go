@@ -20,6 +20,12 @@ func makeBundle(t *testing.T, version uint64, model []byte) string {
 	if err := b.Add(fw.Payload{Name: "demo.gguf", Role: fw.RoleModel, Data: bytes.NewReader(model)}); err != nil {
 		t.Fatal(err)
 	}
+	return writeBundle(t, b)
+}
+
+// writeBundle signs a bundle and writes it into a file.
+func writeBundle(t *testing.T, b *fw.Builder) string {
+	t.Helper()
 	raw, err := b.Raw()
 	if err != nil {
 		t.Fatal(err)

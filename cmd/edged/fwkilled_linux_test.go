@@ -99,18 +99,22 @@ func (d *fwDevice) prepare(t *testing.T, command string) {
 	}
 }
 
-// run starts a command, whose calls of the disk are told of.
+// start starts a command, installing any of the bundles; its calls of the disk are told of.
 func (d *fwDevice) start(t *testing.T, command string, see func(p *process, c diskcalls.Call) unix.Errno) (*process, *diskcalls.Watcher) {
 	t.Helper()
-	var args []string
+	args := []string{"fw", command}
 	switch command {
 	case "run":
 		args = []string{"run", "-config", d.config, "-socket", testSocket(t)}
 	case "install":
-		args = []string{"fw", "install", d.bundles[1+d.random.Uint64N(4)], "-trust", fwKeys + "minisign.pub", "-quiet", "-downgrade"}
-	default:
-		args = []string{"fw", command}
+		args = append(args, d.bundles[1+d.random.Uint64N(4)], "-trust", fwKeys+"minisign.pub", "-quiet", "-downgrade")
 	}
+	return d.startWith(t, args, see)
+}
+
+// startWith is start for a whole command line.
+func (d *fwDevice) startWith(t *testing.T, args []string, see func(p *process, c diskcalls.Call) unix.Errno) (*process, *diskcalls.Watcher) {
+	t.Helper()
 	p := newProcess(t, append(args, "-state", d.state)...)
 	p.Stdout = io.Discard
 	w, err := diskcalls.Watch(p.Cmd, slotsPath(d.state), func(c diskcalls.Call) unix.Errno {
