@@ -10,6 +10,7 @@
 # make bench-arm  what the arm64 kernels cost in instructions and predicted cycles; fails when one is 5 % worse
 # make test-vm  real binary and drivers in a virtual arm64 machine whose cameras fail when told to
 # make test-systemd  the unit under Debian's systemd in such a machine, whose webcam is the kernel's
+# make plugins  the example plugins, as WASM modules in build/plugins
 # make cross    the binary for arm64, amd64 and arm (v7)
 # make deb      Debian packages of those
 
@@ -29,7 +30,7 @@ PYTHON      ?= /usr/bin/python3
 
 export CGO_ENABLED = 0
 
-.PHONY: test deps vet fmt native race purego arm64 arm training soak soak-faults bench bench-arm test-vm test-systemd cross deb clean
+.PHONY: test deps vet fmt native race purego arm64 arm training soak soak-faults bench bench-arm test-vm test-systemd plugins cross deb clean
 
 test: deps vet native race purego arm64 arm training cross
 	@echo "make test: all legs passed"
@@ -141,6 +142,15 @@ test-systemd:
 
 bench:
 	$(GO) test -run '^$$' -bench . ./kernels/... ./quant/... ./camera/sim ./vlm/...
+
+# The commands of docs/plugins.md, for the examples in sdk.
+CLANG       ?= clang-19
+PLUGINS     ?= build/plugins
+plugins:
+	@mkdir -p $(PLUGINS)
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -o $(PLUGINS)/alert.wasm ./sdk/examples/alert
+	$(CLANG) --target=wasm32 -nostdlib -O2 -Wall -Wextra -Wpedantic -Werror -std=c99 -Wl,--no-entry -Wl,--stack-first \
+	  -I sdk -o $(PLUGINS)/crossing.wasm sdk/examples/crossing/crossing.c
 
 cross:
 	GOOS=linux GOARCH=amd64 $(GO) build -trimpath -o build/edged-linux-amd64 ./cmd/edged

@@ -58,6 +58,7 @@ var imports = map[string]string{
 	"fw/plugin":               "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys golang.org/x/sys/cpu golang.org/x/sys/unix",
 	"cmd/edged":               "camera camera/kinds camera/sim camera/v4l2 client edge edge/config edge/memory edge/thermal edge/watchdog fw internal/affinity internal/crash internal/disk internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"sdk":                     "",
+	"sdk/examples/alert":      "sdk",
 	"train/simgen":            "camera/sim vlm/preprocess",
 	"edge/watchdog":           "github.com/coreos/go-systemd/v22/daemon",
 	"internal/crash":          "golang.org/x/sys/unix",

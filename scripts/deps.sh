@@ -2,8 +2,9 @@
 # Installs what `make test` and `make bench-arm` need besides Go: certificates to fetch
 # modules, a C compiler for the race detector, qemu to run arm64 tests and to count
 # instructions (its static build has no plugins), llvm to check encodings and to predict
-# cycles, python3 for the protocol's Python client and the training's own tests, systemd to
-# check the unit, ffmpeg for cameras that speak RTSP, minisign to check what is signed here.
+# cycles, clang and its linker for plugins in C, python3 for the protocol's Python client
+# and the training's own tests, systemd to check the unit, ffmpeg for cameras that speak
+# RTSP, minisign to check what is signed here.
 # Debian and its relatives as root; elsewhere it names what is missing.
 set -eu
 
@@ -13,6 +14,8 @@ need gcc gcc
 need qemu-aarch64-static qemu-user-static
 need qemu-aarch64 qemu-user
 need llvm-mc-19 llvm-19
+need clang-19 clang-19
+need wasm-ld-19 lld-19
 need python3 python3
 need systemd-analyze systemd
 need ffmpeg ffmpeg

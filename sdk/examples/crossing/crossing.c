@@ -1,0 +1,524 @@
+/* crossing: a plugin of edged that has the model look at a scene only while something moves
+ * there, and that tells when something crosses a line or enters a zone. docs/plugins.md has
+ * its configuration.
+ *
+ * Each view has a background: what a cell of its preview has looked like lately. Cells that
+ * differ from it are grouped into blobs, blobs are followed from picture to picture, and a
+ * blob whose centre gets from one side of the line to the other has crossed it. What stays
+ * where it is becomes background after a while.
+ */
+#include "edged.h"
+
+enum {
+	MAX_VIEWS = 16,
+	MAX_NAME = 128,
+	MAX_CORNERS = 16,
+	MAX_BLOBS = 8,
+	GRID_WIDTH = 80,
+	GRID_HEIGHT = 60,
+	CELLS = GRID_WIDTH * GRID_HEIGHT,
+	NEAR = 2,    /* cells apart at which two belong to one blob */
+	ADAPT = 10,  /* seconds in which the background follows the light */
+	FORGET = 3,  /* pictures without its blob after which a track ends */
+};
+
+#define REACH 0.3f   /* how far a blob gets between two pictures, in fractions of the picture */
+#define MARGIN 0.015f /* how far from the line a centre is clearly on one side */
+
+typedef struct {
+	float x, y;
+} point;
+
+/* Where a view is looked at, in fractions of the picture. */
+typedef struct {
+	bool has_line, has_zone;
+	point line[2];
+	point zone[MAX_CORNERS];
+	uint32_t corners;
+} place;
+
+typedef struct {
+	point centre;
+	uint32_t cells;
+} blob;
+
+typedef struct {
+	bool used;
+	point at;        /* the blob's centre in the newest picture that has it */
+	uint32_t missed; /* pictures since */
+	int side;        /* of the line, -1 or 1; 0 until it is clear */
+	point sided;     /* where that was seen */
+} track;
+
+/* still is for how many milliseconds a cell has differed from the background and not changed,
+ * last its colour then. */
+typedef struct {
+	uint16_t background[3]; /* in 1/256 */
+	uint16_t still;
+	uint8_t last[3];
+	bool outside; /* of the zone */
+} cell;
+
+typedef struct {
+	char name[MAX_NAME];
+	place place;
+	uint32_t width, height; /* of the grid; 0 before the first picture */
+	cell cells[CELLS];
+	uint32_t inside; /* cells of the zone */
+	track tracks[MAX_BLOBS];
+	uint64_t clock;       /* of the newest picture, in ms */
+	uint64_t adapted;     /* when the background followed the light */
+	uint64_t quiet_until; /* no alert before */
+	uint64_t busy_until;  /* something has moved here lately */
+} view;
+
+static view views[MAX_VIEWS];
+static uint32_t view_count;
+
+static double hold = 5;       /* s that pictures are kept after the last movement */
+static double cooldown = 10;  /* s between two alerts of a view */
+static double settle = 10;    /* s after which what stays becomes background */
+static double threshold = 20; /* difference from the background that counts, of 255 */
+static double area = 0.004;   /* share of the picture that is large enough to count */
+static bool gate = true;
+
+static uint64_t busy_until;  /* as long pictures of all views are kept */
+
+/* ---- Configuration ---------------------------------------------------------------------- */
+
+/* Logs why the plugin does not run. */
+static uint32_t refuse(const char *where, const char *what)
+{
+	char room[400];
+	edged_text t = EDGED_TEXT(room);
+	edged_put(&t, "config: ");
+	edged_put(&t, where);
+	edged_put(&t, ": ");
+	edged_put(&t, what);
+	edged_log(EDGED_ERROR, t.to);
+	return 1;
+}
+
+static bool fraction(edged_json v, float *out)
+{
+	double d;
+	if (!edged_number(v, &d) || d < 0 || d > 1)
+		return false;
+	*out = (float)d;
+	return true;
+}
+
+/* Two numbers from an array's position v on; what follows them. */
+static edged_json read_point(edged_json v, point *p, bool *good)
+{
+	edged_json second = edged_next(v);
+	*good = *good && fraction(v, &p->x) && fraction(second, &p->y);
+	return edged_next(second);
+}
+
+static bool read_line(edged_json v, place *p)
+{
+	bool good = edged_kind(v) == EDGED_ARRAY;
+	edged_json rest = read_point(edged_first(v), &p->line[0], &good);
+	rest = read_point(rest, &p->line[1], &good);
+	p->has_line = true;
+	return good && !edged_kind(rest) && (p->line[0].x != p->line[1].x || p->line[0].y != p->line[1].y);
+}
+
+static bool read_zone(edged_json v, place *p)
+{
+	bool good = edged_kind(v) == EDGED_ARRAY;
+	p->corners = 0;
+	for (edged_json e = edged_first(v); good && edged_kind(e); e = edged_next(e)) {
+		good = edged_kind(e) == EDGED_ARRAY && p->corners < MAX_CORNERS;
+		if (good && edged_kind(read_point(edged_first(e), &p->zone[p->corners++], &good)))
+			good = false;
+	}
+	p->has_zone = true;
+	return good && p->corners >= 3;
+}
+
+/* Reads a member line or zone; *known says whether it is one, NULL that it is well. */
+static const char *read_place(edged_json member, place *p, bool *known)
+{
+	*known = true;
+	if (edged_key_is(member, "line"))
+		return read_line(member, p) ? NULL : "line: two different points are needed, [left, top, right, bottom] from 0 to 1";
+	if (edged_key_is(member, "zone"))
+		return read_zone(member, p) ? NULL : "zone: 3 to 16 corners are needed, [[x, y], ...] from 0 to 1";
+	*known = false;
+	return NULL;
+}
+
+static uint32_t read_views(edged_json object)
+{
+	if (edged_kind(object) != EDGED_OBJECT)
+		return refuse("views", "names of views are needed, and what is there");
+	for (edged_json e = edged_first(object); edged_kind(e); e = edged_next(e)) {
+		char name[MAX_NAME] = "?";
+		view *v = NULL;
+		bool first = true;
+		edged_key(e, name, sizeof name);
+		for (uint32_t i = 0; i < view_count; i++)
+			if (edged_key_is(e, views[i].name))
+				v = &views[i];
+		if (!v)
+			return refuse(name, "the scene has no such view");
+		for (edged_json m = edged_first(e); edged_kind(m); m = edged_next(m)) {
+			bool known;
+			const char *bad;
+			if (first) /* what is said of a view replaces what is said of all */
+				v->place = (place){0};
+			first = false;
+			if ((bad = read_place(m, &v->place, &known)))
+				return refuse(name, bad);
+			if (!known)
+				return refuse(name, "line and zone are possible");
+		}
+	}
+	return 0;
+}
+
+static uint32_t read_number(edged_json v, const char *name, double *out, double most)
+{
+	if (edged_number(v, out) && *out >= 0 && *out <= most)
+		return 0;
+	char room[80];
+	edged_text t = EDGED_TEXT(room);
+	edged_put(&t, "a number from 0 to ");
+	edged_put_int(&t, (int64_t)most);
+	edged_put(&t, " is needed");
+	return refuse(name, t.to);
+}
+
+static uint32_t configure(edged_json config)
+{
+	place all = {0};
+	if (edged_kind(config) > EDGED_NULL && edged_kind(config) != EDGED_OBJECT)
+		return refuse("all of it", "names and values are needed");
+	for (edged_json e = edged_first(config); edged_kind(e); e = edged_next(e)) {
+		bool known;
+		const char *bad = read_place(e, &all, &known);
+		char name[MAX_NAME] = "?";
+		uint32_t wrong = 0;
+		edged_key(e, name, sizeof name);
+		if (bad)
+			return refuse("all views", bad);
+		if (edged_key_is(e, "hold"))
+			wrong = read_number(e, name, &hold, 3600);
+		else if (edged_key_is(e, "cooldown"))
+			wrong = read_number(e, name, &cooldown, 86400);
+		else if (edged_key_is(e, "settle"))
+			wrong = read_number(e, name, &settle, 60);
+		else if (edged_key_is(e, "threshold"))
+			wrong = read_number(e, name, &threshold, 255);
+		else if (edged_key_is(e, "area"))
+			wrong = read_number(e, name, &area, 1);
+		else if (edged_key_is(e, "gate"))
+			wrong = edged_bool(e, &gate) ? 0 : refuse(name, "true or false is needed");
+		else if (!known && !edged_key_is(e, "views"))
+			wrong = refuse(name, "there is no such setting");
+		if (wrong)
+			return wrong;
+	}
+	for (uint32_t i = 0; i < view_count; i++)
+		views[i].place = all;
+	edged_json each = edged_get(config, "views");
+	if (edged_kind(each) && read_views(each))
+		return 1;
+	for (uint32_t i = 0; i < view_count; i++) {
+		place *p = &views[i].place;
+		if (!p->has_line && !p->has_zone) {
+			p->has_line = true;
+			p->line[0] = (point){0.5f, 0};
+			p->line[1] = (point){0.5f, 1};
+		}
+	}
+	return 0;
+}
+
+uint32_t edged_on_start(const void *input, uint32_t size)
+{
+	edged_json start = edged_parse(input, size);
+	for (edged_json e = edged_first(edged_get(start, "views")); edged_kind(e); e = edged_next(e)) {
+		if (view_count == MAX_VIEWS || edged_string(e, views[view_count].name, MAX_NAME) < 0) {
+			edged_log(EDGED_ERROR, "more than 16 views, or one with a name of more than 127 bytes");
+			return 1;
+		}
+		view_count++;
+	}
+	return configure(edged_get(start, "config"));
+}
+
+/* ---- From a picture to blobs ------------------------------------------------------------ */
+
+static const uint8_t (*picture)[3]; /* a colour for each cell */
+static bool differs[CELLS];
+
+/* Sets picture to the averages of boxes of the frame, one for each cell. */
+static void shrink(const edged_frame *f, uint32_t width, uint32_t height)
+{
+	static uint8_t averages[CELLS][3];
+	const uint8_t (*pixels)[3] = (const uint8_t (*)[3])edged_pixels(f);
+	picture = pixels;
+	if (f->width == width && f->height == height)
+		return;
+	picture = (const uint8_t (*)[3])averages;
+	for (uint32_t y = 0; y < height; y++)
+		for (uint32_t x = 0; x < width; x++) {
+			uint32_t sum[3] = {0}, n = 0;
+			for (uint32_t v = y * f->height / height; v < (y + 1) * f->height / height; v++)
+				for (uint32_t u = x * f->width / width; u < (x + 1) * f->width / width; u++, n++)
+					for (int c = 0; c < 3; c++)
+						sum[c] += pixels[v * f->width + u][c];
+			for (int c = 0; c < 3; c++)
+				averages[y * width + x][c] = (uint8_t)(sum[c] / n);
+		}
+}
+
+static bool inside(const place *p, point at)
+{
+	bool in = false;
+	for (uint32_t i = 0, j = p->corners - 1; i < p->corners; j = i++) {
+		point a = p->zone[i], b = p->zone[j];
+		if ((a.y > at.y) != (b.y > at.y) && at.x < (b.x - a.x) * (at.y - a.y) / (b.y - a.y) + a.x)
+			in = !in;
+	}
+	return in;
+}
+
+static point centre_of(const view *v, uint32_t i)
+{
+	return (point){((float)(i % v->width) + 0.5f) / (float)v->width, ((float)(i / v->width) + 0.5f) / (float)v->height};
+}
+
+static void become_background(cell *c, const uint8_t colour[3])
+{
+	for (int k = 0; k < 3; k++)
+		c->background[k] = (uint16_t)(colour[k] << 8);
+	c->still = 0;
+}
+
+/* Takes the picture for the background, and forgets what was followed. */
+static void learn(view *v)
+{
+	v->inside = 0;
+	for (uint32_t i = 0; i < v->width * v->height; i++) {
+		become_background(&v->cells[i], picture[i]);
+		v->cells[i].outside = v->place.has_zone && !inside(&v->place, centre_of(v, i));
+		v->inside += !v->cells[i].outside;
+	}
+	for (int i = 0; i < MAX_BLOBS; i++)
+		v->tracks[i].used = false;
+}
+
+/* Whether two colours are further apart than a limit. */
+static bool apart(const uint8_t a[3], int r, int g, int b, int limit)
+{
+	uint32_t most = 2 * (uint32_t)limit;
+	return (uint32_t)(a[0] - r + limit) > most || (uint32_t)(a[1] - g + limit) > most || (uint32_t)(a[2] - b + limit) > most;
+}
+
+/* Sets differs for the cells that are not background, ms after the picture before, and
+ * returns how many they are. */
+static uint32_t compare(view *v, uint32_t ms)
+{
+	uint32_t n = 0, light = 0;
+	int limit = (int)threshold;
+	if (v->clock - v->adapted >= 1000) { /* the steps of less time would be rounded away */
+		light = v->clock - v->adapted < ADAPT * 1000 ? (uint32_t)(v->clock - v->adapted) : ADAPT * 1000;
+		v->adapted = v->clock;
+	}
+	for (uint32_t i = 0; i < v->width * v->height; i++) {
+		cell *c = &v->cells[i];
+		const uint8_t *p = picture[i];
+		differs[i] = !c->outside && apart(p, c->background[0] >> 8, c->background[1] >> 8, c->background[2] >> 8, limit);
+		if (differs[i]) {
+			uint32_t still = apart(p, c->last[0], c->last[1], c->last[2], limit / 2) ? 0 : c->still + ms;
+			c->still = still > UINT16_MAX ? UINT16_MAX : (uint16_t)still;
+			for (int k = 0; k < 3; k++)
+				c->last[k] = p[k];
+			if (c->still < settle * 1000) {
+				n++;
+				continue;
+			}
+			differs[i] = false;
+			become_background(c, p);
+		}
+		c->still = 0;
+		if (light)
+			for (int k = 0; k < 3; k++)
+				c->background[k] = (uint16_t)(c->background[k] + ((p[k] << 8) - c->background[k]) * (int32_t)light / (ADAPT * 1000));
+	}
+	return n;
+}
+
+/* Groups the cells that differ; the MAX_BLOBS largest groups that are large enough. */
+static uint32_t group(const view *v, blob blobs[MAX_BLOBS])
+{
+	static uint16_t queue[CELLS];
+	uint32_t n = 0, total = v->width * v->height;
+	for (uint32_t i = 0; i < total; i++) {
+		uint32_t head = 0, tail = 0;
+		point sum = {0, 0};
+		if (!differs[i])
+			continue;
+		differs[i] = false;
+		queue[tail++] = (uint16_t)i;
+		while (head < tail) {
+			uint32_t at = queue[head++];
+			int32_t x = (int32_t)(at % v->width), y = (int32_t)(at / v->width);
+			point c = centre_of(v, at);
+			sum.x += c.x;
+			sum.y += c.y;
+			for (int32_t ny = y - NEAR; ny <= y + NEAR; ny++)
+				for (int32_t nx = x - NEAR; nx <= x + NEAR; nx++) {
+					uint32_t near = (uint32_t)(ny * (int32_t)v->width + nx);
+					if (nx < 0 || ny < 0 || nx >= (int32_t)v->width || ny >= (int32_t)v->height || !differs[near])
+						continue;
+					differs[near] = false;
+					queue[tail++] = (uint16_t)near;
+				}
+		}
+		if (tail < area * total || (n == MAX_BLOBS && tail <= blobs[n - 1].cells))
+			continue;
+		uint32_t place = n < MAX_BLOBS ? n++ : n - 1;
+		for (; place > 0 && blobs[place - 1].cells < tail; place--)
+			blobs[place] = blobs[place - 1];
+		blobs[place] = (blob){{sum.x / (float)tail, sum.y / (float)tail}, tail};
+	}
+	return n;
+}
+
+/* ---- Following blobs -------------------------------------------------------------------- */
+
+static void tell(view *v, const char *what, const char *tag, const char *direction)
+{
+	char room[300];
+	edged_text t = EDGED_TEXT(room);
+	edged_put(&t, what);
+	edged_put(&t, v->name);
+	edged_put(&t, direction);
+	if (v->clock < v->quiet_until)
+		return;
+	v->quiet_until = v->clock + (uint64_t)(cooldown * 1000);
+	edged_emit(&(edged_alert){.text = t.to, .tags = {tag}, .view = v->name});
+}
+
+/* The distance of p from the line on one side of it, or that below 0 on the other. */
+static float off(const point line[2], point p)
+{
+	float dx = line[1].x - line[0].x, dy = line[1].y - line[0].y;
+	return (dx * (p.y - line[0].y) - dy * (p.x - line[0].x)) / __builtin_sqrtf(dx * dx + dy * dy);
+}
+
+/* Tells when the way from a to b, points on two sides of the line, crosses it between its ends. */
+static void cross(view *v, point a, point b)
+{
+	const point *line = v->place.line;
+	float dx = line[1].x - line[0].x, dy = line[1].y - line[0].y;
+	float from = off(line, a), to = off(line, b), way = from / (from - to);
+	point at = {a.x + way * (b.x - a.x), a.y + way * (b.y - a.y)};
+	float along = ((at.x - line[0].x) * dx + (at.y - line[0].y) * dy) / (dx * dx + dy * dy);
+	if (along < 0 || along > 1)
+		return;
+	float right = to > 0 ? -dy : dy, down = to > 0 ? dx : -dx; /* across the line, the way it went */
+	const char *direction = right * right >= down * down ? (right > 0 ? ", left to right" : ", right to left")
+	                                                     : (down > 0 ? ", top to bottom" : ", bottom to top");
+	tell(v, "something crossed the line at ", "crossing", direction);
+}
+
+static void move(view *v, track *t, point to)
+{
+	t->at = to;
+	t->missed = 0;
+	if (!v->place.has_line)
+		return;
+	float d = off(v->place.line, to);
+	int side = d > MARGIN ? 1 : d < -MARGIN ? -1 : 0;
+	if (!side)
+		return;
+	if (t->side && side != t->side)
+		cross(v, t->sided, to);
+	t->side = side;
+	t->sided = to;
+}
+
+/* Gives each blob to the track that is nearest, the nearest pair first, and new tracks to the
+ * blobs that remain. */
+static void follow(view *v, const blob blobs[MAX_BLOBS], uint32_t n)
+{
+	bool taken[MAX_BLOBS] = {false}, fresh[MAX_BLOBS] = {false};
+	for (;;) {
+		float least = REACH * REACH;
+		int from = -1;
+		uint32_t to = 0;
+		for (int i = 0; i < MAX_BLOBS; i++)
+			for (uint32_t j = 0; j < n; j++) {
+				float dx = blobs[j].centre.x - v->tracks[i].at.x, dy = blobs[j].centre.y - v->tracks[i].at.y;
+				if (!v->tracks[i].used || fresh[i] || taken[j] || dx * dx + dy * dy >= least)
+					continue;
+				least = dx * dx + dy * dy;
+				from = i;
+				to = j;
+			}
+		if (from < 0)
+			break;
+		fresh[from] = taken[to] = true;
+		move(v, &v->tracks[from], blobs[to].centre);
+	}
+	for (int i = 0; i < MAX_BLOBS; i++)
+		if (v->tracks[i].used && !fresh[i] && ++v->tracks[i].missed >= FORGET)
+			v->tracks[i].used = false;
+	for (uint32_t j = 0; j < n; j++)
+		for (int i = 0; i < MAX_BLOBS && !taken[j]; i++)
+			if (!v->tracks[i].used) {
+				v->tracks[i] = (track){.used = true};
+				move(v, &v->tracks[i], blobs[j].centre);
+				taken[j] = true;
+			}
+}
+
+/* Whether something is in the view that is not its background. */
+static bool look(view *v, uint32_t ms)
+{
+	blob blobs[MAX_BLOBS];
+	uint32_t differing = compare(v, ms);
+	if (differing > v->inside / 2) { /* the light or the camera's place has changed */
+		learn(v);
+		return true;
+	}
+	uint32_t n = differing ? group(v, blobs) : 0;
+	follow(v, blobs, n);
+	if (n && !v->place.has_line && v->clock >= v->busy_until)
+		tell(v, "something came into the zone at ", "zone", "");
+	return n > 0;
+}
+
+uint64_t edged_on_frame(const void *input, uint32_t size)
+{
+	const edged_frame *f = edged_frame_of(input, size);
+	if (!f || f->view >= view_count)
+		return EDGED_KEEP;
+	view *v = &views[f->view];
+	uint32_t width = f->width < GRID_WIDTH ? f->width : GRID_WIDTH, height = f->height < GRID_HEIGHT ? f->height : GRID_HEIGHT;
+	uint64_t ms = f->clock > v->clock ? f->clock - v->clock : 0;
+	bool busy = false;
+	shrink(f, width, height);
+	v->clock = f->clock;
+	if (v->width != width || v->height != height) {
+		v->width = width;
+		v->height = height;
+		learn(v);
+		busy = true; /* how it looks here is to be seen once */
+	} else if (look(v, ms < ADAPT * 1000 ? (uint32_t)ms : ADAPT * 1000)) {
+		busy = true;
+	}
+	if (busy) {
+		uint64_t until = f->clock + (uint64_t)(hold * 1000);
+		v->busy_until = until;
+		if (until > busy_until)
+			busy_until = until;
+	}
+	return gate && f->clock > busy_until ? edged_skip() : EDGED_KEEP;
+}
