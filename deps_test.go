@@ -52,7 +52,7 @@ var imports = map[string]string{
 	"camera/kinds":            "camera camera/httpcam camera/pipe camera/sim camera/v4l2",
 	"edge/memory":             "internal/clock internal/disk",
 	"edge/thermal":            "",
-	"edge":                    "camera edge/journal edge/memory edge/thermal edge/watchdog internal/clock internal/procmem vlm wire client",
+	"edge":                    "camera edge/journal edge/memory edge/thermal edge/watchdog fw/plugin internal/clock internal/procmem vlm vlm/preprocess wire client",
 	"edge/config":             "camera camera/kinds fw github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser",
 	"fw":                      "internal/disk github.com/klauspost/compress/zstd golang.org/x/crypto/blake2b",
 	"fw/plugin":               "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys golang.org/x/sys/cpu golang.org/x/sys/unix",

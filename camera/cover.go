@@ -67,7 +67,7 @@ func Cover(src Source, masks []Area, region Area) (Source, error) {
 			if err := f.Decode(); err != nil {
 				return nil, err
 			}
-			return c.cover(f.Image), nil
+			return cover(f.Image, c.masks, c.region), nil
 		}
 		f.draft = func() (Draft, bool) {
 			d, ok := f.Draft()
@@ -123,11 +123,21 @@ func blocks(r image.Rectangle) image.Rectangle {
 	return image.Rect(r.Min.X/8, r.Min.Y/8, (r.Max.X+7)/8, (r.Max.Y+7)/8)
 }
 
+// Cover does to the Image of a frame what [Cover] does to those of a source. The frame has no
+// draft any more, which would show what is covered. Areas must be right.
+func (f *Frame) Cover(masks []Area, region Area) {
+	if region == (Area{}) {
+		region = Area{0, 0, 1, 1}
+	}
+	f.Image = cover(f.Image, masks, region)
+	f.Size, f.draft = f.Image.Bounds().Size(), nil
+}
+
 // cover paints and cuts. Pixels are painted where they lie where that is possible: they are
-// this frame's until it is released.
-func (c *covered) cover(img image.Image) image.Image {
+// their frame's until it is released.
+func cover(img image.Image, masks []Area, region Area) image.Image {
 	b := img.Bounds()
-	for _, a := range c.masks {
+	for _, a := range masks {
 		r := a.within(b)
 		switch m := img.(type) {
 		case *image.YCbCr:
@@ -143,7 +153,7 @@ func (c *covered) cover(img image.Image) image.Image {
 			img = copied
 		}
 	}
-	r := c.region.within(b)
+	r := region.within(b)
 	if r == b {
 		return img
 	}

@@ -96,6 +96,25 @@ func TestCover(t *testing.T) {
 	}
 }
 
+// TestFrameCover: a frame is covered as those of a covered source are, and no draft shows what
+// its picture hides.
+func TestFrameCover(t *testing.T) {
+	m := image.NewGray(image.Rect(0, 0, 8, 4))
+	for i := range m.Pix {
+		m.Pix[i] = 200
+	}
+	f := NewFrame(m, time.Unix(1, 0), 7, nil)
+	f.draft = func() (Draft, bool) { return Draft{}, true }
+	f.Cover([]Area{{0, 0, 0.25, 1}}, Area{})
+	if _, ok := f.Draft(); ok || f.Size != image.Pt(8, 4) || m.GrayAt(1, 3).Y != 0 || m.GrayAt(2, 3).Y != 200 {
+		t.Errorf("%v, a draft: %v, %v", f.Size, ok, m.Pix)
+	}
+	f.Cover(nil, Area{0.125, 0, 0.5, 0.5})
+	if r := image.Rect(1, 0, 4, 2); f.Image.Bounds() != r || f.Size != r.Size() {
+		t.Errorf("%v, %v", f.Image.Bounds(), f.Size)
+	}
+}
+
 // TestCoverHidesColour: not even the colour of masked pixels is left, which in 4:2:0 lies
 // in samples that pixels outside share.
 func TestCoverHidesColour(t *testing.T) {
@@ -103,8 +122,7 @@ func TestCoverHidesColour(t *testing.T) {
 	for i := range m.Cb {
 		m.Cb[i], m.Cr[i] = 10, 240
 	}
-	c := &covered{masks: []Area{{0.375, 0.375, 0.625, 0.625}}, region: Area{0, 0, 1, 1}} // 3..5
-	img := c.cover(m).(*image.YCbCr)
+	img := cover(m, []Area{{0.375, 0.375, 0.625, 0.625}}, Area{0, 0, 1, 1}).(*image.YCbCr) // 3..5
 	for y := 3; y < 5; y++ {
 		for x := 3; x < 5; x++ {
 			if got := img.YCbCrAt(x, y); got != (color.YCbCr{Y: 0, Cb: 128, Cr: 128}) {
@@ -146,8 +164,7 @@ func TestCoverRaw(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Release()
-			c := &covered{masks: masks, region: Area{0.1, 0, 1, 0.9}}
-			img := c.cover(f.Image)
+			img := cover(f.Image, masks, Area{0.1, 0, 1, 0.9})
 			if b := img.Bounds(); b.Dx() != w-6 || b.Dy() != 42 {
 				t.Fatalf("cut to %v", b)
 			}

@@ -113,6 +113,15 @@ type Scene struct {
 	// and the same views.
 	Memory *memory.Snapshot
 
+	// Plugins are asked, in this order, about each picture before it is looked at, and about
+	// each text before it is published, as far as they have permission to. [Daemon.SetPlugins] exchanges
+	// them.
+	Plugins []Plugin
+
+	// Alerted is told of each alert of theirs, when it is published. It must neither keep nor
+	// change it.
+	Alerted func(*wire.Event)
+
 	// Observe is told of each frame set after it was used, from the goroutine
 	// that owns the stream. It must not keep the step.
 	Observe func(*Step)
@@ -129,11 +138,19 @@ type Step struct {
 	Set   *FrameSet
 	Views []string // names of those that the model saw, when there is a Text
 	MS    wire.StageMS
-	Text  string // what the model said to the first prompt; empty when the gate was closed
-	New   bool   // a text was published: it differs from the caption before in its language
-	State int64  // bytes of a snapshot
+	Text  string   // the answer to the first prompt, as plugins left it; empty when the gate was closed, or one of them dropped it
+	Tags  []string // that plugins gave it
+	New   bool     // a text was published: it differs from the caption before in its language
+	State int64    // bytes of a snapshot
 
-	texts []string // what it said to each prompt
+	texts []wording // for each prompt
+}
+
+// wording is a text of the model, as plugins left it.
+type wording struct {
+	text    string
+	tags    []string
+	dropped bool // it is not published
 }
 
 func (c *Config) check() error {

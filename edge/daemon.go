@@ -144,6 +144,9 @@ func (d *Daemon) Start(ctx context.Context) error {
 	return nil
 }
 
+// uptime is the time since Start, which no clock changes.
+func (d *Daemon) uptime() time.Duration { return time.Since(d.started) }
+
 // Add begins to watch one more scene of a daemon that runs.
 func (d *Daemon) Add(s Scene) error {
 	d.changes.Lock()

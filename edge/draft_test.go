@@ -61,7 +61,7 @@ func (w gatekeeper) sees(t testing.TB, f camera.Frame) bool {
 	if err := w.views[0].box.Put(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	if !w.take() || !w.deliver() {
+	if !w.take() || !w.deliver(t.Context()) {
 		return false
 	}
 	set := &w.set

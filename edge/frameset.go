@@ -77,6 +77,10 @@ type collector struct {
 	maxWait  time.Duration
 	number   uint64
 
+	// shows says whether what is in a frame of a view, for a set of that number, may be
+	// seen, and hides of it what may not. Nil: all may.
+	shows func(ctx context.Context, view int, f *camera.Frame, set uint64) bool
+
 	held []camera.Frame // for the next set; the zero Frame where none is
 	gone []bool         // missed the set before, and has not delivered since
 	set  FrameSet
@@ -116,7 +120,7 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 		}
 		switch {
 		case any && c.complete():
-			if c.deliver() {
+			if c.deliver(ctx) {
 				return &c.set, nil
 			}
 			if waits = false; !c.lockStep {
@@ -173,7 +177,7 @@ func (c *collector) take() bool {
 // more than the skew, the set stays as it is and what has come is for the one after it.
 // False when no picture is left, since those that came are damaged or unfit. In lock step
 // every frame is used and nothing changes.
-func (c *collector) renew() bool {
+func (c *collector) renew(ctx context.Context) bool {
 	if c.lockStep || !c.take() || !c.fits() {
 		return true
 	}
@@ -187,7 +191,7 @@ func (c *collector) renew() bool {
 				*f, c.set.thumbs[i] = camera.Frame{}, nil
 				v.skipped.Add(1)
 			}
-			c.place(i)
+			c.place(ctx, i, c.number)
 		}
 		has := c.set.thumbs[i] != nil
 		switch {
@@ -219,15 +223,18 @@ func (c *collector) fits() bool {
 	return c.maxSkew == 0 || newest.Sub(oldest) <= c.maxSkew
 }
 
-// place looks at what is held of view i and puts it into the set, or gives it back when it
-// is damaged or unfit.
-func (c *collector) place(i int) bool {
-	t := c.views[i].look(&c.held[i])
-	if t == nil {
+// place looks at what is held of view i and puts it into the set of this number, or gives it
+// back when it is damaged or unfit or may not be seen. What may not be seen is looked at for how
+// the camera is, as far as it is not hidden.
+func (c *collector) place(ctx context.Context, i int, set uint64) bool {
+	f := &c.held[i]
+	shown := c.shows == nil || c.shows(ctx, i, f, set)
+	t := c.views[i].look(f)
+	if t == nil || !shown {
 		c.leave(i)
 		return false
 	}
-	c.set.Frames[i], c.set.thumbs[i] = c.held[i], t
+	c.set.Frames[i], c.set.thumbs[i] = *f, t
 	c.held[i] = camera.Frame{}
 	return true
 }
@@ -264,7 +271,7 @@ func (c *collector) complete() bool {
 
 // deliver makes a set of what is held. Frames are decoded here, and what is damaged or unfit
 // is left out; false when nothing is left.
-func (c *collector) deliver() bool {
+func (c *collector) deliver(ctx context.Context) bool {
 	oldest, _ := span(c.held)
 	there := false
 	for i, v := range c.views {
@@ -273,7 +280,7 @@ func (c *collector) deliver() bool {
 		case f.Time.IsZero():
 			c.gone[i] = true
 		case c.lockStep && c.maxSkew > 0 && f.Time.Sub(oldest) > c.maxSkew: // for a later set
-		case c.place(i):
+		case c.place(ctx, i, c.number+1):
 			there = true
 			continue
 		}

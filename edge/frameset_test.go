@@ -224,7 +224,7 @@ func TestRenew(t *testing.T) {
 		for _, f := range c.come {
 			put(f)
 		}
-		there := s.renew()
+		there := s.renew(t.Context())
 		if got := times(set); got != c.want || there != (c.want != "- -") || set.Number != 1 {
 			t.Errorf("%s: set %d of %q, %v, want %q", c.name, set.Number, got, there, c.want)
 		}
@@ -268,7 +268,7 @@ func TestRenewBringsBack(t *testing.T) {
 		t.Fatalf("%q, %v", times(set), err)
 	}
 	s.put(t.Context(), 1, 1700)
-	if !s.renew() || times(set) != "1000 1700" || s.views[1].missing.Load() != 0 {
+	if !s.renew(t.Context()) || times(set) != "1000 1700" || s.views[1].missing.Load() != 0 {
 		t.Errorf("%q, missing in %d", times(set), s.views[1].missing.Load())
 	}
 	set.release()
@@ -279,7 +279,7 @@ func TestRenewBringsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.put(t.Context(), 0, 1001)
-	if !s.renew() || times(set) != "1000" {
+	if !s.renew(t.Context()) || times(set) != "1000" {
 		t.Errorf("%q in lock step", times(set))
 	}
 	set.release()

@@ -26,7 +26,7 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 	e := d.engine()
 	st := &wire.Status{
 		Version: d.cfg.Version, Model: e.name, Backend: e.backend,
-		Time: time.Now().UnixMilli(), UptimeMS: ms(time.Since(d.started)),
+		Time: time.Now().UnixMilli(), UptimeMS: ms(d.uptime()),
 		RSSBytes: procmem.Resident(), StateBytes: d.Stats().Memory,
 		Goroutines: int64(runtime.NumGoroutine()), Asking: d.answers.waiting.Load(), Log: d.logStatus(),
 	}
@@ -40,6 +40,7 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 	}
 	for _, s := range d.all() {
 		st.Scenes = append(st.Scenes, s.report())
+		st.Plugins = append(st.Plugins, s.pluginStatus()...)
 	}
 	return st, nil
 }

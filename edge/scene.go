@@ -28,15 +28,17 @@ type scene struct {
 	guard  *watchdog.Watchdog
 	pulse  *watchdog.Pulse // of the frame set in hand; guard watches it while the scene runs
 	log    func(string)
-	ended  func(*scene) // told once the scene is done
+	uptime func() time.Duration // of the daemon
+	ended  func(*scene)         // told once the scene is done
 	views  []*view
 	names  []string
 	mind   *memories
 	sets   *collector
 	gate   *gate
 	images []image.Image // of the set in work
-	asks   []string      // the questions of cfg.Prompts, of which there is one at least
-	said   []string      // the newest caption for each; valid once there is one
+	plugs  plugins
+	asks   []string // the questions of cfg.Prompts, of which there is one at least
+	said   []string // the newest caption for each; valid once there is one
 
 	looked time.Time     // when the newest set was taken
 	look   time.Duration // that it took to see it
@@ -70,7 +72,7 @@ type scene struct {
 func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	s := &scene{
 		cfg: cfg, hub: d.hub, turns: d.turns, work: d.work, guard: d.cfg.Watchdog, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
-		hand: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
+		hand: make(chan struct{}, 1), nudge: make(chan struct{}, 1), uptime: d.uptime,
 	}
 	seen := cfg.Gate
 	seen.State = seen.least(d.model)
@@ -83,6 +85,7 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		s.names = append(s.names, v.Name)
 	}
 	s.sets = newCollector(&cfg, s.views, filled)
+	s.sets.shows, s.plugs.wanted = s.shows, cfg.Plugins
 	if len(cfg.Prompts) == 0 {
 		s.cfg.Prompts = []Prompt{{}}
 	}
@@ -117,6 +120,7 @@ func (s *scene) start(ctx context.Context) {
 	s.hand <- struct{}{} // until it remembers
 	go func() {
 		defer s.guard.Forget(s.pulse)
+		s.beginPlugins(ctx)
 		err := s.remember()
 		<-s.hand
 		if err == nil {
@@ -124,6 +128,7 @@ func (s *scene) start(ctx context.Context) {
 			err = s.run(ctx)
 		}
 		s.saveLast()
+		s.endPlugins()
 		text := "stopped"
 		switch {
 		case errors.Is(err, io.EOF):
@@ -270,22 +275,27 @@ func (s *scene) step(ctx context.Context, set *FrameSet) error {
 	step.State = stateBytes(snap)
 	open := s.opens()
 	clear(s.images)
+	var alerts []*wire.Event
 	if open {
 		step.Views = set.names(s.names)
 		if err := s.caption(ctx, &step); err != nil {
 			return fmt.Errorf("caption: %w", err)
 		}
 		s.model.settle(nil)
+		alerts = s.reviews(ctx, &step)
 	}
 	for _, i := range s.account(&step, open) {
 		m := step.MS
 		s.event(&wire.Event{
 			Event: wire.EventCaption, Time: set.Time.UnixMilli(), Frame: int64(set.Number),
-			Text: step.texts[i], Lang: s.cfg.Prompts[i].Language, Views: step.Views, MS: &m,
+			Text: step.texts[i].text, Lang: s.cfg.Prompts[i].Language, Views: step.Views, MS: &m, Tags: step.texts[i].tags,
 		})
 	}
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(&step)
+	}
+	for _, a := range alerts {
+		s.event(a)
 	}
 	return nil
 }
@@ -317,7 +327,7 @@ func (s *scene) see(ctx context.Context, step *Step) (taken bool, err error) {
 	}
 	defer done()
 	set := step.Set
-	if !s.sets.renew() {
+	if !s.sets.renew(ctx) {
 		return false, nil // the views count why
 	}
 	if !s.gate.lets(set, s.sets, s.owed) {
@@ -368,10 +378,10 @@ func (s *scene) caption(ctx context.Context, step *Step) error {
 	if err != nil {
 		return err
 	}
+	step.texts = make([]wording, len(texts))
 	for i, t := range texts {
-		texts[i] = strings.TrimSpace(t)
+		step.texts[i].text = strings.TrimSpace(t)
 	}
-	step.texts, step.Text = texts, texts[0]
 	return nil
 }
 
@@ -389,14 +399,21 @@ func (s *scene) account(step *Step, open bool) (news []int) {
 		s.counts.Gated++
 		return nil
 	}
-	for i, text := range step.texts {
-		if s.counts.Captions == 0 || text != s.said[i] {
+	repeated := false
+	for i, t := range step.texts {
+		switch {
+		case t.dropped: // the plugin counts it
+		case s.counts.Captions == 0 || t.text != s.said[i]:
 			news = append(news, i)
-			s.said[i] = text
+			s.said[i] = t.text
+		default:
+			repeated = true
 		}
 	}
 	if len(news) == 0 {
-		s.counts.Repeated++
+		if repeated {
+			s.counts.Repeated++
+		}
 		return nil
 	}
 	step.New = true
@@ -418,6 +435,9 @@ func (s *scene) event(e *wire.Event) {
 		e.Time = time.Now().UnixMilli()
 	}
 	s.hub.publish(e)
+	if s.cfg.Alerted != nil && e.Event == wire.EventAlert {
+		s.cfg.Alerted(e)
+	}
 	if s.log != nil && e.Event == wire.EventState {
 		s.log(e.Scene + ": " + e.Text)
 	}

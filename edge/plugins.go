@@ -1,0 +1,292 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/fw/plugin"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// Plugin is a module that a scene runs, and how. What is the scene's of the options is set
+// by the daemon: Scene, Views, Log, Emit and Clock.
+type Plugin struct {
+	Module *plugin.Module // stays the caller's
+	plugin.Options
+	Missing string // why there is no Module: the plugin is there for the status alone
+}
+
+// same reports whether a plugin that runs as p is also what o asks for.
+func (p *Plugin) same(o *Plugin) bool {
+	return p.Module == o.Module && p.Name == o.Name && slices.Equal(p.Permissions, o.Permissions) &&
+		string(p.Config) == string(o.Config) && p.Memory == o.Memory && p.CallLimit == o.CallLimit
+}
+
+// plugins are those of a scene. The scene's goroutine asks them, in their order; another may
+// exchange them meanwhile.
+type plugins struct {
+	changing sync.Mutex // held while they are exchanged
+	wanted   []Plugin
+	ctx      context.Context // of the scene while it runs, else nil
+
+	asking  sync.Mutex // held while they are asked, and
+	picture pixels     // that they are shown
+	masks   []camera.Area
+
+	all atomic.Pointer[[]*hosted]
+}
+
+func (p *plugins) now() []*hosted {
+	if all := p.all.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// hosted is one plugin of a scene.
+type hosted struct {
+	Plugin
+	p      *plugin.Plugin // nil: it did not start,
+	reason string         // and why not
+
+	leftOut atomic.Int64 // pictures and captions
+
+	mu    sync.Mutex
+	about wire.Event // what an alert is about now
+}
+
+// concerns says what alerts are about from now on.
+func (h *hosted) concerns(e wire.Event) {
+	h.mu.Lock()
+	h.about = e
+	h.mu.Unlock()
+}
+
+// SetPlugins gives a scene other plugins, between two pictures. Those that are as before go
+// on; what others remember is lost. Modules that were used before are in use no longer when it returns.
+func (d *Daemon) SetPlugins(scene string, wanted []Plugin) {
+	for _, s := range d.all() {
+		if s.cfg.Name == scene {
+			s.setPlugins(wanted)
+		}
+	}
+}
+
+func (s *scene) setPlugins(wanted []Plugin) {
+	p := &s.plugs
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	p.wanted = wanted
+	if p.ctx != nil {
+		s.hostPlugins(wanted)
+	}
+}
+
+// beginPlugins starts those that are wanted, endPlugins closes all.
+func (s *scene) beginPlugins(ctx context.Context) {
+	p := &s.plugs
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	p.ctx = ctx
+	s.hostPlugins(p.wanted)
+}
+
+func (s *scene) endPlugins() {
+	p := &s.plugs
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	s.hostPlugins(nil)
+	p.ctx = nil
+}
+
+// hostPlugins starts those of wanted that do not run, and closes the others. It is called with
+// changing held.
+func (s *scene) hostPlugins(wanted []Plugin) {
+	p := &s.plugs
+	before := slices.Clone(p.now())
+	var next []*hosted
+	for _, w := range wanted {
+		at := slices.IndexFunc(before, func(h *hosted) bool { return h.p != nil && h.same(&w) })
+		if at < 0 {
+			next = append(next, s.host(w))
+			continue
+		}
+		next = append(next, before[at])
+		before = slices.Delete(before, at, at+1)
+	}
+	p.asking.Lock()
+	p.all.Store(&next)
+	p.asking.Unlock()
+	for _, h := range before {
+		if h.p == nil {
+			continue
+		}
+		if err := h.p.Close(); err != nil {
+			h.log(s, slog.LevelError, err.Error())
+		}
+	}
+}
+
+// host starts a plugin. One that does not start is there for the status.
+func (s *scene) host(w Plugin) *hosted {
+	h := &hosted{Plugin: w}
+	o := w.Options
+	o.Scene, o.Views, o.Clock = s.cfg.Name, s.names, s.uptime
+	o.Log = func(level slog.Level, line string) { h.log(s, level, line) }
+	o.Emit = func(a plugin.Alert) { s.event(h.alert(a.Text, a.Tags, a.View)) }
+	var err error
+	if w.Module == nil {
+		h.reason = w.Missing
+		return h
+	}
+	if h.p, err = w.Module.Start(s.plugs.ctx, o); err != nil {
+		h.reason = err.Error()
+		h.log(s, slog.LevelError, "it is not used: "+h.reason)
+	}
+	return h
+}
+
+// log tells a line of a plugin or about it. What it says for its author is not for the log of a device.
+func (h *hosted) log(s *scene, level slog.Level, line string) {
+	if s.log != nil && level >= slog.LevelInfo {
+		s.log(s.cfg.Name + ": plugin " + h.Name + ": " + line)
+	}
+}
+
+// shows asks the plugins about the picture of a view and hides what they say; what one of
+// them hides the next does not see either. false: the picture is to be left out. Where one of them
+// is asked, pictures are decoded: drafts would show what is hidden.
+func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64) bool {
+	p := &s.plugs
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	var region camera.Area
+	fresh := false // p.picture is of f
+	for _, h := range p.now() {
+		if h.p == nil {
+			continue
+		}
+		wants, full := h.p.WantsFrames()
+		if !wants {
+			continue
+		}
+		if f.Decode() != nil {
+			s.views[view].damaged.Add(1)
+			return false
+		}
+		if !fresh {
+			p.picture.set(f.Image)
+			fresh = true
+		}
+		h.concerns(wire.Event{Time: f.Time.UnixMilli(), Frame: int64(set), View: s.names[view]})
+		q := plugin.Frame{
+			View: view, Full: full, CameraWidth: p.picture.w, CameraHeight: p.picture.h, Time: f.Time, Clock: s.clock(f.Time), Number: f.Seq,
+			Pixels: p.picture.rgb, Width: p.picture.w, Height: p.picture.h,
+		}
+		if !full {
+			q.Pixels, q.Width, q.Height = p.picture.preview()
+		}
+		v := h.p.Frame(ctx, &q)
+		if v.Skip {
+			h.leftOut.Add(1)
+			return false
+		}
+		if len(v.Masks) > 0 {
+			p.masks = p.masks[:0]
+			for _, m := range v.Masks {
+				p.masks = append(p.masks, area(m))
+			}
+			f.Cover(p.masks, camera.Area{})
+			fresh = false
+		}
+		if v.HasRegion {
+			region = area(v.Region)
+		}
+	}
+	if region != (camera.Area{}) {
+		f.Cover(nil, region)
+	}
+	return true
+}
+
+func area(r plugin.Rect) camera.Area {
+	x, y := float64(r.X), float64(r.Y)
+	return camera.Area{x, y, min(x+float64(r.W), 1), min(y+float64(r.H), 1)}
+}
+
+// maxTags bounds those of a caption, of all plugins together.
+const maxTags = 16
+
+// reviews asks the plugins about the texts of a step, each of which the next gets as the one
+// before left it. It returns the alerts about them.
+func (s *scene) reviews(ctx context.Context, step *Step) (alerts []*wire.Event) {
+	p := &s.plugs
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	set := step.Set
+	for i := range step.texts {
+		t := &step.texts[i]
+		for _, h := range p.now() {
+			if h.p == nil || !h.p.WantsCaptions() {
+				continue
+			}
+			h.concerns(wire.Event{Time: set.Time.UnixMilli(), Frame: int64(set.Number)})
+			a := h.p.Caption(ctx, &plugin.Caption{
+				Text: t.text, Lang: s.cfg.Prompts[i].Language, Time: set.Time, Clock: s.clock(set.Time), Frame: set.Number, Views: step.Views,
+			})
+			if a.Alert != "" {
+				alerts = append(alerts, h.alert(a.Alert, a.Tags, ""))
+			}
+			if a.Action == plugin.Drop {
+				h.leftOut.Add(1)
+				t.dropped = true
+				break
+			}
+			if a.Action == plugin.Replace {
+				t.text = a.Text
+			}
+			for _, tag := range a.Tags {
+				if len(t.tags) < maxTags && !slices.Contains(t.tags, tag) {
+					t.tags = append(t.tags, tag)
+				}
+			}
+		}
+	}
+	if step.Text, step.Tags = step.texts[0].text, step.texts[0].tags; step.texts[0].dropped {
+		step.Text = ""
+	}
+	return alerts
+}
+
+// alert makes an event of what a plugin wants to be known.
+func (h *hosted) alert(text string, tags []string, view string) *wire.Event {
+	h.mu.Lock()
+	e := h.about
+	h.mu.Unlock()
+	e.Event, e.Plugin, e.Text, e.Tags = wire.EventAlert, h.Name, text, tags
+	e.View = cmp.Or(view, e.View)
+	return &e
+}
+
+// clock is a moment in the time since edged started, 0 for one before that, as files have.
+func (s *scene) clock(at time.Time) time.Duration { return max(0, s.uptime()-time.Since(at)) }
+
+// pluginStatus is how the plugins are.
+func (s *scene) pluginStatus() (all []wire.PluginStatus) {
+	for _, h := range s.plugs.now() {
+		st := wire.PluginStatus{Scene: s.cfg.Name, Name: h.Name, State: wire.PluginDisabled, Reason: h.reason, Permissions: h.Permissions, LeftOut: h.leftOut.Load()}
+		if h.p != nil {
+			is := h.p.Status()
+			st.State, st.Reason, st.MemoryBytes = string(is.State), is.Reason, is.MemoryBytes
+			st.Calls, st.Failures, st.MeanMS, st.MaxMS = int64(is.Calls), int64(is.Failures), is.MeanMS, is.MaxMS
+		}
+		all = append(all, st)
+	}
+	return all
+}

@@ -1,0 +1,331 @@
+package edge
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/visualrwkv/edged/fw/plugin"
+	"github.com/visualrwkv/edged/internal/wasmtest"
+	"github.com/visualrwkv/edged/wire"
+)
+
+// Where guests have what, and the functions that they import.
+const (
+	guestInput  = 4096
+	guestAnswer = 1024 // and 1536 the other
+	guestLog    = 0
+	guestEmit   = 1
+)
+
+// guest is a module whose functions for frames and captions are code that leaves an answer's
+// place and length; nil: it has none. text lies at guestAnswer, more behind it.
+func guest(frame, caption []byte, data ...wasmtest.Data) []byte {
+	m := &wasmtest.Module{
+		Imports: []wasmtest.Import{{Module: "edged", Name: "log", Params: "iii"}, {Module: "edged", Name: "emit", Params: "ii"}},
+		Funcs: []wasmtest.Func{
+			{Export: "edged_abi_version", Results: "i", Code: wasmtest.I32(1)},
+			{Export: "edged_alloc", Params: "i", Results: "i", Code: wasmtest.I32(guestInput)},
+		},
+		Pages: 4, Data: data,
+	}
+	if frame != nil {
+		m.Funcs = append(m.Funcs, wasmtest.Func{Export: "edged_on_frame", Params: "ii", Results: "I", Code: frame})
+	}
+	if caption != nil {
+		m.Funcs = append(m.Funcs, wasmtest.Func{Export: "edged_on_caption", Params: "ii", Results: "I", Code: caption})
+	}
+	return m.Bytes()
+}
+
+// says answers with what lies at guestAnswer.
+func says(answer string) (code []byte, data wasmtest.Data) {
+	return wasmtest.I64(guestAnswer<<32 | int64(len(answer))), wasmtest.Data{At: guestAnswer, Bytes: answer}
+}
+
+// captioner answers every caption with the same JSON.
+func captioner(answer string) []byte {
+	code, data := says(answer)
+	return guest(nil, code, data)
+}
+
+// verdictBytes is an answer about a frame; a region of zeros is none.
+func verdictBytes(skip bool, region plugin.Rect, masks ...plugin.Rect) string {
+	var b []byte
+	flag := func(v bool) {
+		n := uint32(0)
+		if v {
+			n = 1
+		}
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	rect := func(r plugin.Rect) {
+		for _, v := range []float32{r.X, r.Y, r.W, r.H} {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+	}
+	flag(skip)
+	flag(region != plugin.Rect{})
+	rect(region)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(masks)))
+	for _, m := range masks {
+		rect(m)
+	}
+	return string(b)
+}
+
+// framer answers about every frame the same.
+func framer(answer string) []byte {
+	code, data := says(answer)
+	return guest(code, nil, data)
+}
+
+// skipsWhere skips frames of which the integer at an offset of the input, with an opcode of its
+// own to load it, is not zero.
+func skipsWhere(load byte, at uint64) []byte {
+	skip := verdictBytes(true, plugin.Rect{})
+	code := wasmtest.Code(
+		wasmtest.Get(0), wasmtest.Op(load, 0, at),
+		[]byte{0x04, 0x7e}, wasmtest.I64(guestAnswer<<32|int64(len(skip))), // if ... else nothing
+		[]byte{0x05}, wasmtest.I64(0), []byte{0x0b},
+	)
+	return guest(code, nil, wasmtest.Data{At: guestAnswer, Bytes: skip})
+}
+
+const (
+	loadWord = 0x28 // i32.load
+	loadByte = 0x2d // i32.load8_u
+)
+
+var everything = []string{plugin.PermitFrames, plugin.PermitPixels, plugin.PermitCaptions, plugin.PermitReplace, plugin.PermitEmit}
+
+// compiled makes plugins of modules, which may do everything, in an engine that is closed with the test.
+func compiled(t *testing.T, modules ...[]byte) []Plugin {
+	t.Helper()
+	e, err := plugin.NewEngine(t.Context(), plugin.EngineConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	var all []Plugin
+	for i, wasm := range modules {
+		name := string(rune('a' + i))
+		m, err := e.Compile(t.Context(), name, wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Plugin{Module: m, Options: plugin.Options{Name: name, Permissions: everything}})
+	}
+	return all
+}
+
+// watched is what came of a scene with plugins.
+type watched struct {
+	d      *Daemon
+	steps  []Step // as they were when they were over
+	events []*wire.Event
+	log    []string
+	status []wire.PluginStatus // after the last step
+}
+
+// watchWith watches films of n pictures in lock step with plugins until their end; see looks at
+// each step.
+func watchWith(t *testing.T, n uint64, with []Plugin, see func(*Step)) *watched {
+	t.Helper()
+	w := new(watched)
+	a, b := newFilm(n), newFilm(n)
+	var mu sync.Mutex
+	d, err := New(Config{
+		Model: &fakeModel{}, Journal: Journal{Dir: t.TempDir()},
+		Log: func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			w.log = append(w.log, line)
+		},
+		Scenes: []Scene{{Views: views(a, b), LockStep: true, Gate: Gate{Pixels: -1}, Plugins: with, Observe: func(s *Step) {
+			if see != nil {
+				see(s)
+			}
+			c := *s
+			c.Views = slices.Clone(s.Views)
+			w.steps = append(w.steps, c)
+			w.status = w.d.scenes[0].pluginStatus()
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.d = d
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-d.Done()
+	if _, err := d.Search(t.Context(), &wire.Search{Limit: wire.MaxFound}, nil, func(e *wire.Event) error {
+		w.events = append(w.events, e)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := d.Err(); err != nil {
+		t.Error(err)
+	}
+	a.check(t)
+	b.check(t)
+	return w
+}
+
+// of returns the events of a kind.
+func (w *watched) of(kind string) (found []*wire.Event) {
+	for _, e := range w.events {
+		if e.Event == kind {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// texts of captions.
+func texts(events []*wire.Event) (all []string) {
+	for _, e := range events {
+		if e.Event == wire.EventCaption {
+			all = append(all, e.Text)
+		}
+	}
+	return all
+}
+
+// TestPluginHides: what a plugin masks and leaves out is seen by nobody behind it: the next
+// plugin, the gate, the model. Masks add up and the last region wins.
+func TestPluginHides(t *testing.T) {
+	left, top := plugin.Rect{W: 0.5, H: 1}, plugin.Rect{W: 1, H: 0.25}
+	// The last one leaves pictures out of which the first pixel is not black, so that no picture is
+	// seen without the first.
+	with := compiled(t,
+		framer(verdictBytes(false, plugin.Rect{W: 0.5, H: 0.5}, left)),
+		framer(verdictBytes(false, plugin.Rect{W: 1, H: 0.75}, top)),
+		skipsWhere(loadByte, 64),
+	)
+	pictures := 0
+	w := watchWith(t, 3, with, func(s *Step) {
+		for _, f := range s.Set.Frames {
+			pictures++
+			if b := f.Image.Bounds(); b.Dx() != 32 || b.Dy() != 18 || f.Size != b.Size() {
+				t.Errorf("%v, %v", b, f.Size)
+			}
+			for y := range 18 {
+				for x := range 32 {
+					if r, _, _, _ := f.Image.At(x, y).RGBA(); (r == 0) != (x < 16 || y < 6) {
+						t.Fatalf("%d, %d: %d", x, y, r)
+					}
+				}
+			}
+		}
+	})
+	if pictures != 6 || len(texts(w.events)) != 3 {
+		t.Errorf("%d pictures, %d captions", pictures, len(texts(w.events)))
+	}
+	if w := watchWith(t, 3, with[2:], nil); len(w.steps) != 0 {
+		t.Errorf("%d frame sets were looked at of which all was to be left out", len(w.steps))
+	}
+}
+
+// TestPluginSkips: a view that a plugin leaves out is missing.
+func TestPluginSkips(t *testing.T) {
+	with := compiled(t, skipsWhere(loadWord, 4)) // number of the view
+	with[0].Permissions = []string{plugin.PermitFrames}
+	w := watchWith(t, 4, with, nil)
+	if len(w.steps) != 4 {
+		t.Fatalf("%d frame sets", len(w.steps))
+	}
+	for _, s := range w.steps {
+		if !slices.Equal(s.Views, []string{"view0"}) {
+			t.Errorf("views %q", s.Views)
+		}
+	}
+	s := w.status[0]
+	if s.Calls != 8 || s.LeftOut != 4 || s.Failures != 0 || s.State != wire.PluginRunning || s.MemoryBytes == 0 || s.Scene != "room" || s.Name != "a" || !slices.Equal(s.Permissions, with[0].Permissions) {
+		t.Errorf("%+v", s)
+	}
+	if missing := w.d.scenes[0].views[1].missing.Load(); missing != 4 {
+		t.Errorf("%d missing", missing)
+	}
+	// What it may not do it is not asked about.
+	with[0].Permissions = []string{plugin.PermitCaptions}
+	if w := watchWith(t, 2, with, nil); w.status[0].Calls != 0 || len(w.steps[0].Views) != 2 {
+		t.Errorf("%+v", w.status[0])
+	}
+}
+
+// TestPluginCaptions: plugins change, tag and drop captions one after the other, and what is
+// published is compared as it is published.
+func TestPluginCaptions(t *testing.T) {
+	plain := watchWith(t, 3, nil, nil)
+	tagged := watchWith(t, 3, compiled(t,
+		captioner(`{"tags":["box"],"alert":"look!"}`),
+		guest(wasmtest.I64(0), wasmtest.I64(0)),
+		captioner(`{"action":"pass","tags":["red","box"]}`)), nil)
+	if !slices.Equal(texts(plain.events), texts(tagged.events)) {
+		t.Errorf("captions %q, without plugins %q", texts(tagged.events), texts(plain.events))
+	}
+	var kinds []string
+	for _, e := range tagged.events {
+		if e.Event == wire.EventState {
+			continue
+		}
+		kinds = append(kinds, e.Event)
+		if want := []string{"box", "red"}; e.Event == wire.EventCaption && !slices.Equal(e.Tags, want) {
+			t.Errorf("tags %q, want %q", e.Tags, want)
+		}
+		if e.Event == wire.EventAlert && (e.Text != "look!" || e.Plugin != "a" || !slices.Equal(e.Tags, []string{"box"}) || e.Scene != "room" || e.Time == 0 || e.Seq == 0) {
+			t.Errorf("%+v", e)
+		}
+	}
+	if got := strings.Join(kinds, " "); got != "caption alert caption alert caption alert" {
+		t.Errorf("events %s", got)
+	}
+	if captions, alerts := tagged.of(wire.EventCaption), tagged.of(wire.EventAlert); captions[1].Frame != alerts[1].Frame || captions[1].Time != alerts[1].Time {
+		t.Errorf("%+v, %+v", captions[1], alerts[1])
+	}
+
+	same := watchWith(t, 3, compiled(t, captioner(`{"action":"replace","text":"as ever"}`)), nil)
+	if got := texts(same.events); !slices.Equal(got, []string{"as ever"}) || same.d.Stats().Repeated != 2 || same.steps[2].Text != "as ever" || same.steps[2].New {
+		t.Errorf("%q, %+v", got, same.d.Stats())
+	}
+	none := watchWith(t, 3, compiled(t, captioner(`{"action":"drop","alert":"dropped"}`), captioner(`{"tags":["never"]}`)), nil)
+	if got := texts(none.events); got != nil || len(none.of(wire.EventAlert)) != 3 || none.d.Stats().Repeated != 0 || none.steps[0].Text != "" ||
+		none.status[0].LeftOut != 3 || none.status[1].Calls != 0 {
+		t.Errorf("%q, %+v, %+v", got, none.d.Stats(), none.status)
+	}
+	may := compiled(t, captioner(`{"action":"replace","text":"x","alert":"y"}`))
+	may[0].Permissions = []string{plugin.PermitCaptions}
+	if w := watchWith(t, 3, may, nil); !slices.Equal(texts(w.events), texts(plain.events)) || w.of(wire.EventAlert) != nil {
+		t.Errorf("without permission: %q", texts(w.events))
+	}
+}
+
+// TestPluginEmits: an alert about a picture says which view and frame set it is about.
+func TestPluginEmits(t *testing.T) {
+	text := `{"text":"moved","tags":["cat"]}`
+	code := wasmtest.Code(wasmtest.I32(guestAnswer), wasmtest.I32(int32(len(text))), wasmtest.Call(guestEmit), wasmtest.I64(0))
+	var told []string
+	w := watchWith(t, 2, compiled(t, guest(code, nil, wasmtest.Data{At: guestAnswer, Bytes: text})), nil)
+	for _, e := range w.of(wire.EventAlert) {
+		if e.Text != "moved" || e.Plugin != "a" || !slices.Equal(e.Tags, []string{"cat"}) || e.Time == 0 {
+			t.Errorf("%+v", e)
+		}
+		told = append(told, e.View+string(rune('0'+e.Frame)))
+	}
+	if got := strings.Join(told, " "); got != "view01 view11 view02 view12" {
+		t.Errorf("alerts about %s", got)
+	}
+}
