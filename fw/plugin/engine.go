@@ -83,11 +83,7 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 }
 
 // Mode says what runs the modules, and why.
-func (e *Engine) Mode() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.mode
-}
+func (e *Engine) Mode() string { return e.mode }
 
 // Close frees what modules and plugins of the engine occupy. The plugins must have been
 // closed before.

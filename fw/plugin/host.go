@@ -56,7 +56,9 @@ func provide(ctx context.Context, r wazero.Runtime) (imports, error) {
 
 func export(b wazero.HostModuleBuilder, name string, s signature, call func(*instance, []uint64)) {
 	b.NewFunctionBuilder().WithGoFunction(api.GoFunc(func(ctx context.Context, stack []uint64) {
-		call(ctx.Value(instanceKey{}).(*instance), stack)
+		in := ctx.Value(instanceKey{}).(*instance)
+		in.tick()
+		call(in, stack)
 	}), []byte(s.params), []byte(s.results)).Export(name)
 }
 
@@ -130,6 +132,9 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) flush() {
 	if len(l.buf) > 0 {
 		l.in.say(l.level, l.buf)
+		if l.level == slog.LevelWarn && l.in.words == "" {
+			l.in.words = l.in.lastLine
+		}
 		l.buf = l.buf[:0]
 	}
 }

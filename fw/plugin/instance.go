@@ -35,6 +35,7 @@ type instance struct {
 
 	out, err lines  // stdout, stderr
 	lastLine string // that it logged, clean
+	words    string // the first line on stderr in the call that runs
 }
 
 // instanceKey finds the instance in the context that its calls run with.
@@ -57,6 +58,7 @@ func (c instanceContext) Value(key any) any {
 var (
 	errTime      = errors.New("took too long")
 	errCancelled = errors.New("cancelled")
+	errDepth     = errors.New("functions call each other too deep")
 )
 
 // newInstance makes an instance and starts it: what the module runs by itself, _initialize
@@ -65,7 +67,8 @@ func newInstance(ctx context.Context, p *Plugin) (in *instance, err error) {
 	in = &instance{plugin: p}
 	in.ctx = instanceContext{context.Background(), in}
 	in.out, in.err = lines{in: in, level: slog.LevelInfo}, lines{in: in, level: slog.LevelWarn}
-	if in.memory, err = newMemory(p.opts.Memory, in.tick); err != nil {
+	limit := min(uint64(p.opts.Memory), uint64(p.module.layout.maxPages)*pageSize)
+	if in.memory, err = newMemory(limit, in); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -76,7 +79,7 @@ func newInstance(ctx context.Context, p *Plugin) (in *instance, err error) {
 	}()
 	in.begin(ctx, startLimit)
 	alloc := experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return in.memory })
-	in.module, err = p.module.runtime.InstantiateModule(experimental.WithMemoryAllocator(in.ctx, alloc), p.module.code,
+	in.module, err = instantiate(experimental.WithMemoryAllocator(in.ctx, alloc), p.module,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions().
 			WithStdout(&in.out).WithStderr(&in.err).
 			WithRandSource(&random{in: in, src: rand.NewChaCha8([32]byte{})}).
@@ -90,6 +93,16 @@ func newInstance(ctx context.Context, p *Plugin) (in *instance, err error) {
 	in.frame = in.module.ExportedFunction(exportFrame)
 	in.caption = in.module.ExportedFunction(exportCaption)
 	return in, in.start()
+}
+
+// instantiate makes an error of a panic, like compile.
+func instantiate(ctx context.Context, m *Module, cfg wazero.ModuleConfig) (module api.Module, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			module, err = nil, fmt.Errorf("%v", v)
+		}
+	}()
+	return m.runtime.InstantiateModule(ctx, m.code, cfg)
 }
 
 // start is the guest's part of newInstance.
@@ -122,7 +135,7 @@ func (in *instance) start() error {
 
 // begin sets the limit for the calls that follow.
 func (in *instance) begin(ctx context.Context, limit time.Duration) {
-	in.caller, in.limit = ctx, limit
+	in.caller, in.limit, in.words = ctx, limit, ""
 	in.deadline = time.Now().Add(limit)
 }
 
@@ -218,15 +231,21 @@ func (in *instance) reason(name string, err error) error {
 	if errors.Is(err, errTime) {
 		return fmt.Errorf("%s took longer than %v", name, in.limit)
 	}
+	var text string
 	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {
-		return fmt.Errorf("%s ended the plugin with code %d; its last words: %q", name, exit.ExitCode(), in.lastLine)
+		text = fmt.Sprintf("it ended itself with code %d", exit.ExitCode())
+	} else {
+		// The functions that were being called follow, one a line.
+		var trace string
+		text, trace, _ = strings.Cut(err.Error(), "\n")
+		text = strings.TrimSuffix(strings.TrimPrefix(text, "wasm error: "), " (recovered by wazero)")
+		if _, trace, ok := strings.Cut(trace, "\n"); ok {
+			first, _, _ := strings.Cut(strings.TrimSpace(trace), "\n")
+			text += " in " + strings.TrimPrefix(first, ".")
+		}
 	}
-	// The functions that were being called follow, one a line.
-	text, trace, _ := strings.Cut(err.Error(), "\n")
-	text = strings.TrimSuffix(strings.TrimPrefix(text, "wasm error: "), " (recovered by wazero)")
-	if _, trace, ok := strings.Cut(trace, "\n"); ok {
-		first, _, _ := strings.Cut(strings.TrimSpace(trace), "\n")
-		text += " in " + first
+	if in.words != "" {
+		text = in.words + ": " + text
 	}
 	return fmt.Errorf("%s: %s", name, text)
 }

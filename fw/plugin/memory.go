@@ -13,23 +13,27 @@ const pageSize = 64 << 10 // of WASM's memory, bytes
 // gives all of it back at once.
 type memory struct {
 	space []byte
-	size  uint64 // that the guest has
-	tick  func() // see meter.go
+	limit uint64 // bytes that the guest may have
+	size  uint64 // that it has
+	in    *instance
 }
 
-func newMemory(limit int64, tick func()) (*memory, error) {
-	b, err := unix.Mmap(-1, 0, int(limit), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+func newMemory(limit uint64, in *instance) (*memory, error) {
+	b, err := unix.Mmap(-1, 0, int(max(limit, pageSize)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("%d bytes of memory: %w", limit, err)
 	}
-	return &memory{space: b, tick: tick}, nil
+	return &memory{space: b, limit: limit, in: in}, nil
 }
 
 // Reallocate implements wazero's LinearMemory. What it asks for is more than it has had; nil
-// means no.
+// means no. By asking for too much the guest's meter calls the host.
 func (m *memory) Reallocate(size uint64) []byte {
-	if size > uint64(len(m.space)) {
-		m.tick()
+	if size > m.limit {
+		if size-m.size == growDepth*pageSize {
+			panic(errDepth)
+		}
+		m.in.tick()
 		return nil
 	}
 	m.size = size

@@ -220,18 +220,22 @@ func (p *Plugin) Status() Status {
 // Close ends a call that runs, and the plugin. Calls that follow do nothing.
 func (p *Plugin) Close() error {
 	p.cancel()
-	p.anew.Wait()
 	p.calls.Lock()
-	defer p.calls.Unlock()
-	p.mu.Lock()
-	p.status.State = Disabled
-	p.status.MemoryBytes = 0
-	p.mu.Unlock()
 	in := p.in
-	if p.in = nil; in == nil {
+	p.in = nil
+	p.calls.Unlock()
+	p.anew.Wait()
+	p.set(Disabled, 0)
+	if in == nil {
 		return nil
 	}
 	return in.close()
+}
+
+func (p *Plugin) set(s State, memory uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.State, p.status.MemoryBytes = s, int64(memory)
 }
 
 // done accounts for a call that began at the given time. p.calls is held.
@@ -264,24 +268,28 @@ func (p *Plugin) drop(err error) {
 
 // failed accounts for a failure. It says whether to try again, and after which pause.
 func (p *Plugin) failed(err error) (pause time.Duration, again bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.status.State, p.status.MemoryBytes = Restarting, 0
 	if errors.Is(err, errCancelled) {
+		p.set(Restarting, 0)
 		return 0, true // the caller's wish, nobody's fault
 	}
 	reason := err.Error()
 	reason = clean(reason[:min(len(reason), maxLine)])
 	now := p.opts.Clock()
+	p.mu.Lock()
 	p.failures = append(slices.DeleteFunc(p.failures, func(t time.Duration) bool { return now-t > failureWindow }), now)
+	n := len(p.failures)
 	p.status.Failures++
 	p.status.Reason = reason
-	if len(p.failures) >= maxFailures {
+	p.status.State, p.status.MemoryBytes = Restarting, 0
+	if n >= maxFailures {
 		p.status.State = Disabled
-		p.opts.Log(slog.LevelError, fmt.Sprintf("%s; that was failure %d within %v: it is disabled", reason, maxFailures, failureWindow))
+	}
+	p.mu.Unlock()
+	if n >= maxFailures {
+		p.opts.Log(slog.LevelError, fmt.Sprintf("%s; it failed %d times within %v and is disabled", reason, n, failureWindow))
 		return 0, false
 	}
-	pause = firstPause << (len(p.failures) - 1)
+	pause = firstPause << (n - 1)
 	p.opts.Log(slog.LevelWarn, fmt.Sprintf("%s; it is started anew in %v", reason, pause))
 	return pause, true
 }
@@ -298,12 +306,7 @@ func (p *Plugin) restart(pause time.Duration) {
 		}
 		in, err := newInstance(p.ctx, p)
 		if err == nil {
-			p.calls.Lock()
-			p.in = in
-			p.calls.Unlock()
-			p.mu.Lock()
-			p.status.State, p.status.MemoryBytes = Running, int64(in.memory.size)
-			p.mu.Unlock()
+			p.use(in)
 			return
 		}
 		if p.ctx.Err() != nil {
@@ -311,6 +314,18 @@ func (p *Plugin) restart(pause time.Duration) {
 		}
 		pause, again = p.failed(err)
 	}
+}
+
+// use lets calls have a new instance, if the plugin has not been closed meanwhile.
+func (p *Plugin) use(in *instance) {
+	p.calls.Lock()
+	defer p.calls.Unlock()
+	if p.ctx.Err() != nil {
+		_ = in.close() // unmapping: it cannot fail
+		return
+	}
+	p.in = in
+	p.set(Running, in.memory.size)
 }
 
 // guestLine logs a line of the guest, if it has not logged too many.

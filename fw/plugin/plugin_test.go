@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,8 +21,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Where the test modules have things in their memory.
 const (
-	inputAt  = 0x1000 // what edged_alloc answers
-	answerAt = 0x800
+	inputAt   = 0x4000 // what edged_alloc answers
+	answerAt  = 0x800  // to frames,
+	captionAt = 0x1000 // and captions
 )
 
 // guest is a module that answers every frame and caption with the same bytes.
@@ -32,10 +34,10 @@ func guest(frame, caption string) *w.Module {
 			{Export: exportVersion, Results: "i", Code: w.I32(abi)},
 			{Export: exportAlloc, Params: "i", Results: "i", Code: w.I32(inputAt)},
 			{Export: exportFrame, Params: "ii", Results: "I", Code: w.I64(answerAt<<32 | int64(len(frame)))},
-			{Export: exportCaption, Params: "ii", Results: "I", Code: w.I64(0xc00<<32 | int64(len(caption)))},
+			{Export: exportCaption, Params: "ii", Results: "I", Code: w.I64(captionAt<<32 | int64(len(caption)))},
 		},
 		Pages: 1,
-		Data:  []w.Data{{At: answerAt, Bytes: frame}, {At: 0xc00, Bytes: caption}},
+		Data:  []w.Data{{At: answerAt, Bytes: frame}, {At: captionAt, Bytes: caption}},
 	}
 	return m
 }
@@ -73,8 +75,10 @@ type record struct {
 	alerts []Alert
 }
 
+// options have the longest limit for calls: a machine that is busy with other things may take
+// more than the usual one.
 func (r *record) options() Options {
-	return Options{Scene: "yard", Views: []string{"a", "b"}, Permissions: permissions,
+	return Options{Scene: "yard", Views: []string{"a", "b"}, Permissions: permissions, CallLimit: MaxCallLimit,
 		Log: func(l slog.Level, line string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -86,6 +90,12 @@ func (r *record) options() Options {
 			r.alerts = append(r.alerts, a)
 		},
 	}
+}
+
+func (r *record) said(part string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.lines, func(l string) bool { return strings.Contains(l, part) })
 }
 
 func start(t testing.TB, e *Engine, m *w.Module, o Options) *Plugin {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"unicode/utf8"
 )
 
 // Limits of modules. wazero's decoder makes room for as many things as a module says that it
@@ -12,8 +14,9 @@ const (
 	MaxModule = 16 << 20 // bytes of a file
 
 	maxParams  = 128     // of a function, and of results
-	maxLocals  = 8 << 10 // of a function
+	maxLocals  = 4 << 10 // of a function
 	maxBody    = 2 << 20 // bytes of a function
+	maxTables  = 16
 	maxTable   = 1 << 16 // elements of all tables
 	maxImports = 1 << 10
 )
@@ -44,6 +47,8 @@ type signature struct{ params, results string }
 const (
 	i32 = "\x7f"
 	i64 = "\x7e"
+
+	v128 = "\x7b"
 )
 
 var valueNames = map[byte]string{0x7f: "i32", 0x7e: "i64", 0x7d: "f32", 0x7c: "f64", 0x7b: "v128", 0x70: "funcref", 0x6f: "externref"}
@@ -68,10 +73,11 @@ func (s signature) String() string {
 
 // layout is what the host must know of a module.
 type layout struct {
-	size      int // bytes of the module
-	minPages  uint32
-	table     uint32               // elements
-	functions map[string]signature // exported
+	size               int // bytes of the module
+	metered            int // and with its meter
+	minPages, maxPages uint32
+	table              uint32               // elements of all tables
+	functions          map[string]signature // exported
 }
 
 // scanner reads a module. The first error stays.
@@ -155,12 +161,11 @@ func (s *scanner) types(what string) string {
 	return string(t)
 }
 
-// limits reads the size of a table or memory; without a maximum that is the minimum.
+// limits reads the size of a table or memory; without a maximum it is as large as can be.
 func (s *scanner) limits() (minimum, maximum uint32) {
 	switch c := s.byte(); c {
 	case 0:
-		minimum = s.u32()
-		return minimum, minimum
+		return s.u32(), 1<<32 - 1
 	case 1:
 		return s.u32(), s.u32()
 	default:
@@ -169,7 +174,7 @@ func (s *scanner) limits() (minimum, maximum uint32) {
 	}
 }
 
-// function is a function of a module: where its type stands.
+// module is what has been read of one.
 type module struct {
 	layout
 	host     imports
@@ -179,9 +184,21 @@ type module struct {
 	globals  int
 	memories int
 	exported bool // the memory
-	sections [secDataCount + 1][]byte
-	offsets  [secDataCount + 1]int
+	sections [len(sectionNames)][]byte
+	tables   []table
+	squares  int      // of the branches of functions, together
+	bodies   [][]byte // of functions, metered
+	names    []byte   // of functions, a part of the section "name"; nil: none
+	last     int      // place of the last section in sectionOrder
 }
+
+type table struct {
+	kind byte
+	size uint32
+}
+
+// sectionOrder is how sections follow each other.
+var sectionOrder = []byte{secType, secImport, secFunction, secTable, secMemory, secGlobal, secExport, secStart, secElement, secDataCount, secCode, secData}
 
 var errNoModule = errors.New("not a WASM module of version 1")
 
@@ -205,7 +222,9 @@ func prepare(wasm []byte, host imports) (*layout, []byte, error) {
 	if s.err != nil {
 		return nil, nil, s.err
 	}
-	return &m.layout, wasm, nil
+	code := m.metered()
+	m.layout.metered = len(code)
+	return &m.layout, code, nil
 }
 
 // section reads one section.
@@ -222,11 +241,12 @@ func (m *module) section(s *scanner) {
 	s.end = s.off + int(size)
 	s.what = "section " + sectionNames[id]
 	if id == secCustom {
+		m.custom(*s)
 		s.off = s.end
-	} else if m.offsets[id] != 0 {
-		s.fail("a second one")
+	} else if place := slices.Index(sectionOrder, id) + 1; place <= m.last {
+		s.fail("it is not where it belongs")
 	} else {
-		m.offsets[id] = s.off
+		m.last = place
 		m.sections[id] = s.b[s.off:s.end]
 		m.read(s, id)
 		if s.left() != 0 {
@@ -234,6 +254,32 @@ func (m *module) section(s *scanner) {
 		}
 	}
 	s.end, s.what = outer, "sections"
+}
+
+// custom keeps the names of functions, for errors, if they are well made: in custom sections
+// errors do not count. The scanner is a copy.
+func (m *module) custom(s scanner) {
+	if s.name() != "name" {
+		return
+	}
+	for s.err == nil && s.left() > 0 {
+		from, id, size := s.off, s.byte(), s.u32()
+		part := s
+		part.end = min(part.off+int(size), part.end)
+		s.bytes(size)
+		if id != 1 {
+			continue
+		}
+		for range part.count(2, "names") {
+			part.u32()
+			if !utf8.ValidString(part.name()) {
+				part.fail("not UTF-8")
+			}
+		}
+		if s.err == nil && part.err == nil && part.left() == 0 {
+			m.names = s.b[from:s.off]
+		}
+	}
 }
 
 func (m *module) read(s *scanner, id byte) {
@@ -252,23 +298,29 @@ func (m *module) read(s *scanner, id byte) {
 			m.function(s)
 		}
 	case secTable:
-		for range s.count(3, "tables") {
-			if c := s.byte(); c != 0x70 && c != 0x6f {
-				s.fail("a table of type %#x", c)
+		n := s.count(3, "tables")
+		if n > maxTables {
+			s.fail("%d tables, more than %d", n, maxTables)
+		}
+		for range n {
+			t := table{kind: s.byte()}
+			if t.kind != 0x70 && t.kind != 0x6f {
+				s.fail("a table of type %#x", t.kind)
 			}
-			n, _ := s.limits()
-			if n > maxTable || m.table+n > maxTable {
+			t.size, _ = s.limits()
+			if t.size > maxTable || m.table+t.size > maxTable {
 				s.fail("tables of more than %d elements", maxTable)
 				return
 			}
-			m.table += n
+			m.table += t.size
+			m.tables = append(m.tables, t)
 		}
 	case secMemory:
 		if m.memories = s.count(2, "memories"); m.memories > 1 {
 			s.fail("%d memories, one is needed", m.memories)
 		}
 		for range m.memories {
-			if m.minPages, _ = s.limits(); int64(m.minPages)*pageSize > MaxMemory {
+			if m.minPages, m.maxPages = s.limits(); int64(m.minPages)*pageSize > MaxMemory {
 				s.fail("a memory of %d pages (%d MiB) at least, more than %d MiB", m.minPages, m.minPages/16, MaxMemory>>20)
 			}
 		}
@@ -283,12 +335,14 @@ func (m *module) read(s *scanner, id byte) {
 		s.count(2, "segments")
 		s.off = s.end
 	case secCode:
-		for range s.count(3, "functions") {
-			size := s.u32()
-			if size > maxBody {
-				s.fail("a function of %d bytes, more than %d", size, maxBody)
-			}
-			s.bytes(size)
+		n := s.count(3, "functions")
+		if n != len(m.typeOf)-m.imported {
+			s.fail("%d functions, %d have types", n, len(m.typeOf)-m.imported)
+			return
+		}
+		for i := range n {
+			s.what = fmt.Sprintf("function %d", m.imported+i)
+			m.bodies = append(m.bodies, m.rewrite(s, m.types[m.typeOf[m.imported+i]]))
 		}
 	case secData:
 		s.count(2, "segments")
