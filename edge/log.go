@@ -19,6 +19,7 @@ type Journal struct {
 	Dir      string // folder; empty: nowhere
 	MaxBytes int64
 	MaxAge   time.Duration
+	Daily    int64
 	Delay    time.Duration
 }
 
@@ -63,7 +64,7 @@ func (d *Daemon) openJournal(context.Context) error {
 	d.hub.mu.Lock() // a report waits until there is a journal
 	defer d.hub.mu.Unlock()
 	j, err := journal.Open(c.Dir, &journal.Options{
-		Delay: c.Delay, MaxBytes: c.MaxBytes, MaxAge: c.MaxAge,
+		Delay: c.Delay, MaxBytes: c.MaxBytes, MaxAge: c.MaxAge, Daily: c.Daily,
 		Report: func(r journal.Report) {
 			if d.cfg.Log != nil {
 				d.cfg.Log(r.Text)
@@ -75,10 +76,10 @@ func (d *Daemon) openJournal(context.Context) error {
 	return err
 }
 
-// LimitLog sets [Journal].MaxBytes and MaxAge anew.
-func (d *Daemon) LimitLog(maxBytes int64, maxAge time.Duration) {
+// LimitLog sets [Journal].MaxBytes, MaxAge and Daily anew.
+func (d *Daemon) LimitLog(maxBytes int64, maxAge time.Duration, daily int64) {
 	if j := d.hub.journal; j != nil {
-		j.Limit(maxBytes, maxAge)
+		j.Limit(maxBytes, maxAge, daily)
 	}
 }
 
@@ -94,6 +95,7 @@ func (d *Daemon) logStatus() *wire.LogStatus {
 		Records: s.Records, Bytes: s.Bytes, First: s.First, Next: s.Next,
 		Pending: int64(s.Pending), Lost: int64(s.Lost), Error: s.Error,
 		MaxBytes: s.MaxBytes, MaxAgeMS: float64(s.MaxAge) / float64(time.Millisecond),
+		Written: s.Written, Daily: s.Daily,
 	}
 }
 

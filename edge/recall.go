@@ -209,6 +209,7 @@ func (s *scene) kept() *wire.MemoryStatus {
 	k := store.Status()
 	st := &wire.MemoryStatus{
 		RAM: int64(k.Ring), RAMBytes: k.RingBytes, Snapshots: int64(k.Disk), Bytes: k.DiskBytes, EveryMS: ms(k.Every), Problem: k.Problem,
+		Written: k.Written, Daily: k.Daily,
 	}
 	if k.Saved.Seq > 0 {
 		st.Saved, st.AgeMS = k.Saved.Taken.Wall.UnixMilli(), ms(store.Age(k.Saved))

@@ -37,10 +37,10 @@ func samples() (requests, replies []Message) {
 					{Name: "right", State: ViewReconnecting, Reason: "no such device"},
 				},
 				Memory: &MemoryStatus{
-					RAM: 100, RAMBytes: 1 << 24, Snapshots: 90, Bytes: 1 << 25, EveryMS: 60000, Saved: 1764000000000, AgeMS: 1500, Problem: "no space left on device",
+					RAM: 100, RAMBytes: 1 << 24, Snapshots: 90, Bytes: 1 << 25, EveryMS: 60000, Saved: 1764000000000, AgeMS: 1500, Problem: "no space left on device", Written: 1 << 30, Daily: 3 << 30,
 				},
 			}},
-			Log: &LogStatus{Records: 1e6, Bytes: 1 << 28, First: 17, Next: 1000017, Pending: 3, Lost: 1, Error: "no space left on device", MaxBytes: 1 << 28, MaxAgeMS: 36e5},
+			Log: &LogStatus{Records: 1e6, Bytes: 1 << 28, First: 17, Next: 1000017, Pending: 3, Lost: 1, Error: "no space left on device", MaxBytes: 1 << 28, MaxAgeMS: 36e5, Written: 1 << 29, Daily: 1 << 30},
 			Plugins: []PluginStatus{{
 				Scene: "yard", Name: "zones", State: PluginDisabled, Reason: "unreachable", Permissions: []string{"on_frame", "emit"},
 				MemoryBytes: 1 << 24, Calls: 70000, Failures: 5, MeanMS: 0.5, MaxMS: 110, LeftOut: 12,

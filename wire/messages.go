@@ -134,6 +134,9 @@ type LogStatus struct {
 
 	MaxBytes int64   `msgpack:"max_bytes,omitempty"`  // that events may take on disk
 	MaxAgeMS float64 `msgpack:"max_age_ms,omitempty"` // that they may have; 0: any
+
+	Written int64 `msgpack:"written"`         // bytes in the last 24 hours, or since the start
+	Daily   int64 `msgpack:"daily,omitempty"` // bytes that may be written in a day; 0: any
 }
 
 // SceneStatus is the part of [Status] about one scene.
@@ -189,6 +192,8 @@ type MemoryStatus struct {
 	Saved     int64   `msgpack:"saved,omitempty"`   // when that was taken
 	AgeMS     float64 `msgpack:"age_ms,omitempty"`  // how long ago
 	Problem   string  `msgpack:"problem,omitempty"` // why nothing can be saved
+	Written   int64   `msgpack:"written"`           // bytes in the last 24 hours, or since the start
+	Daily     int64   `msgpack:"daily"`             // bytes that may be written in a day
 }
 
 // ViewStatus is the part of [SceneStatus] about one camera. A frame has room for thousands

@@ -140,7 +140,10 @@ func (r *reloader) limit(f *config.File) {
 		c := w.snapshots(s.Name)
 		r.daemon.LimitMemory(s.Name, c.Disk, c.Daily, c.RAM)
 	}
-	r.daemon.LimitLog(logSize(f), f.Log.Age)
+	r.daemon.LimitLog(logSize(f), f.Log.Age, logDaily(f))
+	for _, line := range w.rare(r.model) {
+		r.log.print(line)
+	}
 	r.thermal.Hold(f.Budgets.Celsius)
 	plan := planRAM(r.model, f)
 	if limit, err := checkRAM(plan, f.Budgets.RAM); err == nil { // as it was checked

@@ -75,6 +75,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("outputs that were added: %v, %q, %q", err, first, r.out.String())
 	}
 	for line, n := range map[string]int{
+		"same: its memory of 140 KiB is saved every 24h0m0s, not every 5m0s":                  2,
 		"the configuration is not used, the one before goes on:":                              2,
 		":2:3: scene same has no views":                                                       2,
 		"socket.mode, threads in the configuration: takes effect when edged is started again": 2,

@@ -134,6 +134,9 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		return err
 	}
 	w := &wiring{kinds: new(kinds.Set), file: f, state: state}
+	for _, line := range w.rare(m) {
+		log.print(line)
+	}
 	thermometer := thermal.New(thermal.Config{
 		Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
 	})
@@ -144,7 +147,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	c := edge.Config{
 		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
-		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age},
+		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age, Daily: logDaily(f)},
 		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
 		Thermal: thermometer,

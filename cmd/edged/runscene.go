@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"image"
 	"path/filepath"
+	"time"
 
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/edge/memory"
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/preprocess"
 )
 
@@ -50,6 +52,10 @@ func logSize(f *config.File) int64 {
 	return f.Log.Size
 }
 
+// logDaily is what the log may write in a day, a quarter of the budget. 4 GiB a day are 15 TB in
+// ten years, a 32 GB card written over 490 times.
+func logDaily(f *config.File) int64 { return cmp.Or(f.Budgets.WritesPerDay/4, 1<<30) }
+
 // snapshots divides among the scenes what the budgets leave for memories: three
 // quarters, the rest is the log's.
 func (w *wiring) snapshots(scene string) memory.Config {
@@ -62,6 +68,22 @@ func (w *wiring) snapshots(scene string) memory.Config {
 		Daily:    cmp.Or(b.WritesPerDay/4*3, memory.DefaultDaily) / n,
 		RAM:      memory.DefaultRAM / n,
 	}
+}
+
+// rare says of which scenes fewer snapshots will be saved than the configuration asks for,
+// since the bytes that may be written in a day do not suffice.
+func (w *wiring) rare(m *vlm.Model) (lines []string) {
+	for _, s := range w.file.Scenes {
+		c, n := w.snapshots(s.Name), m.Plan(1, len(s.Views)).Snapshot
+		if w.file.Memory.Mode == config.Window {
+			n *= 2
+		}
+		if every := c.Every(n); every > c.Interval {
+			lines = append(lines, fmt.Sprintf("%s: its memory of %s is saved every %v, not every %v: budgets.writes_per_day allows no more",
+				s.Name, size(n), every.Round(100*time.Millisecond), c.Interval))
+		}
+	}
+	return lines
 }
 
 // view opens the source of a view, which plays files by the scene's line of time; one that is

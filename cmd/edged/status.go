@@ -47,6 +47,9 @@ type jsonLog struct {
 
 	MaxBytes int64   `json:"max_bytes"`           // that events may take on disk
 	MaxAgeS  float64 `json:"max_age_s,omitempty"` // that they may have
+
+	Written int64 `json:"written"`         // bytes in the last 24 hours, or since the start
+	Daily   int64 `json:"daily,omitempty"` // that may be written in a day
 }
 
 type jsonScene struct {
@@ -93,6 +96,8 @@ type jsonKept struct {
 	EveryS    float64  `json:"every_s"`
 	AgeS      *float64 `json:"age_s,omitempty"` // of the newest on disk
 	Problem   string   `json:"problem,omitempty"`
+	Written   int64    `json:"written"` // bytes in the last 24 hours, or since the start
+	Daily     int64    `json:"daily"`   // that may be written in a day
 }
 
 type jsonView struct {
@@ -164,7 +169,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 		Scenes:   []jsonScene{},
 	}
 	if l := st.Log; l != nil {
-		s.Log = &jsonLog{l.Records, l.Bytes, l.First, l.Next, l.Pending, l.Lost, l.Error, l.MaxBytes, round(l.MaxAgeMS/1e3, 10)}
+		s.Log = &jsonLog{l.Records, l.Bytes, l.First, l.Next, l.Pending, l.Lost, l.Error, l.MaxBytes, round(l.MaxAgeMS/1e3, 10), l.Written, l.Daily}
 	}
 	if st.Zone != "" {
 		c := round(st.Celsius, 10)
@@ -189,7 +194,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 		if k := sc.Memory; k != nil {
 			j.Memory = &jsonKept{
 				RAM: k.RAM, RAMBytes: k.RAMBytes, Snapshots: k.Snapshots, Bytes: k.Bytes, EveryS: round(k.EveryMS/1e3, 10), Problem: k.Problem,
-				AgeS: age(k.Saved, k.AgeMS),
+				AgeS: age(k.Saved, k.AgeMS), Written: k.Written, Daily: k.Daily,
 			}
 		}
 		for _, p := range st.Plugins {
@@ -204,6 +209,24 @@ func newStatus(st *wire.Status) *jsonStatus {
 		s.Scenes = append(s.Scenes, j)
 	}
 	return s
+}
+
+// writes tells what was written to the disk in a day, and of how much; nothing where
+// nothing is kept.
+func (s *jsonStatus) writes() string {
+	l := s.Log
+	if l == nil || l.Daily == 0 {
+		return ""
+	}
+	var written, daily int64
+	for _, sc := range s.Scenes {
+		if sc.Memory != nil {
+			written += sc.Memory.Written
+			daily += sc.Memory.Daily
+		}
+	}
+	return fmt.Sprintf("written in 24 hours: %s of %s; snapshots %s of %s, log %s of %s\n",
+		megabytes(written+l.Written), megabytes(daily+l.Daily), megabytes(written), megabytes(daily), megabytes(l.Written), megabytes(l.Daily))
 }
 
 // print shows the status on one screen.
@@ -224,6 +247,7 @@ func (s *jsonStatus) print(out io.Writer) error {
 			fmt.Fprintf(&b, "problem: events cannot be saved, %d wait in memory, %d are lost: %s\n", l.Pending, l.Lost, l.Error)
 		}
 	}
+	b.WriteString(s.writes())
 	for _, p := range s.Problems {
 		fmt.Fprintf(&b, "problem: %s\n", p)
 	}
@@ -244,7 +268,7 @@ func (s *jsonStatus) print(out io.Writer) error {
 		if k := sc.Memory; k != nil {
 			fmt.Fprintf(&b, "  %s", plural(int(k.RAM), "snapshot")+" in memory")
 			if k.Snapshots > 0 || k.Problem != "" {
-				fmt.Fprintf(&b, ", %d on disk (%s), the newest %s old", k.Snapshots, megabytes(k.Bytes), seconds(k.AgeS))
+				fmt.Fprintf(&b, ", %d on disk (%s), the newest %s old, one every %s", k.Snapshots, megabytes(k.Bytes), seconds(k.AgeS), seconds(&k.EveryS))
 			}
 			b.WriteString("\n")
 			if k.Problem != "" {

@@ -58,12 +58,13 @@ func TestStatus(t *testing.T) {
 func TestStatusPrints(t *testing.T) {
 	s := newStatus(&wire.Status{
 		Version: "1", Model: "m", Backend: "neon", Time: 1764000000000, UptimeMS: 90_061_500, RSSBytes: 123_456_789, StateBytes: 1_600_000,
+		Log:    &wire.LogStatus{Records: 4000, Bytes: 900_000, MaxBytes: 100_000_000, MaxAgeMS: 90 * 24 * 3600e3, Written: 50_100_000, Daily: 500_000_000},
 		Asking: 1, Problems: []string{"the disk is full"}, Zone: "cpu-thermal", Celsius: 77.6, Duty: 0.55,
 		Scenes: []wire.SceneStatus{{
 			Name: "hall", State: wire.StateStopped, Reason: "no more pictures", Frames: 90_000, Skipped: 7, Gated: 80_000, Captions: 12, Repeated: 3,
 			FrameTime: 1764000000000 - 2500, AgeMS: 2500, MS: wire.StageMS{Vision: 400.4, Encode: 20, Decode: 300},
 			Views:  []wire.ViewStatus{{Name: "door", State: wire.ViewReconnecting, Reason: "no such device"}},
-			Memory: &wire.MemoryStatus{RAM: 5, Snapshots: 60, Bytes: 90_000_000, Saved: 1764000000000 - 600_000, AgeMS: 600_000, Problem: "the disk fails"},
+			Memory: &wire.MemoryStatus{RAM: 5, Snapshots: 60, Bytes: 90_000_000, Saved: 1764000000000 - 600_000, AgeMS: 600_000, EveryMS: 300_000, Problem: "the disk fails", Written: 1_000_000_000, Daily: 1_500_000_000},
 		}},
 		Plugins: []wire.PluginStatus{
 			{Scene: "hall", Name: "zones", State: wire.PluginRunning, Permissions: []string{"on_frame", "emit"}, Calls: 70_000, Failures: 1, MeanMS: 0.52, MaxMS: 9.96, LeftOut: 12, MemoryBytes: 2_100_000},
@@ -78,11 +79,13 @@ func TestStatusPrints(t *testing.T) {
 	const want = `edged 1, model m (neon), up 25h1m1s
 memory 123.5 MB, of a scene 1.6 MB; 1 question in flight
 cpu-thermal 78 °C, working 55 % of the time
+log: 4000 events in 0.9 MB of 100.0 MB, for 90 days
+written in 24 hours: 1050.1 MB of 2000.0 MB; snapshots 1000.0 MB of 1500.0 MB, log 50.1 MB of 500.0 MB
 problem: the disk is full
 
 hall: stopped (no more pictures), 90000 frame sets, 1.00 a second; the newest is 2.5 s old; 7 frames skipped
   12 captions, 80000 frame sets unchanged, 3 repeats left out; vision 400 ms, encoder 20, text 300
-  5 snapshots in memory, 60 on disk (90.0 MB), the newest 10m0s old
+  5 snapshots in memory, 60 on disk (90.0 MB), the newest 10m0s old, one every 5m0s
   problem: the disk fails
   door  reconnecting    0 frames  - old  no such device
   plugin zones: running, may on_frame, emit; 70000 calls of 0.5 ms, 10.0 at most, 1 failed; left out 12; memory 2.1 MB

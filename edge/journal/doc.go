@@ -2,6 +2,8 @@
 // for as long as their budget lasts. [Journal.Append] never waits for the disk;
 // records are written in batches, each with one fsync, so that one is safe at most
 // [Options].Delay and a commit after it was appended. [Journal.Sync] waits for that.
+// Where that would write more in a day than [Options].Daily, batches become larger: a
+// record may wait for an hour then, but no more than 512 do.
 //
 // # Order and sequence
 //

@@ -21,6 +21,7 @@ import (
 // Options of a journal. Zero fields have the default stated.
 type Options struct {
 	Delay    time.Duration // how long a record may wait for others to be written with: 2 s
+	Daily    int64         // bytes that may be written in a day, for which records wait longer; 0: any
 	MaxBytes int64         // what records may take; the oldest are deleted: 256 MiB
 	MaxAge   time.Duration // records certainly older are deleted; 0: none
 	Clock    clock.Clock   // the device's
@@ -50,6 +51,8 @@ const (
 	reserve    = 1 << 16 // sequence numbers that the mark is ahead
 
 	fileName = "log.db"
+
+	firstCost = 8 * pageSize // of a commit, until there was one
 
 	lastRetry  = 30 * time.Second
 	pruneEvery = time.Minute // by age
@@ -83,6 +86,7 @@ type Journal struct {
 
 	mu      sync.Mutex
 	most    limits
+	budget  budget
 	prev    time.Time // when records were last looked at for their age
 	next    uint64    // sequence number of the next record; 0: not known yet
 	safe    uint64    // mark.next: numbers from there on must not be given
@@ -124,7 +128,8 @@ func Open(dir string, o *Options) (*Journal, error) {
 	if j.o.Clock == nil {
 		j.o.Clock = clock.System
 	}
-	j.Limit(j.o.MaxBytes, j.o.MaxAge)
+	j.budget.at, j.budget.cost = j.o.Clock(), firstCost
+	j.Limit(j.o.MaxBytes, j.o.MaxAge, j.o.Daily)
 	err := j.connect()
 	if errors.Is(err, ErrInUse) {
 		return nil, err
@@ -180,14 +185,15 @@ func (j *Journal) giveUp() {
 	j.given.to = r.Seq
 }
 
-// Limit sets [Options].MaxBytes and MaxAge anew, which are in force from the next commit
-// on.
-func (j *Journal) Limit(maxBytes int64, maxAge time.Duration) {
+// Limit sets [Options].MaxBytes, MaxAge and Daily anew, which are in force from the next
+// commit on.
+func (j *Journal) Limit(maxBytes int64, maxAge time.Duration, daily int64) {
 	if maxBytes <= 0 {
 		maxBytes = defaultMaxBytes
 	}
 	j.mu.Lock()
 	j.most, j.prev = limits{maxBytes, max(maxAge, 0)}, time.Time{}
+	j.budget.daily = max(daily, 0)
 	j.mu.Unlock()
 	poke(j.flush)
 }
@@ -267,16 +273,21 @@ type Status struct {
 
 	MaxBytes int64         // that they may take
 	MaxAge   time.Duration // that they may have; 0: any
+
+	Written int64 // bytes written in the last 24 hours, or since Open
+	Daily   int64 // that may be written in a day; 0: any
 }
 
 // Status may be called at any time.
 func (j *Journal) Status() Status {
+	now := j.o.Clock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := Status{
 		Pending: len(j.pending), Lost: j.given.n,
 		First: j.sum.first, Next: j.next, Records: j.sum.records, Bytes: j.sum.bytes,
 		MaxBytes: j.most.bytes, MaxAge: j.most.age,
+		Written: j.budget.written.Sum(now), Daily: j.budget.daily,
 	}
 	if j.err != nil {
 		s.Error, s.Since = j.err.Error(), j.since
@@ -333,7 +344,15 @@ func (j *Journal) await(ctx context.Context, pause time.Duration) (stop bool) {
 		return false
 	case <-j.wake:
 	}
-	return !sleep(ctx, j.flush, j.o.Delay)
+	return !sleep(ctx, j.flush, j.delay())
+}
+
+// delay is how long a record waits for others now.
+func (j *Journal) delay() time.Duration {
+	now := j.o.Clock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return max(j.o.Delay, j.budget.wait(now))
 }
 
 // sleep waits for d or early, and reports whether ctx goes on.
@@ -426,8 +445,10 @@ func (j *Journal) extend(next uint64) error {
 	if err := j.mark.write(next+reserve, false); err != nil {
 		return err
 	}
+	now := j.o.Clock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.budget.spend(now, pageSize)
 	j.safe = next + reserve
 	return nil
 }
@@ -440,7 +461,7 @@ func (j *Journal) commit(batch []*Record) (more bool, err error) {
 	}
 	deleted := 0
 	var sum sums
-	err = j.store.write(func(tx *bbolt.Tx) error {
+	written, err := j.store.write(func(tx *bbolt.Tx) error {
 		if err := add(tx, batch); err != nil {
 			return err
 		}
@@ -448,6 +469,9 @@ func (j *Journal) commit(batch []*Record) (more bool, err error) {
 		sum = readSums(tx)
 		return err
 	})
+	j.mu.Lock()
+	j.budget.commit(now, written)
+	j.mu.Unlock()
 	if _, bad := errors.AsType[damage](err); bad {
 		j.open.Lock()
 		j.store.abandon()

@@ -254,7 +254,7 @@ func TestRetentionByAge(t *testing.T) {
 		if first := j.Status().First; first != 1 {
 			t.Errorf("%s: nothing has a limit, and the first is %d", c.name, first)
 		}
-		j.Limit(0, age)
+		j.Limit(0, age, 0)
 		j.Append(caption(601))
 		save(t, j)
 		// To within a block.
@@ -286,11 +286,11 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%s: %+v", what, s)
 		}
 	}
-	j.Limit(0, time.Hour)
+	j.Limit(0, time.Hour, 0)
 	until("by age", func(s Status) bool {
 		return s.First > pruneStep-2*blockSize && s.First <= pruneStep+1 && s.MaxAge == time.Hour
 	})
-	j.Limit(20<<10, 0)
+	j.Limit(20<<10, 0, 0)
 	until("by size", func(s Status) bool {
 		return s.Bytes <= 20<<10 && s.Records > 100 && s.MaxBytes == 20<<10 && s.MaxAge == 0
 	})

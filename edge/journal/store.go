@@ -155,9 +155,19 @@ func (s *store) read(f func(*bbolt.Tx) error) error {
 	return guard(func() error { return s.db.View(f) })
 }
 
-// write runs f and commits what it did, with an fsync.
-func (s *store) write(f func(*bbolt.Tx) error) error {
-	return guard(func() error { return s.db.Update(f) })
+// write runs f and commits what it did, with an fsync. written are the bytes that were
+// handed to the disk for it: each page that changed, and a head.
+func (s *store) write(f func(*bbolt.Tx) error) (written int64, err error) {
+	pages := func() int64 {
+		stats := s.db.Stats()
+		return stats.TxStats.GetPageAlloc()
+	}
+	err = guard(func() error {
+		before := pages()
+		defer func() { written = pages() - before + pageSize }()
+		return s.db.Update(f)
+	})
+	return written, err
 }
 
 func (s *store) close() error {

@@ -46,7 +46,7 @@ func TestDailyBudget(t *testing.T) {
 		d, fs := newDevice(), faultdisk.New()
 		c := d.config(fs)
 		c.Daily = 200 << 10
-		written := int64(0)
+		written, saves := int64(0), int64(0) // saves since the last start
 		fs.After = func(op, path string) {
 			if op == "sync" {
 				f, err := fs.Open(path)
@@ -56,6 +56,7 @@ func TestDailyBudget(t *testing.T) {
 				}
 				n, _ := f.Size()
 				written += n
+				saves++
 			}
 		}
 		s := open(t, c)
@@ -65,15 +66,19 @@ func TestDailyBudget(t *testing.T) {
 			d.Pass(time.Minute)
 			if f%100 == 99 { // starting again and again earns nothing
 				closeStore(t, s)
-				s = open(t, c)
+				s, saves = open(t, c), 0
 			}
 		}
 		closeStore(t, s)
 		if written < 300<<10 || written > 700<<10 {
 			t.Errorf("%d bytes in three days of %d each", written, c.Daily)
 		}
-		if e := s.Status().Every; e < 7*time.Minute || e > 10*time.Minute {
-			t.Errorf("every %v", e)
+		st := s.Status()
+		if st.Every < 7*time.Minute || st.Every > 10*time.Minute {
+			t.Errorf("every %v", st.Every)
+		}
+		if st.Daily != c.Daily || st.Written == 0 || st.Written != 4096*saves { // a block for a kilobyte
+			t.Errorf("%d of %d written since the last start, with %d snapshots", st.Written, st.Daily, saves)
 		}
 	})
 }

@@ -13,11 +13,10 @@ import (
 	"github.com/visualrwkv/edged/internal/disk"
 )
 
-// Budgets, in bytes, where [Config] does not say. 4 GiB a day are 15 TB in ten years, a
-// 32 GB card written over 490 times.
+// Budgets, in bytes, where [Config] does not say.
 const (
 	DefaultDisk  int64 = 1 << 30
-	DefaultDaily int64 = 4 << 30
+	DefaultDaily int64 = 3 << 30
 	DefaultRAM   int64 = 32 << 20
 )
 
@@ -61,6 +60,7 @@ type Status struct {
 	RingBytes, DiskBytes int64         // their sizes
 	Every                time.Duration // how old the newest on disk may become, as the daily budget allows
 	Saved                Info          // the newest on disk; zero when there is none
+	Written, Daily       int64         // bytes written in the last 24 hours, or since Open, and that may be written in a day
 	Problem              string        // why nothing can be saved; empty when all is well
 }
 
@@ -83,6 +83,7 @@ type Store struct {
 	next      *Snapshot     // to be saved; a newer one replaces it
 	credit    int64         // bytes that may be written, at Info.Ran creditAt
 	creditAt  time.Duration
+	written   clock.Day
 	aside     []string // bad files
 	forgotten uint64   // Info.Seq up to which nothing is to be found
 	problem   string
@@ -207,11 +208,11 @@ func (s *Store) thinRing() {
 	clear(s.ring[len(s.ring):cap(s.ring)]) // let go of what was dropped
 }
 
-// every is how old the newest snapshot on disk may become when each has size
-// bytes.
-func (s *Store) every(size int64) time.Duration {
+// Every is how old the newest snapshot on disk may become when each has size bytes:
+// Interval, or more where Daily does not suffice for that.
+func (c Config) Every(size int64) time.Duration {
 	const day = float64(24 * time.Hour)
-	return max(s.cfg.Interval, time.Duration(min(day*float64(size)/float64(s.cfg.Daily), day)))
+	return max(c.Interval, time.Duration(min(day*float64(size)/float64(cmp.Or(c.Daily, DefaultDaily)), day)))
 }
 
 // due reports whether snap, the newest, is to be saved when the device has run for now:
@@ -220,7 +221,7 @@ func (s *Store) due(snap *Snapshot, now, gap time.Duration) bool {
 	if s.cfg.Dir == "" || s.closed || snap.Seq <= s.saved || s.canWrite(snap, now) < snap.Bytes {
 		return false
 	}
-	return !s.begun || now+gap+s.took >= s.tried+s.every(snap.Bytes)
+	return !s.begun || now+gap+s.took >= s.tried+s.cfg.Every(snap.Bytes)
 }
 
 // overdue has the newest snapshot saved that no later one has replaced: nothing may
@@ -262,9 +263,13 @@ func (s *Store) save(snap *Snapshot, now time.Duration) {
 
 // Status tells how the store is.
 func (s *Store) Status() Status {
+	now := s.cfg.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Ring: len(s.ring), Disk: len(s.disk), Problem: s.problem, Every: s.every(s.now.Bytes)}
+	st := Status{
+		Ring: len(s.ring), Disk: len(s.disk), Problem: s.problem, Every: s.cfg.Every(s.now.Bytes),
+		Written: s.written.Sum(now), Daily: s.cfg.Daily,
+	}
 	for _, e := range s.ring {
 		st.RingBytes += e.Bytes
 	}

@@ -117,6 +117,10 @@ func (s *Store) put(snap *Snapshot) error {
 		s.disk = slices.DeleteFunc(s.disk, func(i Info) bool { return i.Seq == d.Seq })
 		s.mu.Unlock()
 	}
+	const block = 4096 // of which disks write whole ones
+	s.mu.Lock()
+	s.written.Add(start, (snap.Bytes+block-1)/block*block)
+	s.mu.Unlock()
 	if err := disk.Replace(s.cfg.FS, s.path(fileName(snap.Seq)), snap.encode(s.cfg.Scene)...); err != nil {
 		return err
 	}

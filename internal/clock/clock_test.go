@@ -50,3 +50,36 @@ func TestSystem(t *testing.T) {
 		t.Errorf("up for %v", a.Up)
 	}
 }
+
+func TestDay(t *testing.T) {
+	var d Day
+	now := Time{Boot: Boot{1}, Up: 100*time.Hour + 59*time.Minute}
+	d.Add(now, 5)
+	now.Up += time.Minute
+	d.Add(now, 7)
+	sum := func(want int64) {
+		t.Helper()
+		if got := d.Sum(now); got != want {
+			t.Errorf("after %v %d, want %d", now.Up, got, want)
+		}
+	}
+	sum(12)
+	now.Up += 22 * time.Hour
+	sum(12)
+	now = Time{Boot: Boot{2}, Up: 20 * time.Minute} // the device was off, and has run for 22 hours since
+	d.Add(now, 1)
+	sum(13)
+	now.Up += time.Hour
+	sum(8)
+	now.Up += time.Hour
+	sum(1)
+	now.Up += 21 * time.Hour
+	sum(1)
+	now.Up += time.Hour
+	sum(0)
+	d.Add(now, 3)
+	now.Up += 1000 * time.Hour
+	sum(0)
+	d.Add(now, 4)
+	sum(4)
+}
