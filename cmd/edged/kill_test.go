@@ -107,26 +107,34 @@ func victim(dir string) error {
 type uninterrupted struct {
 	stream   *vlm.Stream
 	films    []*film
-	captions []string // of frame set 1 and on
+	first    uint64   // frame set
+	captions []string // of first and on
 }
 
-func newUninterrupted(t *testing.T, m *vlm.Model) *uninterrupted {
+// newUninterrupted begins a run, from a snapshot unless that is nil.
+func newUninterrupted(t *testing.T, m *vlm.Model, from *memory.Snapshot) *uninterrupted {
 	t.Helper()
 	stream, err := m.NewStream()
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &uninterrupted{stream: stream}
+	u := &uninterrupted{stream: stream, first: 1}
+	if from != nil {
+		if err := stream.SetState(from.Memories[0].State); err != nil {
+			t.Fatal(err)
+		}
+		u.first = from.Frame + 1
+	}
 	for v := range filmViews {
-		u.films = append(u.films, newFilm(v, 1))
+		u.films = append(u.films, newFilm(v, u.first))
 	}
 	return u
 }
 
-// caption returns that of a frame set, from 1.
+// caption returns that of a frame set, from the first on.
 func (u *uninterrupted) caption(t *testing.T, n uint64) string {
 	t.Helper()
-	for uint64(len(u.captions)) < n {
+	for u.first+uint64(len(u.captions)) <= n {
 		var views []image.Image
 		for _, f := range u.films {
 			views = append(views, f.picture())
@@ -137,7 +145,7 @@ func (u *uninterrupted) caption(t *testing.T, n uint64) string {
 		}
 		u.captions = append(u.captions, text)
 	}
-	return u.captions[n-1]
+	return u.captions[n-u.first]
 }
 
 // TestKilled kills a daemon at random moments. Whenever it is started again it goes on
@@ -155,7 +163,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	alone := newUninterrupted(t, m)
+	alone := newUninterrupted(t, m, nil)
 	dir := filepath.Join(t.TempDir(), "film")
 	rng := rand.New(rand.NewPCG(1, 2))
 	var said, early, late int

@@ -11,14 +11,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/visualrwkv/edged/edge/journal"
 	"github.com/visualrwkv/edged/edge/memory"
 	"github.com/visualrwkv/edged/vlm"
 )
+
+// filmCuts is how many moments there are besides, while the film is watched.
+const filmCuts = 12
 
 // TestPowerCuts looks at the disks that a power cut may have left at moments while
 // TestVMRun ran: EDGED_WRITE_LOG is the log of its disk, EDGED_CUTS how many moments. Of what
@@ -26,6 +31,8 @@ import (
 // mounting does. Then what the daemon said is on the disk must be there: a snapshot no older
 // than the newest that it had, whole and one that the model takes; each event, the same on
 // all disks; and numbers of events go on after those that were given.
+//
+// From the disks of moments at which a film was watched it goes on.
 //
 // EDGED_CUT_DISK is where the disk of the last moment is left for the machine to start from.
 func TestPowerCuts(t *testing.T) {
@@ -54,21 +61,33 @@ func TestPowerCuts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A third evenly, two thirds at random; the last one at the end.
+	filmed := slices.IndexFunc(log, func(w diskWrite) bool {
+		c, ok := claimOf(t, w)
+		return ok && c.Film > 0
+	})
+	if filmed < 0 {
+		t.Fatal("nobody watched the film")
+	}
+	// A third evenly, two thirds at random, some more while the film is watched; the last one
+	// at the end.
 	rng := rand.New(rand.NewPCG(7, 1))
 	cuts := make([]powerCut, n)
 	for i := range cuts {
-		cuts[i] = powerCut{rng.IntN(len(log) + 1), []float64{0, 0.1, 0.5, 0.9, 1}[rng.IntN(5)]}
+		cuts[i] = powerCut{entries: rng.IntN(len(log) + 1), loss: []float64{0, 0.1, 0.5, 0.9, 1}[rng.IntN(5)]}
 		if i%3 == 0 {
 			cuts[i].entries = i * len(log) / n
 		}
 	}
-	cuts[0] = powerCut{len(log), 0.5}
+	for range filmCuts {
+		cuts = append(cuts, powerCut{filmed + 1 + rng.IntN(len(log)-filmed), []float64{0, 0.5, 1}[rng.IntN(3)], true})
+	}
+	cuts[0] = powerCut{entries: len(log), loss: 0.5}
 	slices.SortFunc(cuts, func(a, b powerCut) int { return a.entries - b.entries })
 
 	check := powerCheck{model: m, stream: stream, events: map[uint64]string{}}
 	claims, flushes, written, at := 0, 0, 0, 0
 	var now claim
+	var lost []float64 // milliseconds
 	disks(base, log, cuts, rng, func(c powerCut, up *diskImage) bool {
 		for ; at < c.entries; at++ {
 			w := log[at]
@@ -76,11 +95,9 @@ func TestPowerCuts(t *testing.T) {
 			if w.flush {
 				flushes++
 			}
-			if rest, ok := bytes.CutPrefix(w.data, []byte(claimMagic)); ok {
-				now = claim{} // a claim is of its own
-				if err := json.Unmarshal(bytes.TrimRight(rest, "\x00"), &now); err != nil {
-					t.Fatal(err)
-				}
+			if c, ok := claimOf(t, w); ok {
+				now = c
+				lost = append(lost, c.Lost...)
 				claims++
 			}
 		}
@@ -89,7 +106,7 @@ func TestPowerCuts(t *testing.T) {
 		if err := up.save(image); err != nil {
 			t.Fatal(err)
 		}
-		if leave := os.Getenv("EDGED_CUT_DISK"); leave != "" && c == cuts[n-1] {
+		if leave := os.Getenv("EDGED_CUT_DISK"); leave != "" && c == cuts[len(cuts)-1] {
 			if err := up.save(leave); err != nil {
 				t.Fatal(err)
 			}
@@ -97,6 +114,9 @@ func TestPowerCuts(t *testing.T) {
 		state, err := mountedFiles(image, dir)
 		if err == nil {
 			err = check.files(state, now)
+		}
+		if err == nil && c.film {
+			check.film(t, filepath.Join(state, filepath.Base(vmFilm)))
 		}
 		if err != nil {
 			kept := path + ".failed"
@@ -111,11 +131,33 @@ func TestPowerCuts(t *testing.T) {
 		}
 		return true
 	})
-	t.Logf("%d disks of %d writes (%d KiB) and %d flushes, %d claims; snapshots were found on %d, events on %d",
-		n, len(log)-flushes, written>>10, flushes, claims, check.snapshots, check.logs)
+	slices.Sort(lost)
+	t.Logf("a power cut would have lost 2 s at most at %d of %d moments, and %.1f s at most", sort.SearchFloat64s(lost, 2000), len(lost), lost[len(lost)-1]/1000)
+	t.Logf("the film went on from %d disks, with %d captions", check.films, check.lines)
+	t.Logf("%d disks of %d writes (%d KiB, edged counted %d) and %d flushes, %d claims; snapshots were found on %d, events on %d",
+		len(cuts), len(log)-flushes, written>>10, now.Written>>10, flushes, claims, check.snapshots, check.logs)
+	// The interval, but for a host that holds up the disk now and then.
+	if within := sort.SearchFloat64s(lost, 2000); within < len(lost)*95/100 || lost[len(lost)-1] > 5000 {
+		t.Errorf("only %d of %d within the interval", within, len(lost))
+	}
+	if check.films < filmCuts/2 || check.lines < check.films {
+		t.Error("the film hardly went on")
+	}
 	if claims < 10 || len(now.Snapshots) != 2 || now.Logged == 0 || flushes < 10 {
 		t.Errorf("hardly anything was claimed: %d times, last %+v", claims, now)
 	}
+}
+
+// claimOf is what a write of the disk claims, if it does.
+func claimOf(t *testing.T, w diskWrite) (c claim, ok bool) {
+	t.Helper()
+	rest, ok := bytes.CutPrefix(w.data, []byte(claimMagic))
+	if ok {
+		if err := json.Unmarshal(bytes.TrimRight(rest, "\x00"), &c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c, ok
 }
 
 // mountedFiles replays the file system's journal in an image and copies its files into
@@ -159,6 +201,7 @@ type powerCheck struct {
 	stream          *vlm.Stream
 	events          map[uint64]string // by number
 	snapshots, logs int
+	films, lines    int // disks from which the film went on, and its captions
 }
 
 // files compares the files of a disk with what was claimed before the power cut.
@@ -211,6 +254,19 @@ func (p *powerCheck) files(dir string, c claim) (err error) {
 		p.logs++
 	}
 	return nil
+}
+
+// film lets the film go on from the disk, for a while. What is said of it, byte for byte, is
+// what a run says that goes on from the same snapshot and nobody interrupts.
+func (p *powerCheck) film(t *testing.T, dir string) {
+	snap := newestWhole(t, p.model, dir)
+	if snap == nil {
+		return
+	}
+	if lines := filmGoesOn(t, dir, 500*time.Millisecond, newUninterrupted(t, p.model, snap)); lines > 0 {
+		p.films++
+		p.lines += lines
+	}
 }
 
 // newest is the number of the newest snapshot in a folder, 0 if there is none. None may be

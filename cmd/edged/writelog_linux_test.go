@@ -123,6 +123,7 @@ func (m *diskImage) save(path string) (err error) {
 type powerCut struct {
 	entries int     // of the log that came before
 	loss    float64 // of the blocks written since the last flush, by chance
+	film    bool    // the film goes on afterwards
 }
 
 // disks yields for each cut, in their order, the disk that is found afterwards.
