@@ -6,6 +6,7 @@ import (
 	"image"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -31,7 +32,19 @@ const (
 )
 
 // Load reads the file at path. What is wrong with what it says is [Errors].
-func Load(path string) (*File, error) {
+func Load(path string) (*File, error) { return LoadWith(path, nil) }
+
+// LoadWith is Load with the defaults of a bundle, if there are any: what the file says wins, key by
+// key.
+func LoadWith(path string, d *Defaults) (*File, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(path, data, d)
+}
+
+func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -41,17 +54,22 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return Parse(path, data)
+	return data, nil
 }
 
 // Parse reads data as [Load] does the file at path, which need not exist.
-func Parse(path string, data []byte) (*File, error) {
+func Parse(path string, data []byte) (*File, error) { return parse(path, data, nil) }
+
+func parse(path string, data []byte, d *Defaults) (*File, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	p := &parsing{reader: reader{name: path, lines: strings.Split(string(data), "\n")}, dir: filepath.Dir(abs)}
-	f := &File{Path: abs, WASM: WASMAuto, Budgets: Budgets{Celsius: defaultCelsius}, Memory: Memory{Mode: Continuous, Snapshot: defaultSnapshot}}
+	if d == nil {
+		d = builtin()
+	}
+	p := &parsing{reader: reader{name: path, lines: strings.Split(string(data), "\n")}, dir: filepath.Dir(abs), defaults: d}
+	f := &File{Path: abs, WASM: WASMAuto, Budgets: Budgets{Celsius: defaultCelsius}, Memory: d.Memory}
 	if p.bounded(data) {
 		if body := p.body(data); body != nil {
 			p.file(body, f)
@@ -66,7 +84,8 @@ func Parse(path string, data []byte) (*File, error) {
 // parsing is one file being read.
 type parsing struct {
 	reader
-	dir string // that relative paths count from
+	dir      string // that relative paths count from
+	defaults *Defaults
 }
 
 // bounded refuses what is too large or too deep to be a configuration.
@@ -317,31 +336,23 @@ func (p *parsing) memory(n ast.Node, m *Memory) {
 	switch {
 	case m.Mode != Window && window > 0:
 		p.errorf(n, "window is for the mode %s", Window)
-	case m.Mode == Window:
+	case m.Mode != Window:
+		m.Window = 0
+	case window > 0:
 		m.Window = int(window)
-		if window == 0 {
-			m.Window = defaultWindow
-		}
+	case m.Window == 0:
+		m.Window = defaultWindow
 	}
 }
 
 func (p *parsing) scene(n ast.Node, prompts map[string]string) (s Scene, ok bool) {
-	s = Scene{Interval: defaultInterval, MaxSkew: defaultMaxSkew, MaxWait: defaultMaxWait, Gate: Gate{State: -1, Idle: DefaultIdle}}
+	s = p.defaults.Scene
+	s.Prompts = nil
 	before := p.count
 	var names []string
-	fields := map[string]field{
-		"name":             p.word(&s.Name),
-		"interval":         p.duration(&s.Interval, 0, 24*time.Hour),
-		"caption_interval": p.duration(&s.CaptionInterval, 0, 24*time.Hour),
-		"max_skew":         p.duration(&s.MaxSkew, 0, time.Hour),
-		"max_wait":         p.duration(&s.MaxWait, time.Millisecond, time.Hour),
-		"gate": func(n ast.Node) {
-			p.object(n, "pixels", map[string]field{
-				"pixels": p.number(&s.Gate.Pixels, -1, 255),
-				"state":  p.number(&s.Gate.State, 0, 10),
-				"idle":   p.duration(&s.Gate.Idle, 0, 24*time.Hour),
-			})
-		},
+	fields := p.habits(&s)
+	maps.Copy(fields, map[string]field{
+		"name": p.word(&s.Name),
 		"views": func(n ast.Node) {
 			p.list(n, func(n ast.Node) {
 				v, ok := p.view(n)
@@ -358,9 +369,12 @@ func (p *parsing) scene(n ast.Node, prompts map[string]string) (s Scene, ok bool
 				names = append(names, v.Name)
 			})
 		},
-	}
+	})
 	p.speech(fields, prompts, &s.Prompts)
 	p.object(n, "name", fields)
+	if len(s.Prompts) == 0 {
+		s.Prompts = slices.Clone(p.defaults.Scene.Prompts)
+	}
 	if p.count == before {
 		switch {
 		case s.Name == "":
