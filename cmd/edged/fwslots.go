@@ -9,13 +9,94 @@ import (
 	"github.com/visualrwkv/edged/fw"
 )
 
-const (
-	fwStatusAbout   = "Tells what runs, what is being tried, and what each slot holds."
-	fwListAbout     = "Lists the bundles that are installed, with their files."
-	fwCommitAbout   = "Keeps what is being tried, without waiting until it has proved itself."
-	fwRollbackAbout = `Gives up what is being tried. When nothing is, the next start of "edged run" goes back to what
-ran before, or to what the binary brings.`
-)
+// slotCommand is a command about the slots: it may change something, and tells how they are then.
+type slotCommand struct {
+	name, about string
+	change      func(*fw.Store) error // nil: it only looks
+	bundles     bool                  // what is installed is told with its files
+}
+
+// fwStatusMain is "edged fw status".
+func fwStatusMain(args []string, stdout, stderr io.Writer) int {
+	return slotCommand{name: "status", about: "Tells what runs, what is being tried, and what each slot holds."}.main(args, stdout, stderr)
+}
+
+// fwListMain is "edged fw list".
+func fwListMain(args []string, stdout, stderr io.Writer) int {
+	return slotCommand{name: "list", about: "Lists the bundles that are installed, with their files.", bundles: true}.main(args, stdout, stderr)
+}
+
+// fwCommitMain is "edged fw commit".
+func fwCommitMain(args []string, stdout, stderr io.Writer) int {
+	return slotCommand{
+		name: "commit", about: "Keeps what is being tried, without waiting until it has proved itself.",
+		change: (*fw.Store).Commit,
+	}.main(args, stdout, stderr)
+}
+
+// fwRollbackMain is "edged fw rollback".
+func fwRollbackMain(args []string, stdout, stderr io.Writer) int {
+	return slotCommand{
+		name: "rollback", about: `Gives up what is being tried. When nothing is, the next start of "edged run", or its next reload, goes back
+to what ran before, or to what the binary brings.`,
+		change: func(s *fw.Store) error { return s.Rollback("someone asked for it") },
+	}.main(args, stdout, stderr)
+}
+
+func (c slotCommand) main(args []string, stdout, stderr io.Writer) int {
+	flags := newFlags("fw "+c.name, "[-state DIR] [-json]", c.about)
+	stateFlag := flags.String("state", "", stateHelp)
+	asJSON := flags.Bool("json", false, "print one JSON object")
+	if code, ok := parseFlags(flags, args, stdout, stderr); !ok {
+		return code
+	}
+	if flags.NArg() > 0 {
+		return wrongUse(flags, stderr, fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
+	}
+	var all []slotReport
+	state, err := statePath(*stateFlag, "")
+	if err == nil {
+		all, err = c.do(state)
+	}
+	if err == nil && *asJSON {
+		err = json.NewEncoder(stdout).Encode(map[string]any{"slots": all})
+	} else if err == nil {
+		err = printSlots(stdout, all)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", flags.Name(), err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func (c slotCommand) do(state string) (all []slotReport, err error) {
+	if err := becomeOwner(state); err != nil {
+		return nil, err
+	}
+	if c.change == nil && !hasSlots(state) {
+		return slotReports(fw.State{}), nil // nothing is made for who only looks
+	}
+	err = withStore(state, func(s *fw.Store, damaged error) error {
+		if damaged != nil {
+			return damaged
+		}
+		if c.change != nil {
+			if err := c.change(s); err != nil {
+				return err
+			}
+		}
+		all = slotReports(s.State())
+		for i := range all {
+			if m := s.Manifest(all[i].Slot); m != nil && c.bundles {
+				b := describeBundle(m)
+				all[i].Bundle = &b
+			}
+		}
+		return nil
+	})
+	return all, err
+}
 
 // slotReport is what is told of a slot.
 type slotReport struct {
@@ -29,94 +110,18 @@ type slotReport struct {
 	Bundle  *bundleInfo `json:"bundle,omitempty"`
 }
 
-func slotReports(s fw.State) []slotReport {
-	var all []slotReport
-	for name, slot := range map[string]fw.Slot{"a": s.A, "b": s.B} {
-		r := slotReport{Slot: name, Phase: slot.Phase, Runs: name == s.Active, Name: slot.Name, Version: slot.Version, Why: slot.Why}
-		if name == s.Trial {
+func slotReports(s fw.State) (all []slotReport) {
+	for _, named := range []struct {
+		name string
+		fw.Slot
+	}{{"a", s.A}, {"b", s.B}} {
+		r := slotReport{Slot: named.name, Phase: named.Phase, Runs: named.name == s.Active, Name: named.Name, Version: named.Version, Why: named.Why}
+		if named.name == s.Trial {
 			r.Starts = s.Starts
 		}
-		if all = append(all, r); len(all) == 2 && all[0].Slot > all[1].Slot {
-			all[0], all[1] = all[1], all[0]
-		}
+		all = append(all, r)
 	}
 	return all
-}
-
-// fwStatusMain is "edged fw status".
-func fwStatusMain(args []string, stdout, stderr io.Writer) int {
-	return fwSlots("status", fwStatusAbout, args, stdout, stderr, nil)
-}
-
-// fwListMain is "edged fw list".
-func fwListMain(args []string, stdout, stderr io.Writer) int {
-	return fwSlots("list", fwListAbout, args, stdout, stderr, func(s *fw.Store, all []slotReport) error {
-		for i := range all {
-			if m := s.Manifest(all[i].Slot); m != nil {
-				b := describeBundle(m)
-				all[i].Bundle = &b
-			}
-		}
-		return nil
-	})
-}
-
-// fwCommitMain is "edged fw commit".
-func fwCommitMain(args []string, stdout, stderr io.Writer) int {
-	return fwSlots("commit", fwCommitAbout, args, stdout, stderr, func(s *fw.Store, _ []slotReport) error { return s.Commit() })
-}
-
-// fwRollbackMain is "edged fw rollback".
-func fwRollbackMain(args []string, stdout, stderr io.Writer) int {
-	return fwSlots("rollback", fwRollbackAbout, args, stdout, stderr, func(s *fw.Store, _ []slotReport) error { return s.Rollback("someone asked for it") })
-}
-
-// fwSlots does something to the slots and tells how they are then.
-func fwSlots(name, about string, args []string, stdout, stderr io.Writer, do func(s *fw.Store, all []slotReport) error) int {
-	flags := newFlags("fw "+name, "[-state DIR] [-json]", about)
-	stateFlag := flags.String("state", "", stateHelp)
-	asJSON := flags.Bool("json", false, "print one JSON object")
-	if code, ok := parseFlags(flags, args, stdout, stderr); !ok {
-		return code
-	}
-	if flags.NArg() > 0 {
-		return wrongUse(flags, stderr, fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
-	}
-	var all []slotReport
-	state, err := statePath(*stateFlag, "")
-	if err == nil {
-		err = becomeOwner(state)
-	}
-	if err == nil {
-		if !hasSlots(state) && name != "commit" && name != "rollback" {
-			all = slotReports(fw.State{}) // nothing is made for who only looks
-		} else {
-			err = withStore(state, func(s *fw.Store, damaged error) error {
-				if damaged != nil {
-					return damaged
-				}
-				all = slotReports(s.State())
-				if do == nil {
-					return nil
-				}
-				err := do(s, all)
-				if name == "commit" || name == "rollback" {
-					all = slotReports(s.State())
-				}
-				return err
-			})
-		}
-	}
-	if err == nil && *asJSON {
-		err = json.NewEncoder(stdout).Encode(map[string]any{"slots": all})
-	} else if err == nil {
-		err = printSlots(stdout, all)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", flags.Name(), err)
-		return exitFailed
-	}
-	return exitOK
 }
 
 func printSlots(w io.Writer, all []slotReport) error {
@@ -140,7 +145,7 @@ func printSlots(w io.Writer, all []slotReport) error {
 		case s.Phase == fw.PhaseTrying:
 			fmt.Fprintf(t, "\tstarted %d of %d times", s.Starts, fw.MaxStarts)
 		case s.Phase == fw.PhaseReady:
-			fmt.Fprint(t, "\tthe next start of \"edged run\" tries it")
+			fmt.Fprint(t, "\tthe next start of \"edged run\", or its next reload, tries it")
 		}
 		fmt.Fprintln(t)
 	}
