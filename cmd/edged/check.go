@@ -15,6 +15,7 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("check", "-config FILE",
 		"Says what is wrong with a configuration, all at once, without opening anything.\nExits with 0 when nothing is, 3 when the file is bad.")
 	path := fs.String("config", "", configHelp)
+	stateFlag := fs.String("state", "", "also with the defaults of the bundle that is installed in this state `folder`, which are told")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
 	}
@@ -29,8 +30,36 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 		printConfigError(stderr, "check", err)
 		return exitInput
 	}
-	fmt.Fprintf(stdout, "%s: good: %s, %s\n", *path, plural(len(f.Scenes), "scene"), plural(f.Views(), "view"))
+	var brings string
+	if *stateFlag != "" {
+		if brings, err = bundled(*path, *stateFlag, f); err != nil {
+			printConfigError(stderr, "check", err)
+			return exitInput
+		}
+	}
+	fmt.Fprintf(stdout, "%s: good: %s, %s\n%s", *path, plural(len(f.Scenes), "scene"), plural(f.Views(), "view"), brings)
 	return exitOK
+}
+
+// bundled says what f, the configuration at path, has from the bundle that runs, or that is to be tried.
+func bundled(path, state string, f *config.File) (string, error) {
+	d := (&depot{state: state}).wanted(f.Model)
+	if d.says == "" {
+		return "", nil
+	}
+	defaults, err := config.LoadDefaults(d.says)
+	if err != nil {
+		return "", err
+	}
+	with, err := config.LoadWith(path, defaults)
+	if err != nil {
+		return "", err
+	}
+	text := "from " + d.what + ":\n"
+	for _, l := range with.Differences(f) {
+		text += "  " + l + "\n"
+	}
+	return text, nil
 }
 
 // printConfigError prints what is wrong with a configuration. Errors in it have

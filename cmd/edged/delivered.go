@@ -1,95 +1,263 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"image"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/visualrwkv/edged/camera/sim"
+	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/internal/disk"
 	"github.com/visualrwkv/edged/vlm"
 )
 
-// openDelivered opens the model that is to run: the one that the configuration names, else
-// that of the bundle that is installed, else the binary's. A bundle on trial that does not
-// prove itself is given up, and what ran before runs. proved is to be called once all runs.
-func openDelivered(ctx context.Context, configured, state string, o *vlm.Options, log *runLog) (m *vlm.Model, proved func(), err error) {
-	proved = func() {}
-	if configured != "" || !hasSlots(state) {
-		m, err = openModel(configured, o)
-		return m, proved, err
+// origin says where a model is from; the zero one is that of the binary.
+type origin struct {
+	path     string  // of a file that the configuration names
+	slot     string  // of a bundle
+	manifest fw.Hash // of the bundle
+}
+
+// delivery is what edged runs: a model, and what came with it.
+type delivery struct {
+	origin
+	what     string // for people
+	weights  string // file of the model; empty: it is in the binary
+	bytes    int64  // of that
+	says     string // file of defaults; empty: none
+	trial    bool   // of a bundle that is committed once it has proved itself
+	model    *vlm.Model
+	defaults *config.Defaults // nil: those of edged
+	file     *config.File     // the configuration with them, once it is known to fit
+	brings   string           // what of it they say, for people
+}
+
+// forScenes is the model as scenes use it.
+func (d *delivery) forScenes() edge.Model {
+	least := 0.0
+	if d.slot == "" {
+		least = gateState(d.path)
 	}
-	for {
-		i, err := startInstalled(state)
-		if err != nil {
-			log.printf("bundle: %v", err)
-		}
-		if i == nil {
-			m, err := openModel("", o)
-			return m, proved, err
-		}
-		path := ""
-		for _, f := range i.Manifest.Find(fw.RoleModel) {
-			path = i.Path(f)
-		}
-		what := fmt.Sprintf("%s version %d, slot %s", i.Manifest.Name, i.Manifest.Version, i.Slot)
-		m, err := openModel(path, o)
-		if err == nil && i.Trial {
-			log.printf("bundle: %s is tried", what)
-			if err = smoke(ctx, m); err != nil {
-				m.Close()
-			}
-		}
-		switch {
-		case err == nil && !i.Trial:
-			log.printf("bundle: %s", what)
-			return m, proved, nil
-		case err == nil:
-			return m, func() { settle(state, what, (*fw.Store).Commit, "proved itself", log) }, nil
-		case ctx.Err() != nil:
-			return nil, nil, ctx.Err() // told to stop: it will be tried again
-		case !i.Trial: // whole when it was tried: this machine has changed
-			log.printf("bundle: %s: %v; what the binary brings runs instead", what, err)
-			m, err := openModel("", o)
-			return m, proved, err
-		}
-		why := err.Error()
-		back := func(s *fw.Store) error { return s.Rollback(why) }
-		if !settle(state, what, back, "is given up: "+why, log) {
-			m, err := openModel("", o)
-			return m, proved, err
-		}
+	return measured{edge.VLM(d.model), least}
+}
+
+// measured is a model of which it is known how much its image state changes.
+type measured struct {
+	edge.Model
+	least float64
+}
+
+func (m measured) StateChange() float64 { return m.least }
+
+// healthLimit is how long a model on trial may take to be opened and to caption two frame sets of a simulated room,
+// and then once more for a caption of what cameras see: a minute more for each 256 MiB of its file.
+func healthLimit(bytes int64) time.Duration {
+	return 2*time.Minute + time.Duration(bytes>>20)*time.Minute/256
+}
+
+// letGo is how long what is on trial may go on when its time is over, before it is left alone.
+const letGo = 5 * time.Second
+
+// depot opens what is to run: the model that the configuration names, else that of the bundle that is
+// installed, else the binary's.
+type depot struct {
+	state   string // folder
+	options *vlm.Options
+	log     *runLog
+	limit   func(bytes int64) time.Duration // see healthLimit
+	fits    func(*delivery) error           // sets file, or says why scenes cannot be watched with it
+}
+
+// wanted says what is to run, as far as that can be known without trying it: nothing is changed, and nobody
+// waited for, since the state of the slots is replaced as a whole.
+func (p *depot) wanted(configured string) *delivery {
+	if configured != "" || !hasSlots(p.state) {
+		return p.plain(configured)
+	}
+	s, err := fw.OpenStore(disk.OS, slotsPath(p.state))
+	slot := cmp.Or(s.State().Trial, s.State().Active)
+	if err != nil || slot == "" {
+		return p.plain("")
+	}
+	d := &delivery{origin: originOf(s, slot)}
+	if m := s.Manifest(slot); m != nil {
+		d.describe(m, func(f *fw.File) string { return filepath.Join(slotsPath(p.state), slot, f.Name) })
+	}
+	return d
+}
+
+// plain is a model that no bundle has brought.
+func (p *depot) plain(path string) *delivery {
+	d := &delivery{origin: origin{path: path}, what: cmp.Or(path, "the model of the binary"), weights: path}
+	if info, err := os.Stat(path); err == nil {
+		d.bytes = info.Size()
+	}
+	return d
+}
+
+func originOf(s *fw.Store, slot string) origin {
+	o := origin{slot: slot, manifest: s.State().A.Manifest}
+	if slot == "b" {
+		o.manifest = s.State().B.Manifest
+	}
+	return o
+}
+
+// describe says what a bundle has, whose files are at path.
+func (d *delivery) describe(m *fw.Manifest, path func(*fw.File) string) {
+	d.what = fmt.Sprintf("%s version %d, slot %s", m.Name, m.Version, d.slot)
+	for _, f := range m.Find(fw.RoleModel) {
+		d.weights, d.bytes = path(f), f.Size
+	}
+	for _, f := range m.Find(fw.RoleDefaults) {
+		d.says = path(f)
 	}
 }
 
-// startInstalled says what is to run, nil for what the binary brings. err tells what went
-// wrong on the way. While a bundle is installed nothing is tried, and what runs is not touched: then its
-// slot is only read.
-func startInstalled(state string) (i *fw.Installed, err error) {
+// open opens what is to run. Of a bundle on trial the model has to caption a simulated room in
+// time; one that does not is given up, and what is to run then is opened. Beside running, which is not nil while a daemon
+// runs, every model has to; it is returned when it is to go on.
+func (p *depot) open(ctx context.Context, configured string, running *delivery) (*delivery, error) {
+	for {
+		d := p.next(configured)
+		if running != nil && d.origin == running.origin {
+			return running, nil
+		}
+		err := p.load(ctx, d, running != nil)
+		switch {
+		case err == nil && d.slot != "" && !d.trial:
+			p.log.printf("bundle: %s", d.what)
+			return d, nil
+		case err == nil:
+			return d, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err() // told to stop: it will be tried again
+		case d.slot == "":
+			return nil, err
+		case d.trial && p.giveUp(d, err):
+			continue
+		case d.trial && running != nil:
+			return running, nil
+		case !d.trial: // whole when it was tried: this machine has changed
+			p.log.printf("bundle: %s: %v; what the binary brings runs instead", d.what, err)
+		}
+		d = p.plain("")
+		if running != nil && d.origin == running.origin {
+			return running, nil
+		}
+		return d, p.load(ctx, d, running != nil)
+	}
+}
+
+// next says what is to be opened.
+func (p *depot) next(configured string) *delivery {
+	if configured == "" && hasSlots(p.state) {
+		if o, i := p.start(); i != nil {
+			d := &delivery{origin: o, trial: i.Trial}
+			d.describe(i.Manifest, i.Path)
+			return d
+		}
+	}
+	return p.plain(configured)
+}
+
+// start says what is to run of what is installed, nil for what the binary brings. While a bundle is being installed nothing
+// is tried, and what runs is not touched: then its slot is only read.
+func (p *depot) start() (o origin, i *fw.Installed) {
 	var damaged error
-	err = withStore(state, func(s *fw.Store, d error) (err error) {
+	err := withStore(p.state, func(s *fw.Store, d error) (err error) {
 		damaged = d
-		i, err = s.Start()
+		if i, err = s.Start(); i != nil {
+			o = originOf(s, i.Slot)
+		}
 		return err
 	})
 	if errors.Is(err, errSlotsBusy) {
 		var s *fw.Store
-		s, damaged = fw.OpenStore(disk.OS, slotsPath(state))
-		i, err = s.Active()
+		s, damaged = fw.OpenStore(disk.OS, slotsPath(p.state))
+		if i, err = s.Active(); i != nil {
+			o = originOf(s, i.Slot)
+		}
 	}
-	return i, errors.Join(damaged, err)
+	if err = errors.Join(damaged, err); err != nil {
+		p.log.printf("bundle: %v", err)
+	}
+	return o, i
 }
 
-// settle ends a trial, and says so.
-func settle(state, what string, do func(*fw.Store) error, did string, log *runLog) bool {
-	err := withStore(state, func(s *fw.Store, damaged error) error { return errors.Join(damaged, do(s)) })
+// load opens a delivery. One that has to prove itself does so, in time: what hangs is left alone.
+func (p *depot) load(ctx context.Context, d *delivery, beside bool) error {
+	if !d.trial && !beside {
+		return p.fill(ctx, d, false)
+	}
+	p.log.printf("%s is tried", d.what)
+	limit := p.limit(d.bytes)
+	trying, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	try, done := *d, make(chan error, 1)
+	go func() { done <- p.fill(trying, &try, true) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-trying.Done():
+		select {
+		case err = <-done:
+		case <-time.After(letGo):
+			p.log.printf("%s hangs; what it has of the memory stays its own until edged is started again", d.what)
+			err = trying.Err()
+		}
+	}
+	if err == nil {
+		*d = try
+		return nil
+	}
+	if ctx.Err() == nil && trying.Err() != nil {
+		return fmt.Errorf("it did not caption a simulated room within %v", limit)
+	}
+	return err
+}
+
+// fill opens the files of a delivery, and with prove has its model prove itself.
+func (p *depot) fill(ctx context.Context, d *delivery, prove bool) (err error) {
+	if d.says != "" {
+		if d.defaults, err = config.LoadDefaults(d.says); err != nil {
+			return fmt.Errorf("its defaults: %w", err)
+		}
+	}
+	if d.model, err = openModel(d.weights, p.options); err != nil || !prove {
+		return err
+	}
+	if err = p.fits(d); err == nil {
+		err = smoke(ctx, d.model)
+	}
 	if err != nil {
-		log.printf("bundle: %s %s, and that cannot be kept: %v", what, did, err)
+		d.model.Close()
+	}
+	return err
+}
+
+// giveUp ends a trial, and reports whether that could be kept.
+func (p *depot) giveUp(d *delivery, why error) bool {
+	return p.settle(d, func(s *fw.Store) error { return s.Rollback(why.Error()) }, fmt.Sprintf("is given up: %v", why))
+}
+
+// commit ends a trial well.
+func (p *depot) commit(d *delivery) bool { return p.settle(d, (*fw.Store).Commit, "proved itself") }
+
+func (p *depot) settle(d *delivery, do func(*fw.Store) error, did string) bool {
+	err := withStore(p.state, func(s *fw.Store, damaged error) error { return errors.Join(damaged, do(s)) })
+	if err != nil {
+		p.log.printf("bundle: %s %s, and that cannot be kept: %v", d.what, did, err)
 		return false
 	}
-	log.printf("bundle: %s %s", what, did)
+	p.log.printf("bundle: %s %s", d.what, did)
 	return true
 }
 

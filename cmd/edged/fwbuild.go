@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -156,6 +157,9 @@ func (b *bundleFiles) parts() (parts []part, err error) {
 		}
 	}
 	if b.defaults != "" {
+		if _, err := config.LoadDefaults(b.defaults); err != nil {
+			return nil, err
+		}
 		if err := add(b.defaults, fw.Payload{Role: fw.RoleDefaults}); err != nil {
 			return nil, err
 		}

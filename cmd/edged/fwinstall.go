@@ -8,15 +8,17 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/fw"
 )
 
-const fwInstallAbout = `Checks a bundle and puts it into the slot that does not run; the next start of "edged run"
-tries it (docs/bundle.md). BUNDLE is a file, - for the standard input, or the address of a file on a web server, of which
+const fwInstallAbout = `Checks a bundle and puts it into the slot that does not run; the next start of "edged run", or its next
+reload, tries it (docs/bundle.md). BUNDLE is a file, - for the standard input, or the address of a file on a web server, of which
 the rest is asked for when a connection breaks. What was interrupted goes on where it was when it is begun again.
 What runs is not touched.`
 
@@ -84,7 +86,9 @@ func fwInstallMain(args []string, std stdio) int {
 		}
 		info = describeBundle(b.Manifest)
 		info.Key, info.Comment = b.By.ID(), b.Comment
-		err = s.Install(b, &o)
+		if err = s.Install(b, &o); err == nil {
+			err = admit(s, state)
+		}
 		return err
 	})
 	bar.end()
@@ -102,9 +106,25 @@ func fwInstallMain(args []string, std stdio) int {
 		return code
 	}
 	if !*asJSON {
-		fmt.Fprintln(std.out, "installed; the next start of \"edged run\" tries it")
+		fmt.Fprintln(std.out, "installed; the next start of \"edged run\", or its next reload, tries it")
 	}
 	return exitOK
+}
+
+// admit gives up what was just installed when it says what cannot be used.
+func admit(s *fw.Store, state string) error {
+	slot := s.State().Trial
+	m := s.Manifest(slot)
+	if m == nil {
+		return nil // it will be found out when it is tried
+	}
+	for _, f := range m.Find(fw.RoleDefaults) {
+		if _, err := config.LoadDefaults(filepath.Join(slotsPath(state), slot, f.Name)); err != nil {
+			err = fmt.Errorf("its defaults: %w", err)
+			return errors.Join(err, s.Rollback(err.Error()))
+		}
+	}
+	return nil
 }
 
 // openDelivery opens a bundle where it is, and says how to call that.

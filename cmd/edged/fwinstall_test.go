@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/visualrwkv/edged/fw"
@@ -13,12 +14,18 @@ import (
 
 const fwKeys = "../../fw/testdata/"
 
-// makeBundle writes a signed bundle with that model file, whatever is in it.
-func makeBundle(t *testing.T, version uint64, model []byte) string {
+// makeBundle writes a signed bundle with that model file, whatever is in it, and with defaults if
+// there are any.
+func makeBundle(t *testing.T, version uint64, model []byte, defaults ...string) string {
 	t.Helper()
 	b := &fw.Builder{Manifest: &fw.Manifest{Name: "garden", Version: version}}
 	if err := b.Add(fw.Payload{Name: "demo.gguf", Role: fw.RoleModel, Data: bytes.NewReader(model)}); err != nil {
 		t.Fatal(err)
+	}
+	for _, text := range defaults {
+		if err := b.Add(fw.Payload{Name: "defaults.yaml", Role: fw.RoleDefaults, Data: strings.NewReader(text)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return writeBundle(t, b)
 }
@@ -45,6 +52,16 @@ func writeBundle(t *testing.T, b *fw.Builder) string {
 	return path
 }
 
+func modelName(t *testing.T, data []byte) string {
+	t.Helper()
+	m, err := vlm.OpenBytes("x", data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	return m.Info().Name
+}
+
 // TestInstalled installs a bundle, which proves itself, and one that does not work and is given up.
 func TestInstalled(t *testing.T) {
 	state := t.TempDir()
@@ -52,27 +69,20 @@ func TestInstalled(t *testing.T) {
 	begin := func(want string, prove bool) {
 		t.Helper()
 		told.Reset()
-		m, proved, err := openDelivered(t.Context(), "", state, &vlm.Options{Threads: 1}, newRunLog(&told))
+		p := &depot{state: state, options: &vlm.Options{Threads: 1}, log: newRunLog(&told), limit: healthLimit, fits: func(*delivery) error { return nil }}
+		d, err := p.open(t.Context(), "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer m.Close()
-		if name := m.Info().Name; name != want {
+		defer d.model.Close()
+		if name := d.model.Info().Name; name != want {
 			t.Errorf("model %q runs, want %q:\n%s", name, want, &told)
 		}
-		if prove {
-			proved()
+		if prove && d.trial {
+			p.commit(d)
 		}
 	}
-	name := func(data []byte) string {
-		m, err := vlm.OpenBytes("x", data, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer m.Close()
-		return m.Info().Name
-	}
-	int8, int4 := name(demoInt8), name(demoInt4)
+	int8, int4 := modelName(t, demoInt8), modelName(t, demoInt4)
 	install := []string{"-trust", fwKeys + "minisign.pub", "-state", state, "-quiet"}
 
 	contains(t, fwRun(t, exitOK, "status", "-state", state), "what the binary brings runs")
@@ -82,7 +92,7 @@ func TestInstalled(t *testing.T) {
 	begin(int8, true)
 	one := makeBundle(t, 1, demoInt4)
 	contains(t, fwRun(t, exitInput, append([]string{"install", one, "-trust", fwKeys + "other.pub"}, install[2:]...)...), "not trusted here")
-	contains(t, fwRun(t, exitOK, append([]string{"install", one}, install...)...), `the next start of "edged run" tries it`)
+	contains(t, fwRun(t, exitOK, append([]string{"install", one}, install...)...), `the next start of "edged run", or its next reload, tries it`)
 	contains(t, fwRun(t, exitOK, "status", "-state", state), "ready  garden version 1")
 	contains(t, fwRun(t, exitFailed, "commit", "-state", state), "has not been started yet")
 	begin(int4, false)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/weights"
 )
@@ -148,9 +150,7 @@ func fwVerifyMain(args []string, std stdio) int {
 	defer stop()
 	b, err := fw.Open(r, keys)
 	for err == nil && ctx.Err() == nil {
-		if _, err = b.Next(); err == nil {
-			_, err = b.Copy(io.Discard)
-		}
+		err = verifyNext(b)
 	}
 	if err != io.EOF {
 		if ctx.Err() != nil {
@@ -161,6 +161,24 @@ func fwVerifyMain(args []string, std stdio) int {
 	info := describeBundle(b.Manifest)
 	info.Key, info.Comment = b.By.ID(), b.Comment
 	return printBundle(fs.Name(), info, *asJSON, std.out, std.err)
+}
+
+// verifyNext checks the next file of a bundle, and of defaults what they say.
+func verifyNext(b *fw.Bundle) error {
+	f, err := b.Next()
+	if err != nil {
+		return err
+	}
+	if f.Role != fw.RoleDefaults {
+		_, err = b.Copy(io.Discard)
+		return err
+	}
+	var text bytes.Buffer
+	if _, err := b.Copy(&text); err != nil {
+		return err
+	}
+	_, err = config.ParseDefaults(f.Name, text.Bytes())
+	return err
 }
 
 func printBundle(who string, b bundleInfo, asJSON bool, stdout, stderr io.Writer) (code int) {

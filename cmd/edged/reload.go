@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -11,25 +12,30 @@ import (
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/edge/thermal"
-	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/wire"
 )
 
-// reloader brings a running daemon in line with its configuration.
+// reloader brings a running daemon in line with its configuration, and with what is delivered.
 type reloader struct {
+	ctx    context.Context // of the daemon
 	path   string
-	model  *vlm.Model
+	depot  *depot
 	daemon *edge.Daemon
 	wiring *wiring
 
 	outputs *outputs
 	thermal *thermal.Governor
 	log     *runLog
+	failed  chan error // what the daemon cannot go on from; holds one
 
 	role atomic.Pointer[func(wire.Peer) wire.Role]
+	busy sync.WaitGroup // what reload has begun
 
-	mu  sync.Mutex
-	now *config.File // what is in force
+	mu       sync.Mutex
+	now      *config.File // what is in force
+	running  *delivery    // what runs
+	settling bool         // which is on trial, or about to be exchanged
+	again    bool         // somebody asked for the configuration to be read meanwhile
 }
 
 // roleOf is the role of a client that connects now.
@@ -47,41 +53,88 @@ func (r *reloader) setRoles(f *config.File) error {
 // reload reads the configuration again. What is wrong with it is told in the log, and
 // returned, and nothing changes. Scenes that are the same go on as if nothing had
 // happened; those that differ are ended and begun, with the memory that they had: a
-// scene is a place, whichever cameras look at it.
+// scene is a place, whichever cameras look at it. When another model is to run than does, that is
+// tried beside it, and reload does not wait for it.
 func (r *reloader) reload() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f, err := config.Load(r.path)
-	if err == nil {
-		err = r.check(f)
+	if r.settling {
+		r.log.print("a model is being tried: the configuration is read again when that has come to an end")
+		r.again = true
+		return nil
 	}
+	f, err := config.Load(r.path)
+	if err != nil {
+		return r.refuse(err)
+	}
+	if want := r.depot.wanted(f.Model); want.origin != r.running.origin {
+		err := r.beside(want)
+		if err == nil {
+			r.settling = true
+			r.busy.Go(func() { r.exchange(f.Model) })
+			return nil
+		}
+		r.log.printf("%s: %v; it is tried when edged is started again", want.what, err)
+	}
+	return r.read()
+}
+
+// read brings the daemon in line with the configuration. mu is held.
+func (r *reloader) read() error {
+	f, err := r.load(r.running)
 	var scenes []edge.Scene
-	next := *r.now // what cannot be changed stays
+	var next *config.File
 	if err == nil {
-		next.Prompts, next.Scenes, next.Log, next.Memory = f.Prompts, f.Scenes, f.Log, f.Memory
-		next.Budgets, next.Outputs, next.Socket.Roles = f.Budgets, f.Outputs, f.Socket.Roles
-		scenes, err = r.changed(&next)
+		next = r.within(f)
+		scenes, err = r.changed(next)
 	}
 	if err != nil {
-		r.log.print("the configuration is not used, the one before goes on:")
-		for line := range strings.Lines(err.Error()) {
-			r.log.print("  " + strings.TrimRight(line, "\n"))
-		}
-		return err
+		return r.refuse(err)
 	}
 	if keys := lasting(r.now, f); len(keys) > 0 {
 		r.log.printf("%s in the configuration: takes effect when edged is started again", strings.Join(keys, ", "))
 	}
-	return r.apply(&next, scenes)
+	return r.apply(next, scenes, r.running, false)
 }
 
-// check says what keeps the daemon from watching the scenes of f.
-func (r *reloader) check(f *config.File) error {
-	if err := checkScenes(r.model, f); err != nil {
-		return err
+// refuse tells why the configuration is not used.
+func (r *reloader) refuse(err error) error {
+	r.log.print("the configuration is not used, the one before goes on:")
+	for line := range strings.Lines(err.Error()) {
+		r.log.print("  " + strings.TrimRight(line, "\n"))
 	}
-	_, err := checkRAM(planRAM(r.model, f), f.Budgets.RAM)
 	return err
+}
+
+// load reads the configuration as it is with what is delivered, and says what keeps the daemon from
+// watching its scenes. It must be good without a bundle too, so that what the binary brings can always run.
+func (r *reloader) load(d *delivery) (*config.File, error) {
+	own, err := config.Load(r.path)
+	if err != nil {
+		return nil, badInput{err}
+	}
+	f, err := config.LoadWith(r.path, d.defaults)
+	if err == nil {
+		err = checkScenes(d.model, f)
+	}
+	if err != nil {
+		return nil, badInput{err}
+	}
+	if text := strings.Join(f.Differences(own), "; "); text != d.brings {
+		r.log.printf("%s brings: %s", d.what, text)
+		d.brings = text
+	}
+	_, err = checkRAM(planRAM(d.model, f), f.Budgets.RAM)
+	return f, err
+}
+
+// within is f with what cannot be changed as it is now.
+func (r *reloader) within(f *config.File) *config.File {
+	next := *r.now
+	next.Model = f.Model
+	next.Prompts, next.Scenes, next.Log, next.Memory = f.Prompts, f.Scenes, f.Log, f.Memory
+	next.Budgets, next.Outputs, next.Socket.Roles = f.Budgets, f.Outputs, f.Socket.Roles
+	return &next
 }
 
 // changed makes the scenes of f that are not as they are now. What is said of memory is
@@ -101,9 +154,9 @@ func (r *reloader) changed(f *config.File) (scenes []edge.Scene, err error) {
 	return scenes, nil
 }
 
-// apply ends the scenes that are no more, or differ, begins those that are given, and
-// divides the budgets anew.
-func (r *reloader) apply(f *config.File, scenes []edge.Scene) error {
+// apply ends the scenes that are no more, or differ, has the others look with the model of d, which may be on
+// trial, begins those that are given, and divides the budgets anew. When scenes cannot have the model nothing else is done.
+func (r *reloader) apply(f *config.File, scenes []edge.Scene, d *delivery, trial bool) error {
 	var errs []error
 	fail := func(name string, err error) {
 		if err != nil {
@@ -111,16 +164,29 @@ func (r *reloader) apply(f *config.File, scenes []edge.Scene) error {
 			errs = append(errs, err)
 		}
 	}
+	before := *r.now
+	before.Scenes = nil
 	for _, s := range r.now.Scenes {
 		at := slices.IndexFunc(scenes, func(e edge.Scene) bool { return e.Name == s.Name })
 		if at < 0 && find(f, s.Name) != nil {
+			before.Scenes = append(before.Scenes, s)
 			continue // the same
 		}
 		mem, err := r.daemon.Remove(s.Name)
 		fail(s.Name, err)
-		if at >= 0 {
+		if at >= 0 && mem != nil && mem.Model == d.model.Fingerprint() {
 			scenes[at].Memory = mem
 		}
+	}
+	if d != r.running {
+		// Nobody looks at a frame set for so long, but who hangs.
+		ctx, cancel := context.WithTimeout(r.ctx, r.depot.limit(d.bytes))
+		defer cancel()
+		if err := r.daemon.Exchange(ctx, d.forScenes(), trial); err != nil {
+			r.now = &before
+			return err
+		}
+		r.running = d
 	}
 	for _, s := range scenes {
 		fail(s.Name, r.daemon.Add(s))
@@ -141,11 +207,11 @@ func (r *reloader) limit(f *config.File) {
 		r.daemon.LimitMemory(s.Name, c.Disk, c.Daily, c.RAM)
 	}
 	r.daemon.LimitLog(logSize(f), f.Log.Age, logDaily(f))
-	for _, line := range w.rare(r.model) {
+	for _, line := range w.rare(r.running.model) {
 		r.log.print(line)
 	}
 	r.thermal.Hold(f.Budgets.Celsius)
-	plan := planRAM(r.model, f)
+	plan := planRAM(r.running.model, f)
 	if limit, err := checkRAM(plan, f.Budgets.RAM); err == nil { // as it was checked
 		keepWithin(limit, plan)
 	}
@@ -164,7 +230,6 @@ func find(f *config.File, name string) *config.Scene {
 // the daemon runs.
 func lasting(a, b *config.File) (keys []string) {
 	for key, pair := range map[string][2]any{
-		"model":       {a.Model, b.Model},
 		"state_dir":   {a.StateDir, b.StateDir},
 		"socket.path": {a.Socket.Path, b.Socket.Path},
 		"socket.mode": {a.Socket.Mode, b.Socket.Mode},

@@ -24,8 +24,10 @@ const runAbout = `Watches the scenes of a configuration until it is told to stop
 Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
 line per change. SIGHUP has the configuration read again: scenes that are the same
 go on, those that differ begin anew with the memory that they had. A file that is
-wrong changes nothing. model, state_dir, threads, cpus, and path and mode of the socket
-take effect at the next start, which the log says when they differ.`
+wrong changes nothing. Another model, and a bundle that was installed or given up, is
+tried beside the one that runs and exchanged while cameras stay open. state_dir,
+threads, cpus, and path and mode of the socket take effect at the next start, which
+the log says when they differ.`
 
 // runMain is "edged run".
 func runMain(args []string, stdout, stderr io.Writer) int {
@@ -56,7 +58,8 @@ func runMain(args []string, stdout, stderr io.Writer) int {
 
 type runOptions struct {
 	config, socket, state string
-	again                 <-chan os.Signal // asks for the configuration to be read again
+	again                 <-chan os.Signal                // asks for the configuration to be read again
+	limit                 func(bytes int64) time.Duration // that a model on trial has; nil: healthLimit
 }
 
 // badInput is an error about a file that was given.
@@ -108,11 +111,25 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	service.keepReports(state)
 	defer service.close()
-	m, proved, err := openDelivered(ctx, f.Model, state, &vlm.Options{Threads: f.Threads}, log)
-	if err != nil {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := &depot{state: state, options: &vlm.Options{Threads: f.Threads}, log: log, limit: o.limit}
+	if p.limit == nil {
+		p.limit = healthLimit
+	}
+	r := &reloader{ctx: ctx, path: o.config, depot: p, log: log, failed: make(chan error, 1)}
+	p.fits = func(d *delivery) (err error) { d.file, err = r.load(d); return err }
+	if want := p.wanted(f.Model); want.slot != "" {
+		service.notify(watchdog.Extend(p.limit(want.bytes) + time.Minute)) // should it be on trial
+	}
+	if r.running, err = p.open(ctx, f.Model, nil); err != nil {
 		return badInput{err}
 	}
-	defer m.Close()
+	defer func() { r.running.model.Close() }()
+	if f, err = r.load(r.running); err != nil {
+		return err
+	}
+	m, trial := r.running.model, r.running.trial
 	ram := planRAM(m, f)
 	limit, err := checkRAM(ram, f.Budgets.RAM)
 	if err != nil {
@@ -140,20 +157,17 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	thermometer := thermal.New(thermal.Config{
 		Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
 	})
-	r := &reloader{path: o.config, model: m, wiring: w, thermal: thermometer, log: log, now: f}
+	r.wiring, r.thermal, r.now, r.settling = w, thermometer, f, trial
 	if err := r.setRoles(f); err != nil {
 		return badInput{err}
 	}
 	c := edge.Config{
-		Model: edge.VLM(m), Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
+		Model: r.running.forScenes(), Trial: trial, Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
 		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age, Daily: logDaily(f)},
 		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list,
 		Thermal: thermometer,
-	}
-	if err := checkScenes(m, f); err != nil {
-		return badInput{err}
 	}
 	for _, s := range f.Scenes {
 		scene, err := w.scene(s)
@@ -172,7 +186,9 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	r.outputs = &outputs{daemon: d, stdout: stdout, log: log}
 	defer func() {
+		stop()
 		err = errors.Join(err, d.Close())
+		r.busy.Wait()
 		r.outputs.end()
 	}()
 	if err := r.outputs.set(f.Outputs); err != nil {
@@ -180,8 +196,13 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
-	proved()
 	service.run(d)
+	if trial {
+		r.busy.Go(func() {
+			r.settle(r.running, nil, nil, nil)
+			r.settled()
+		})
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -192,6 +213,8 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 			service.notify(watchdog.Reloading())
 			r.reload()
 			service.notify(watchdog.Ready)
+		case err := <-r.failed:
+			return err
 		}
 	}
 }

@@ -26,12 +26,6 @@ func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 	for _, p := range s.Prompts {
 		e.Prompts = append(e.Prompts, edge.Prompt(p))
 	}
-	if e.Gate.State < 0 {
-		e.Gate.State = 0
-		if e.Gate.Pixels >= 0 { // else every look is to be described
-			e.Gate.State = gateState(w.file.Model)
-		}
-	}
 	line := new(camera.Timeline)
 	for _, v := range s.Views {
 		src, err := w.view(v, line)

@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -36,6 +37,9 @@ const (
 	Ready    = daemon.SdNotifyReady // everything runs; also after Reloading
 	Stopping = daemon.SdNotifyStopping
 )
+
+// Extend asks for so much time before the next message, while edged is being started.
+func Extend(d time.Duration) string { return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()) }
 
 // Reloading says that the configuration is being read again, and when that began.
 func Reloading() string {

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/visualrwkv/edged/edge/config"
+)
+
+// beside says whether there is memory for a model beside the one that runs, with all that scenes hold there
+// twice for a moment.
+func (r *reloader) beside(d *delivery) error {
+	plan := planRAM(r.running.model, r.now)
+	plan.model += d.bytes
+	plan.scenes *= 2
+	_, err := checkRAM(plan, r.now.Budgets.RAM)
+	return err
+}
+
+// exchange has what is to run now take the place of what runs. It is called where settling is true, which it ends.
+func (r *reloader) exchange(configured string) {
+	defer r.settled()
+	back, before := r.running, r.now
+	d, err := r.depot.open(r.ctx, configured, back)
+	switch {
+	case r.ctx.Err() != nil && err != nil:
+	case err != nil:
+		r.log.printf("%v; %s goes on", err, back.what)
+		fallthrough
+	case d == back:
+		r.mu.Lock()
+		r.read()
+		r.mu.Unlock()
+	default:
+		r.settle(d, r.change(d, d.file, true), back, before)
+	}
+}
+
+// settled ends a time in which the configuration was not read.
+func (r *reloader) settled() {
+	r.mu.Lock()
+	again := r.again && r.ctx.Err() == nil
+	r.settling, r.again = false, false
+	r.mu.Unlock()
+	if again {
+		r.reload()
+	}
+}
+
+// change has the daemon watch with d as f says.
+func (r *reloader) change(d *delivery, f *config.File, trial bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f = r.within(f)
+	scenes, err := r.changed(f)
+	if err != nil {
+		return err
+	}
+	return r.apply(f, scenes, d, trial)
+}
+
+// settle waits until d has proved itself before the cameras, unless err says that it did not get there. Else what ran before runs
+// again, with the configuration of then; back is nil where that has to be opened. In the end only one of the two is open.
+func (r *reloader) settle(d *delivery, err error, back *delivery, before *config.File) {
+	if err == nil {
+		err = r.daemon.Proof(r.ctx, r.depot.limit(d.bytes))
+	}
+	switch {
+	case r.ctx.Err() != nil: // told to stop: it will be tried again
+	case err != nil:
+		back, err = r.goBack(d, err, back, before)
+		if err != nil && r.ctx.Err() == nil {
+			r.failed <- fmt.Errorf("%s cannot take the place of %s: %w", back.what, d.what, err)
+			<-r.ctx.Done() // the daemon ends, and with it what still uses the models
+		}
+	case d.trial:
+		r.depot.commit(d)
+	default:
+		r.log.printf("%s runs", d.what)
+	}
+	for _, o := range []*delivery{d, back} {
+		if o != nil && o.model != nil && o != r.running {
+			r.daemon.Release(r.ctx, o.forScenes())
+			o.model.Close()
+		}
+	}
+	if r.running == back && back != nil && back.trial && r.ctx.Err() == nil {
+		r.settle(back, nil, nil, nil)
+	}
+}
+
+// goBack gives d up and has back, which it returns, run again.
+func (r *reloader) goBack(d *delivery, why error, back *delivery, before *config.File) (*delivery, error) {
+	kept := true
+	if d.trial {
+		kept = r.depot.giveUp(d, why)
+	} else {
+		r.log.printf("%s is not used: %v", d.what, why)
+	}
+	if back == nil {
+		var err error
+		if kept {
+			back, err = r.depot.open(r.ctx, "", nil)
+		} else { // what is in the slots would be tried once more
+			back = r.depot.plain("")
+			err = r.depot.load(r.ctx, back, false)
+		}
+		if err == nil {
+			before, err = r.load(back)
+		}
+		if err != nil {
+			return back, err
+		}
+	}
+	return back, r.change(back, before, back.trial)
+}
