@@ -58,6 +58,9 @@ func TestDefaults(t *testing.T) {
 	if got := f.Differences(without); !reflect.DeepEqual(got, want) {
 		t.Errorf("%q", got)
 	}
+	if d := defaultsOf(t, "# nothing\n"); !reflect.DeepEqual(d, builtin()) {
+		t.Errorf("%+v", d)
+	}
 	// One scene does not change the other's.
 	f.Scenes[0].Prompts[0].Question = "x"
 	if d.Scene.Prompts[0].Question == "x" {
@@ -79,7 +82,6 @@ func TestDefaultsRefused(t *testing.T) {
 		"scenes:\n  interval: soon\nmemory: {mode: x}\n": `d:2:13: "soon": want a time`,
 		"scenes: {language: de}\n":                       `d:1:20: "de": prompts has no question in that language`,
 		"memory: {window: 3}\n":                          "d:1:9: window is for the mode window",
-		"":                                               "d:1:1: the file says nothing",
 		strings.Repeat("#\n", 40<<10):                    "d:1:1: the file has more than 64 KiB",
 	} {
 		if _, err := ParseDefaults("d", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {

@@ -73,6 +73,8 @@ func parse(path string, data []byte, d *Defaults) (*File, error) {
 	if p.bounded(data) {
 		if body := p.body(data); body != nil {
 			p.file(body, f)
+		} else if p.count == 0 {
+			p.add(1, 1, "the file says nothing: want scenes at least")
 		}
 	}
 	if err := p.result(); err != nil {
@@ -112,7 +114,7 @@ func (p *parsing) bounded(data []byte) bool {
 	return true
 }
 
-// body returns the root of the only document; nil when the errors say why not.
+// body returns the root of the only document; nil when there is none, or the errors say why not.
 func (p *parsing) body(data []byte) ast.Node {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
@@ -134,9 +136,6 @@ func (p *parsing) body(data []byte) ast.Node {
 		default:
 			body = d.Body
 		}
-	}
-	if body == nil {
-		p.add(1, 1, "the file says nothing: want scenes at least")
 	}
 	return body
 }
