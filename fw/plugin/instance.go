@@ -62,7 +62,7 @@ var (
 )
 
 // newInstance makes an instance and starts it: what the module runs by itself, _initialize
-// and edged_on_start have [startLimit] together.
+// and edged_on_start have one limit together.
 func newInstance(ctx context.Context, p *Plugin) (in *instance, err error) {
 	in = &instance{plugin: p}
 	in.ctx = instanceContext{context.Background(), in}
@@ -77,7 +77,7 @@ func newInstance(ctx context.Context, p *Plugin) (in *instance, err error) {
 			in = nil
 		}
 	}()
-	in.begin(ctx, startLimit)
+	in.begin(ctx, p.limit)
 	alloc := experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return in.memory })
 	in.module, err = instantiate(experimental.WithMemoryAllocator(in.ctx, alloc), p.module,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions().

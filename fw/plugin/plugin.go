@@ -98,7 +98,8 @@ type Status struct {
 type Plugin struct {
 	module  *Module
 	opts    Options
-	start   []byte // what edged_on_start is given
+	limit   time.Duration // for starting
+	start   []byte        // what edged_on_start is given
 	frames  bool
 	pixels  bool
 	caption bool
@@ -126,10 +127,14 @@ type Plugin struct {
 // Start makes an instance of the module and starts it, within five seconds and the limit of
 // ctx, which ends nothing later. Errors name the plugin and what it did.
 func (m *Module) Start(ctx context.Context, opts Options) (*Plugin, error) {
+	return m.startWithin(ctx, opts, startLimit)
+}
+
+func (m *Module) startWithin(ctx context.Context, opts Options, limit time.Duration) (*Plugin, error) {
 	opts.Name = cmp.Or(opts.Name, m.name)
 	opts.Memory = cmp.Or(opts.Memory, DefaultMemory)
 	opts.CallLimit = cmp.Or(opts.CallLimit, DefaultCallLimit)
-	p := &Plugin{module: m, opts: opts, status: Status{State: Running}, told: map[string]bool{},
+	p := &Plugin{module: m, opts: opts, limit: limit, status: Status{State: Running}, told: map[string]bool{},
 		lines: quota{n: maxLines}, alerts: quota{n: maxAlerts}}
 	if err := p.setup(); err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", opts.Name, err)

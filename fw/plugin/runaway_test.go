@@ -109,9 +109,7 @@ func TestRunaway(t *testing.T) {
 
 // TestRunawayStart has a guest loop wherever else it is called.
 func TestRunawayStart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("each takes as long as a start may")
-	}
+	const limit = 50 * time.Millisecond
 	for name, change := range map[string]func(*w.Module){
 		"its start": func(m *w.Module) {
 			m.Funcs = append(m.Funcs, w.Func{Code: w.Loop()})
@@ -124,31 +122,28 @@ func TestRunawayStart(t *testing.T) {
 		exportVersion: func(m *w.Module) { m.Funcs[0].Code = w.Code(w.Loop(), w.I32(abi)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := guest("", "")
-			change(m)
-			e := newEngine(t, EngineConfig{})
-			c, err := e.Compile(t.Context(), "test.wasm", m.Bytes())
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 3*startLimit)
-			defer cancel()
-			_, err = c.Start(ctx, new(record).options())
-			if want := fmt.Sprintf("plugin test.wasm: %s took longer than 5s", name); err == nil || err.Error() != want {
-				t.Errorf("%v, want %q", err, want)
-			}
+			engines(t, func(t *testing.T, e *Engine) {
+				m := guest("", "")
+				change(m)
+				c, err := e.Compile(t.Context(), "test.wasm", m.Bytes())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = c.startWithin(t.Context(), new(record).options(), limit)
+				if want := fmt.Sprintf("plugin test.wasm: %s took longer than %v", name, limit); err == nil || err.Error() != want {
+					t.Errorf("%v, want %q", err, want)
+				}
+			})
 		})
 	}
 	t.Run(exportAlloc, func(t *testing.T) {
-		t.Parallel()
 		m := guest("", "")
 		m.Funcs[1].Code = w.Code(w.Loop(), w.I32(inputAt))
 		o := new(record).options()
-		o.CallLimit = 0
+		o.CallLimit = limit
 		p := start(t, newEngine(t, EngineConfig{}), m, o)
 		p.Frame(t.Context(), preview())
-		if s := p.Status(); s.Reason != "edged_alloc took longer than 100ms" {
+		if s := p.Status(); s.Reason != "edged_alloc took longer than 50ms" {
 			t.Errorf("%+v", s)
 		}
 	})
