@@ -263,7 +263,8 @@ func (m *module) custom(s scanner) {
 		return
 	}
 	for s.err == nil && s.left() > 0 {
-		from, id, size := s.off, s.byte(), s.u32()
+		from := s.off
+		id, size := s.byte(), s.u32()
 		part := s
 		part.end = min(part.off+int(size), part.end)
 		s.bytes(size)
