@@ -156,7 +156,8 @@ func testAlert(t *testing.T, m *plugin.Module) {
 type room struct {
 	*host
 	draw   *sim.Renderer
-	bright int // added to every picture
+	bright int  // added to every picture
+	full   bool // pictures are not made smaller
 	n      uint64
 }
 
@@ -169,19 +170,25 @@ func newRoom(t *testing.T, m *plugin.Module, config string) *room {
 	return &room{host: h, draw: sim.NewRenderer(sim.Look{Seed: 3}, sim.Cameras(), 160, 120)}
 }
 
-// preview returns a picture in half the width and height.
-func (r *room) preview(img *image.RGBA) []byte {
-	out := make([]byte, 0, 3*80*60)
-	for y := range 60 {
-		for x := range 80 {
+// frame returns a picture in half the width and height.
+func (r *room) frame(img *image.RGBA) plugin.Frame {
+	f := plugin.Frame{Width: 80, Height: 60, CameraWidth: 160, CameraHeight: 120, Full: r.full}
+	step := 2
+	if r.full {
+		f.Width, f.Height, step = 160, 120, 1
+	}
+	for y := range f.Height {
+		for x := range f.Width {
 			for c := range 3 {
-				at := img.PixOffset(2*x, 2*y) + c
-				sum := int(img.Pix[at]) + int(img.Pix[at+4]) + int(img.Pix[at+img.Stride]) + int(img.Pix[at+img.Stride+4])
-				out = append(out, byte(min(sum/4+r.bright, 255)))
+				sum := 0
+				for i := range step * step {
+					sum += int(img.Pix[img.PixOffset(step*x+i%step, step*y+i/step)+c])
+				}
+				f.Pixels = append(f.Pixels, byte(min(sum/(step*step)+r.bright, 255)))
 			}
 		}
 	}
-	return out
+	return f
 }
 
 // look shows the next picture of a view, and reports whether it is kept.
@@ -189,10 +196,9 @@ func (r *room) look(view int, objects ...sim.Object) bool {
 	img := image.NewRGBA(image.Rect(0, 0, 160, 120))
 	r.draw.Render(img, view, objects, r.n)
 	r.n++
-	return !r.Frame(context.Background(), &plugin.Frame{
-		View: view, Width: 80, Height: 60, Pixels: r.preview(img), CameraWidth: 160, CameraHeight: 120,
-		Clock: time.Duration(r.n) * time.Second / 4, Number: r.n,
-	}).Skip
+	f := r.frame(img)
+	f.View, f.Number, f.Clock = view, r.n, time.Duration(r.n)*time.Second/4
+	return !r.Frame(context.Background(), &f).Skip
 }
 
 // rest shows the front view at rest for some seconds, and returns how many pictures are kept.
@@ -272,6 +278,12 @@ func testCrossing(t *testing.T, m *plugin.Module) {
 	r.rest(1)
 	r.walk(t, -0.8, 0.8, -0.3)
 	told(r)
+
+	r = newRoom(t, m, ``)
+	r.full = true
+	r.rest(1)
+	r.walk(t, -0.8, 0.8, -0.3)
+	told(r, right)
 
 	// A zone at the right, and two views, of which both are looked at while one moves.
 	r = newRoom(t, m, `{"hold":2,"views":{"front":{"zone":[[0.6,0],[1,0],[1,1],[0.6,1]]}}}`)

@@ -17,12 +17,13 @@ enum {
 	GRID_WIDTH = 80,
 	GRID_HEIGHT = 60,
 	CELLS = GRID_WIDTH * GRID_HEIGHT,
-	NEAR = 2,    /* cells apart at which two belong to one blob */
+	NEAR = 1,    /* cells apart at which two belong to one blob */
 	ADAPT = 10,  /* seconds in which the background follows the light */
 	FORGET = 3,  /* pictures without its blob after which a track ends */
 };
 
 #define REACH 0.3f   /* how far a blob gets between two pictures, in fractions of the picture */
+#define FADE 80      /* how much its colour differs, of 255 */
 #define MARGIN 0.015f /* how far from the line a centre is clearly on one side */
 
 typedef struct {
@@ -40,11 +41,12 @@ typedef struct {
 typedef struct {
 	point centre;
 	uint32_t cells;
+	float colour[3]; /* the mean */
 } blob;
 
 typedef struct {
 	bool used;
-	point at;        /* the blob's centre in the newest picture that has it */
+	blob at;         /* as it is in the newest picture that has it */
 	uint32_t missed; /* pictures since */
 	int side;        /* of the line, -1 or 1; 0 until it is clear */
 	point sided;     /* where that was seen */
@@ -360,7 +362,7 @@ static uint32_t group(const view *v, blob blobs[MAX_BLOBS])
 	uint32_t n = 0, total = v->width * v->height;
 	for (uint32_t i = 0; i < total; i++) {
 		uint32_t head = 0, tail = 0;
-		point sum = {0, 0};
+		blob b = {{0, 0}, 0, {0, 0, 0}};
 		if (!differs[i])
 			continue;
 		differs[i] = false;
@@ -369,8 +371,10 @@ static uint32_t group(const view *v, blob blobs[MAX_BLOBS])
 			uint32_t at = queue[head++];
 			int32_t x = (int32_t)(at % v->width), y = (int32_t)(at / v->width);
 			point c = centre_of(v, at);
-			sum.x += c.x;
-			sum.y += c.y;
+			b.centre.x += c.x;
+			b.centre.y += c.y;
+			for (int k = 0; k < 3; k++)
+				b.colour[k] += picture[at][k];
 			for (int32_t ny = y - NEAR; ny <= y + NEAR; ny++)
 				for (int32_t nx = x - NEAR; nx <= x + NEAR; nx++) {
 					uint32_t near = (uint32_t)(ny * (int32_t)v->width + nx);
@@ -385,7 +389,12 @@ static uint32_t group(const view *v, blob blobs[MAX_BLOBS])
 		uint32_t place = n < MAX_BLOBS ? n++ : n - 1;
 		for (; place > 0 && blobs[place - 1].cells < tail; place--)
 			blobs[place] = blobs[place - 1];
-		blobs[place] = (blob){{sum.x / (float)tail, sum.y / (float)tail}, tail};
+		b.cells = tail;
+		b.centre.x /= (float)tail;
+		b.centre.y /= (float)tail;
+		for (int k = 0; k < 3; k++)
+			b.colour[k] /= (float)tail;
+		blobs[place] = b;
 	}
 	return n;
 }
@@ -428,20 +437,33 @@ static void cross(view *v, point a, point b)
 	tell(v, "something crossed the line at ", "crossing", direction);
 }
 
-static void move(view *v, track *t, point to)
+static void move(view *v, track *t, const blob *to)
 {
-	t->at = to;
+	/* What has become much larger or smaller has met something, or parted from it: its centre
+	 * has moved without it. */
+	if (to->cells > t->at.cells * 2 || t->at.cells > to->cells * 2)
+		t->side = 0;
+	t->at = *to;
 	t->missed = 0;
 	if (!v->place.has_line)
 		return;
-	float d = off(v->place.line, to);
+	float d = off(v->place.line, to->centre);
 	int side = d > MARGIN ? 1 : d < -MARGIN ? -1 : 0;
 	if (!side)
 		return;
 	if (t->side && side != t->side)
-		cross(v, t->sided, to);
+		cross(v, t->sided, to->centre);
 	t->side = side;
-	t->sided = to;
+	t->sided = to->centre;
+}
+
+/* How unlike a blob and one of the picture before are: 1 is too far apart to be the same. */
+static float unlike(const blob *a, const blob *b)
+{
+	float dx = a->centre.x - b->centre.x, dy = a->centre.y - b->centre.y, colours = 0;
+	for (int k = 0; k < 3; k++)
+		colours += (a->colour[k] - b->colour[k]) * (a->colour[k] - b->colour[k]);
+	return (dx * dx + dy * dy) / (REACH * REACH) + colours / (FADE * FADE);
 }
 
 /* Gives each blob to the track that is nearest, the nearest pair first, and new tracks to the
@@ -450,22 +472,24 @@ static void follow(view *v, const blob blobs[MAX_BLOBS], uint32_t n)
 {
 	bool taken[MAX_BLOBS] = {false}, fresh[MAX_BLOBS] = {false};
 	for (;;) {
-		float least = REACH * REACH;
+		float least = 1;
 		int from = -1;
 		uint32_t to = 0;
 		for (int i = 0; i < MAX_BLOBS; i++)
 			for (uint32_t j = 0; j < n; j++) {
-				float dx = blobs[j].centre.x - v->tracks[i].at.x, dy = blobs[j].centre.y - v->tracks[i].at.y;
-				if (!v->tracks[i].used || fresh[i] || taken[j] || dx * dx + dy * dy >= least)
+				if (!v->tracks[i].used || fresh[i] || taken[j])
 					continue;
-				least = dx * dx + dy * dy;
+				float d = unlike(&v->tracks[i].at, &blobs[j]);
+				if (d >= least)
+					continue;
+				least = d;
 				from = i;
 				to = j;
 			}
 		if (from < 0)
 			break;
 		fresh[from] = taken[to] = true;
-		move(v, &v->tracks[from], blobs[to].centre);
+		move(v, &v->tracks[from], &blobs[to]);
 	}
 	for (int i = 0; i < MAX_BLOBS; i++)
 		if (v->tracks[i].used && !fresh[i] && ++v->tracks[i].missed >= FORGET)
@@ -474,7 +498,7 @@ static void follow(view *v, const blob blobs[MAX_BLOBS], uint32_t n)
 		for (int i = 0; i < MAX_BLOBS && !taken[j]; i++)
 			if (!v->tracks[i].used) {
 				v->tracks[i] = (track){.used = true};
-				move(v, &v->tracks[i], blobs[j].centre);
+				move(v, &v->tracks[i], &blobs[j]);
 				taken[j] = true;
 			}
 }
