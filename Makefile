@@ -111,7 +111,7 @@ soak-faults:
 # times, unplugging, what "edged cams" says, MJPEG from a loopback, and webcams that change
 # places on a virtual USB bus, all with the race detector; then "edged run" with two scenes,
 # through each fault and a power cut, and CUTS disks as power cuts at other moments may leave
-# them. VM_ARCH=amd64 is the other machine. It takes two to three minutes of one core; the first time
+# them; then bundles that are installed, tried, kept and given up, and as many disks of those. VM_ARCH=amd64 is the other machine. It takes two to three minutes of one core; the first time
 # it fetches 100 MB of a kernel and of what makes the loopback for it.
 VM_ARCH     ?= arm64
 VM_CC_arm64  = aarch64-linux-gnu-gcc
@@ -132,6 +132,14 @@ test-vm:
 	  $(GO) test -count=1 -v -timeout 60m -run '^TestPowerCuts$$' ./cmd/edged
 	./scripts/vm.sh -files build/vm -env EDGED_VM_BOOT=2 -disk build/vm.disk -later 3600 \
 	  build/edged.test -test.run '^TestVMRun$$'
+	@set -e; rm -f build/vm.disk; cp fw/testdata/minisign.pub build/vm/fw.pub; \
+	for v in 1 2 3 4; do \
+	  $(GO) run ./cmd/edged fw build -name garden -version $$v -model cmd/edged/model/demo-int$$((v % 2 * 4 + 4)).gguf \
+	    -key fw/testdata/minisign.key -o build/vm/$$v.fw -quiet; \
+	done
+	./scripts/vm.sh -cams 0 -files build/vm -env EDGED_VM_BOOT=bundles -disk build/vm.disk -log build/vm.bundles -cut 'vm: cut' \
+	  build/edged.test -test.run '^TestVMBundles$$'; [ $$? = 137 ]
+	EDGED_WRITE_LOG=$$PWD/build/vm.bundles EDGED_CUTS=$(CUTS) $(GO) test -count=1 -v -timeout 60m -run '^TestBundlePowerCuts$$' ./cmd/edged
 
 # Ready, watchdog, restarts, end, restrictions: scripts/vmservice.sh.
 test-systemd:

@@ -140,7 +140,7 @@ func TestPowerCuts(t *testing.T) {
 		if !killed(d, n, func() { must(t, third.do(d)) }) {
 			break
 		}
-		if n%5 == 0 && store(t, d).State().Trial == "" { // with that it was done
+		if n%8 == 0 && store(t, d).State().Trial == "" { // with that it was done
 			places++
 			c.during(d, third)
 		}

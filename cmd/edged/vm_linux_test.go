@@ -434,19 +434,24 @@ func (d *vmDaemon) claim(t *testing.T, to *os.File) bool {
 		}
 	}
 	c.Film = strings.Count(d.film.String(), "\n")
+	return writeClaim(to, c) == nil
+}
+
+// writeClaim writes a claim down.
+func writeClaim(to *os.File, claim any) error {
 	// O_DIRECT wants the memory aligned, as mappings are.
 	block, err := unix.Mmap(-1, 0, diskBlock, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return false
+		return err
 	}
 	defer unix.Munmap(block)
-	line, err := json.Marshal(c)
+	line, err := json.Marshal(claim)
 	if err != nil {
-		return false
+		return err
 	}
 	copy(block, append([]byte(claimMagic), line...))
 	_, err = to.WriteAt(block, 0)
-	return err == nil
+	return err
 }
 
 func afterCut(t *testing.T, d *vmDaemon) {
