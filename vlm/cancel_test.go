@@ -54,6 +54,14 @@ func (p *trap) model(t *testing.T) *vlm.Model {
 	return open(t, deep, func(o *vlm.Options) { o.Multiplied(p.multiplied) })
 }
 
+// samModel is one with SAM's tower.
+func (p *trap) samModel(t *testing.T) *vlm.Model {
+	return open(t, sam, func(o *vlm.Options) {
+		o.Config = []byte(samConfig + "}")
+		o.Multiplied(p.multiplied)
+	})
+}
+
 var block = regexp.MustCompile(`^.*blocks\.\d+\.`)
 
 func (p *trap) multiplied(matrix string, rows int) {
@@ -104,6 +112,20 @@ func TestStopsWithinALayer(t *testing.T) {
 				_, err = s.Answer(ctx, "what?", long)
 			}
 			if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			p.check(t)
+		})
+	}
+	// Towers take as many pictures at a time as have a thousand tokens: some of these come
+	// after the first of them.
+	for _, matrix := range []string{"blocks.0.attn.qkv.weight", "blocks.0.attn.proj.weight", "blocks.1.attn.proj.weight", "blocks.1.mlp.lin1.weight", "neck.0.weight"} {
+		t.Run("SAM "+matrix, func(t *testing.T) {
+			var p trap
+			s := stream(t, p.samModel(t))
+			ctx, cancel := context.WithCancel(t.Context())
+			p.set("vit.sam_featurizer."+matrix, 0, cancel)
+			if err := s.See(ctx, picture(1), picture(2), picture(3), picture(4), picture(5), picture(6)); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 			p.check(t)

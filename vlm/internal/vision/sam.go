@@ -99,6 +99,9 @@ func (t *SAM) Forward(w *Work, dst []float32, stride int, pixels []float32, n in
 	for n > 0 {
 		c := min(n, batch)
 		z := t.some(w, pixels[:c*picture], c)
+		if w.scratch.Ended() {
+			return
+		}
 		for i := range c {
 			t.fold(dst[i*cells*stride:], stride, z[i*4*cells*t.neck.out():])
 		}
@@ -108,19 +111,22 @@ func (t *SAM) Forward(w *Work, dst []float32, stride int, pixels []float32, n in
 	}
 }
 
-// some returns the output of the neck for n pictures, [n*grid*grid, out].
+// some returns the output of the neck for n pictures, [n*grid*grid, out], unless it was ended.
 func (t *SAM) some(w *Work, pixels []float32, n int) []float32 {
 	t.forward(w, pixels, n)
 	tokens := t.tokens()
 	w.traceTokens("embed", n, tokens, t.dim)
 	for i := range t.blocks {
 		if w.scratch.Ended() {
-			break
+			return nil
 		}
 		t.blocks[i].forward(w, n, tokens)
 		if w.Trace != nil {
 			w.traceTokens(fmt.Sprintf("block%d", i), n, tokens, t.dim)
 		}
+	}
+	if w.scratch.Ended() {
+		return nil
 	}
 	return t.neck.forward(w, n, t.grid)
 }
