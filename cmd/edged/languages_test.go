@@ -1,11 +1,16 @@
 package main
 
 import (
+	"image"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/visualrwkv/edged/camera/sim"
+	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -62,5 +67,35 @@ func TestRunLanguages(t *testing.T) {
 	r.stop(t)
 	if !strings.Contains(r.err.String(), `scene a: its prompt cannot be asked: the model does not know this word: "wieviel?"`) || !strings.Contains(r.err.String(), "the one before goes on") {
 		t.Errorf("its log:\n%s", &r.err)
+	}
+}
+
+// BenchmarkLanguages describes a room of four objects in up to as many languages as a scene
+// may have, with the same text in each.
+func BenchmarkLanguages(b *testing.B) {
+	m, err := openModel("", &vlm.Options{Threads: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	s, err := edge.VLM(m).NewStream()
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, err = newScreenings().play(sim.BalancedClip(1, 3, 2), 0, 2, func(_ *sim.World, pictures []image.Image) error {
+		_, _, err := s.See(b.Context(), pictures)
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := 1; n <= 4; n++ {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				if texts, err := s.Answers(b.Context(), make([]string, n)); err != nil || len(texts[0]) < 30 {
+					b.Fatal(texts, err)
+				}
+			}
+		})
 	}
 }

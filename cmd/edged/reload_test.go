@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,4 +166,25 @@ func answerFrame(t *testing.T, out string) int64 {
 		t.Fatalf("%v: %q", err, out)
 	}
 	return a.Frame
+}
+
+// TestLasting: each key that a reload does not change is named when it differs.
+func TestLasting(t *testing.T) {
+	same := func() *config.File { return &config.File{Threads: 1} }
+	for key, change := range map[string]func(*config.File){
+		"state_dir":   func(f *config.File) { f.StateDir = "/elsewhere" },
+		"socket.path": func(f *config.File) { f.Socket.Path = "/elsewhere" },
+		"socket.mode": func(f *config.File) { f.Socket.Mode = 0o660 },
+		"threads":     func(f *config.File) { f.Threads = 2 },
+		"cpus":        func(f *config.File) { f.CPUs = "0-1" },
+	} {
+		f := same()
+		change(f)
+		if got := lasting(same(), f); !slices.Equal(got, []string{key}) {
+			t.Errorf("%q, want %s", got, key)
+		}
+	}
+	if got := lasting(same(), same()); len(got) > 0 {
+		t.Errorf("%q of what is the same", got)
+	}
 }
