@@ -68,7 +68,7 @@ func BenchmarkFrame(b *testing.B) {
 	}
 }
 
-func stoppedBy(b *testing.B, mode, stop string, wasm []byte) *Plugin {
+func stoppedBy(b testing.TB, mode, stop string, wasm []byte) *Plugin {
 	b.Helper()
 	ctx := context.Background()
 	e := newEngine(b, EngineConfig{Mode: mode})
