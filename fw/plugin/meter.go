@@ -32,7 +32,8 @@ const (
 	// with their branches times their locals, in memory. RATIONALE.md has figures.
 	maxBranches = 20_000
 	maxSquares  = 500_000_000
-	maxProducts = 256 << 10
+	maxProduct  = 128 << 10
+	maxProducts = 16 << 20 // of all functions
 
 	growTick  = 0x8000 // pages that memory.grow asks for to call the host
 	growDepth = 0x9a1d // the same when the stack is full
@@ -133,8 +134,8 @@ func (m *module) rewrite(s *scanner, sig signature) []byte {
 	if m.squares += w.branches * w.branches; m.squares > maxSquares || w.branches > maxBranches {
 		s.fail("functions with too many branches: this one has %d", w.branches)
 	}
-	if w.branches*locals > maxProducts {
-		s.fail("a function with %d locals and %d branches: their product may be %d", locals, w.branches, maxProducts)
+	if m.products += w.branches * locals; m.products > maxProducts || w.branches*locals > maxProduct {
+		s.fail("functions with too many branches and locals: this one has %d and %d", w.branches, locals)
 	}
 	if frame > maxFrame {
 		s.fail("a function with %d values on its stack, more than %d", frame, maxFrame)

@@ -187,6 +187,7 @@ type module struct {
 	sections [len(sectionNames)][]byte
 	tables   []table
 	squares  int      // of the branches of functions, together
+	products int      // of their branches and locals
 	bodies   [][]byte // of functions, metered
 	names    []byte   // of functions, a part of the section "name"; nil: none
 	last     int      // place of the last section in sectionOrder

@@ -64,6 +64,10 @@ func TestRefused(t *testing.T) {
 		"section twice":         {[]byte(header + "\x01\x01\x00\x01\x01\x00"), "section type at byte 0xd: it is not where it belongs"},
 		"unknown instruction":   {set(func(m *w.Module) { m.Funcs[2].Code = []byte{0xfe, 0, 0} }), "unknown instruction 0xfe"},
 		"types of values":       {set(func(m *w.Module) { m.Funcs[2].Code = w.I32(1) }), "invalid function[2] export[\"edged_on_frame\"]"},
+		"branches and locals": {set(func(m *w.Module) {
+			m.Funcs[2].Locals = strings.Repeat("i", 1000)
+			m.Funcs[2].Code = w.Code(w.I32(0), w.Op(0x0e, 200), make([]byte, 201))
+		}), "too many branches and locals: this one has 201 and 1002"},
 		"branches": {set(func(m *w.Module) {
 			m.Funcs[2].Code = w.Code(w.I32(0), w.Op(0x0e, maxBranches), make([]byte, maxBranches+1))
 		}), "too many branches"},
