@@ -183,11 +183,11 @@ func (d *Daemon) Remove(name string) (*memory.Snapshot, error) {
 	return s.newest.Load(), err
 }
 
-// LimitMemory sets the budgets of [Scene].Snapshots anew, for a scene that goes on.
-func (d *Daemon) LimitMemory(scene string, disk, daily, ram int64) {
+// LimitMemory sets Interval, Disk, Daily and RAM of [Scene].Snapshots anew, for a scene that goes on.
+func (d *Daemon) LimitMemory(scene string, c memory.Config) {
 	for _, s := range d.all() {
 		if s.cfg.Name == scene {
-			s.limit(disk, daily, ram)
+			s.limit(c)
 		}
 	}
 }

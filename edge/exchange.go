@@ -17,30 +17,52 @@ import (
 // the new model, or with none, and says so. Questions that are being answered are answered by the
 // model before, which stays in use until [Daemon.Release].
 //
-// A model on trial has to prove itself, see [Daemon.Proof]. When Exchange fails, all scenes
+// A model on trial has to prove itself, see [Daemon.Proof]. Scenes that are among settings have these
+// as with [Daemon.Adjust]. When Exchange fails, all scenes
 // have the model that they had, unless ctx has ended: then both may be in use until Close.
-func (d *Daemon) Exchange(ctx context.Context, m Model, trial bool) error {
+func (d *Daemon) Exchange(ctx context.Context, m Model, trial bool, settings ...Scene) error {
 	d.changes.Lock()
 	defer d.changes.Unlock()
 	next := newEngine(m, trial)
 	d.mu.Lock()
+	d.engines = append(d.engines, next)
+	d.mu.Unlock()
+	return d.exchange(ctx, next, settings)
+}
+
+// Adjust changes scenes of the names of settings while their cameras stay open, between two frame sets: what they have of Prompts,
+// Interval, CaptionInterval, MaxSkew, MaxWait, Gate and Window holds from then on, and what else they have does not count.
+// When it fails nothing is changed, unless ctx has ended.
+func (d *Daemon) Adjust(ctx context.Context, settings ...Scene) error {
+	d.changes.Lock()
+	defer d.changes.Unlock()
+	return d.exchange(ctx, d.engine(), settings)
+}
+
+func (d *Daemon) exchange(ctx context.Context, next *engine, settings []Scene) error {
+	d.mu.Lock()
 	before, scenes := d.model, d.scenes
 	d.mu.Unlock()
+	var was, are []Scene
 	for _, s := range scenes {
-		if err := s.cfg.check(m); err != nil {
+		was, are = append(was, s.cfg), append(are, s.cfg) // which only exchange changes
+		are := &are[len(are)-1]
+		for i := range settings {
+			if settings[i].Name == s.cfg.Name {
+				are.adopt(&settings[i])
+			}
+		}
+		if err := are.check(next); err != nil {
 			return err
 		}
 	}
-	d.mu.Lock()
-	d.engines = append(d.engines, next)
-	d.mu.Unlock()
 	if before.failed() {
 		before.stop() // nobody waits for what it still does
 	}
 	for i, s := range scenes {
-		if err := s.exchange(ctx, next); err != nil {
-			for _, o := range scenes[:i] {
-				err = errors.Join(err, o.exchange(ctx, before))
+		if err := s.exchange(ctx, next, &are[i]); err != nil {
+			for k, o := range scenes[:i] {
+				err = errors.Join(err, o.exchange(ctx, before, &was[k]))
 			}
 			return fmt.Errorf("scene %s: %w", s.cfg.Name, err)
 		}
@@ -49,6 +71,15 @@ func (d *Daemon) Exchange(ctx context.Context, m Model, trial bool) error {
 	d.model = next
 	d.mu.Unlock()
 	return nil
+}
+
+// adopt takes over what a scene that goes on may change.
+func (s *Scene) adopt(o *Scene) {
+	s.Prompts, s.Interval, s.CaptionInterval, s.MaxSkew, s.MaxWait = o.Prompts, o.Interval, o.CaptionInterval, o.MaxSkew, o.MaxWait
+	s.Gate, s.Window = o.Gate, o.Window
+	if len(s.Prompts) == 0 {
+		s.Prompts = []Prompt{{}}
+	}
 }
 
 // Proof returns nil once the model on trial has proved itself: with the first caption of
@@ -140,43 +171,44 @@ func (s *scene) leave() {
 	}
 }
 
-// exchange gives the scene another model, between two frame sets. An error leaves it as it was.
-func (s *scene) exchange(ctx context.Context, next *engine) error {
+// exchange gives the scene a model and settings, between two frame sets. An error leaves it as it was.
+func (s *scene) exchange(ctx context.Context, next *engine, cfg *Scene) error {
 	if err := take(ctx, s.hand); err != nil {
 		return err
 	}
 	defer func() { <-s.hand }()
-	if s.model == nil {
+	before := s.model
+	if before == nil {
 		return nil
 	}
-	mind, err := newMemories(next, s.cfg.Window, s.remark)
-	if err != nil {
-		return err
-	}
-	before, same := s.model, s.model.hash == next.hash
-	newest, store := s.newest.Load(), s.store.Load()
-	if mind.store = store; same && newest != nil {
-		if err := mind.restore(newest); err != nil {
-			return fmt.Errorf("the memory cannot be carried on: %w", err)
+	mind := s.mind
+	if next != before || cfg.Window != s.cfg.Window {
+		var err error
+		if mind, err = newMemories(next, cfg.Window, s.remark); err != nil {
+			return err
+		}
+		mind.store = s.store.Load()
+		if newest := s.newest.Load(); newest != nil && next.hash == before.hash {
+			if err := mind.restore(newest); err != nil {
+				return fmt.Errorf("the memory cannot be carried on: %w", err)
+			}
 		}
 	}
-	s.keeps.Lock()
-	next.users.Add(1)
-	before.users.Done()
-	s.model, s.mind = next, mind
-	s.cfg.Snapshots.Model = next.hash
-	if !same {
-		s.newest.Store(nil)
-		if store != nil {
-			store.SetModel(next.hash)
-		}
+	s.mind = mind
+	reworded := !slices.Equal(cfg.Prompts, s.cfg.Prompts)
+	s.mu.Lock()
+	s.cfg.adopt(cfg)
+	s.mu.Unlock()
+	s.gate.Gate = newGate(cfg.Gate.with(next), 0).Gate
+	if next != before {
+		s.become(next)
 	}
-	s.keeps.Unlock()
-	s.remark(s.after(before, same))
-	s.changed = s.sawBy != ""
-	// What there is to say in the words of the new model is asked for at once.
-	s.owed, s.spoken = true, time.Time{}
-	s.gate.anew(s.cfg.Gate.least(next))
+	if reworded {
+		s.asked()
+	}
+	if next != before || reworded { // what there is to say is asked for at once
+		s.owed, s.spoken = true, time.Time{}
+	}
 	select {
 	case s.nudge <- struct{}{}:
 	default:
@@ -184,10 +216,30 @@ func (s *scene) exchange(ctx context.Context, next *engine) error {
 	return nil
 }
 
+// become makes the model next that of the scene.
+func (s *scene) become(next *engine) {
+	before, store := s.model, s.store.Load()
+	s.keeps.Lock()
+	next.users.Add(1)
+	before.users.Done()
+	s.model = next
+	s.cfg.Snapshots.Model = next.hash
+	if next.hash != before.hash {
+		s.newest.Store(nil)
+		if store != nil {
+			store.SetModel(next.hash)
+		}
+	}
+	s.keeps.Unlock()
+	s.gate.state = nil
+	s.remark(s.after(before))
+	s.changed = s.sawBy != ""
+}
+
 // after finds a memory for the model that was exchanged, and tells which that is.
-func (s *scene) after(before *engine, same bool) string {
+func (s *scene) after(before *engine) string {
 	text := "model " + s.model.name + " instead of " + before.name
-	if same {
+	if s.model.hash == before.hash {
 		return text + ": the memory goes on"
 	}
 	text += ", whose memory it cannot read"

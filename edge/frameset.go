@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"image"
 	"io"
@@ -90,16 +91,19 @@ type collector struct {
 func newCollector(cfg *Scene, views []*view, filled chan struct{}) *collector {
 	n := len(views)
 	c := &collector{
-		views: views, filled: filled, lockStep: cfg.LockStep, maxSkew: cfg.MaxSkew, maxWait: cfg.MaxWait,
+		views: views, filled: filled, lockStep: cfg.LockStep,
 		held: make([]camera.Frame, n), gone: make([]bool, n),
 		set:  FrameSet{Frames: make([]camera.Frame, n), thumbs: make([]*thumb, n)},
 		late: time.NewTimer(0),
 	}
 	c.late.Stop()
-	if c.maxWait == 0 {
-		c.maxWait = defaultMaxWait
-	}
+	c.waits(cfg)
 	return c
+}
+
+// waits sets how long views are waited for, and how far apart they may be.
+func (c *collector) waits(cfg *Scene) {
+	c.maxSkew, c.maxWait = cfg.MaxSkew, cmp.Or(cfg.MaxWait, defaultMaxWait)
 }
 
 // next returns the next set in which there is a view. It belongs to the caller until it is

@@ -26,15 +26,16 @@ type Gate struct {
 	State float64
 }
 
-// least is the State that counts with a model.
-func (g Gate) least(m Model) float64 {
+// with is what counts with a model.
+func (g Gate) with(m Model) Gate {
 	switch {
 	case g.State >= 0:
-		return g.State
 	case g.Pixels < 0: // every look is to be described
-		return 0
+		g.State = 0
+	default:
+		g.State = m.StateChange()
 	}
-	return m.StateChange()
+	return g
 }
 
 const defaultPixels = 8
@@ -56,9 +57,6 @@ func newGate(g Gate, views int) *gate {
 	}
 	return &gate{Gate: g, ref: make([]thumb, views), known: make([]bool, views)}
 }
-
-// anew forgets the state of another model.
-func (g *gate) anew(least float64) { g.State, g.state = least, nil }
 
 // lets says whether the model should see a set of c: when look says so, or it is owed. Pictures
 // of which drafts were made are decoded before that is decided.

@@ -74,7 +74,7 @@ func (d *Daemon) checkLanguage(w *wire.Watch) error {
 	}
 	var known []string
 	for _, s := range d.all() {
-		for _, p := range s.cfg.Prompts {
+		for _, p := range s.prompts() {
 			switch {
 			case w.Scene != "" && w.Scene != s.cfg.Name || p.Language == "":
 			case p.Language == w.Lang:
@@ -146,7 +146,7 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 	if err != nil {
 		return nil, err
 	}
-	q := &question{scene: s, text: strings.TrimSpace(a.Question), prompt: s.cfg.Prompts[0].Question, at: a.At, diff: a.Diff}
+	q := &question{scene: s, text: strings.TrimSpace(a.Question), prompt: s.prompts()[0].Question, at: a.At, diff: a.Diff}
 	if q.text == "" {
 		return nil, wire.Errorf(wire.CodeRequest, "the question is empty")
 	}
@@ -160,7 +160,7 @@ func (d *Daemon) Ask(ctx context.Context, a *wire.Ask, piece func(string) error)
 		return nil, err
 	}
 	if r.Change != nil {
-		err = d.between(ctx, s.cfg.Prompts[0].Language, r)
+		err = d.between(ctx, s.prompts()[0].Language, r)
 	}
 	return r, err
 }

@@ -40,14 +40,15 @@ func (s *scene) remember() error {
 }
 
 // limit sets the budgets of what is kept anew.
-func (s *scene) limit(disk, daily, ram int64) {
+func (s *scene) limit(c memory.Config) {
 	s.keeps.Lock()
 	defer s.keeps.Unlock()
 	if store := s.store.Load(); store != nil {
-		store.Limits(disk, daily, ram)
+		store.Limit(c)
 		return
 	}
-	s.cfg.Snapshots.Disk, s.cfg.Snapshots.Daily, s.cfg.Snapshots.RAM = disk, daily, ram
+	l := &s.cfg.Snapshots
+	l.Interval, l.Disk, l.Daily, l.RAM = c.Interval, c.Disk, c.Daily, c.RAM
 }
 
 // goOn counts frame sets from a snapshot, and answers from it until there is a

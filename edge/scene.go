@@ -20,7 +20,7 @@ import (
 // scene owns the live stream: one goroutine takes frame sets, sees them and
 // writes captions.
 type scene struct {
-	cfg    Scene
+	cfg    Scene // what of it [Daemon.Exchange] may change is changed with hand and mu held
 	hub    *hub
 	turns  *turns
 	work   *inference
@@ -74,9 +74,7 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		cfg: cfg, hub: d.hub, turns: d.turns, work: d.work, guard: d.cfg.Watchdog, log: d.cfg.Log, ended: d.sceneEnded, done: make(chan struct{}),
 		hand: make(chan struct{}, 1), nudge: make(chan struct{}, 1), uptime: d.uptime,
 	}
-	seen := cfg.Gate
-	seen.State = seen.least(d.model)
-	s.gate = newGate(seen, len(cfg.Views))
+	s.gate = newGate(cfg.Gate.with(d.model), len(cfg.Views))
 	filled := make(chan struct{}, 1)
 	for _, v := range cfg.Views {
 		w := newView(v, cfg.LockStep, filled, s.viewChanged)
@@ -89,10 +87,7 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	if len(cfg.Prompts) == 0 {
 		s.cfg.Prompts = []Prompt{{}}
 	}
-	for _, p := range s.cfg.Prompts {
-		s.asks = append(s.asks, p.Question)
-	}
-	s.said = make([]string, len(s.asks))
+	s.asked()
 	s.status.Name, s.status.State = cfg.Name, wire.StateWatching
 	s.cfg.Snapshots.Scene, s.cfg.Snapshots.Model, s.cfg.Snapshots.Report = cfg.Name, d.model.hash, s.remark
 	var err error
@@ -108,6 +103,22 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	s.model = d.model
 	s.model.users.Add(1)
 	return s, nil
+}
+
+// prompts are the questions that captions answer now.
+func (s *scene) prompts() []Prompt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.Prompts
+}
+
+// asked begins with the questions of cfg.
+func (s *scene) asked() {
+	s.asks = s.asks[:0]
+	for _, p := range s.cfg.Prompts {
+		s.asks = append(s.asks, p.Question)
+	}
+	s.said = make([]string, len(s.asks))
 }
 
 // start captures and watches until ctx ends or the sources do.
@@ -232,7 +243,11 @@ func (s *scene) setPaused(paused bool) {
 
 // pause waits until the next frame set is wanted.
 func (s *scene) pause(ctx context.Context) error {
-	if d := time.Until(s.looked.Add(s.cfg.Interval)); d > 0 {
+	s.mu.Lock()
+	interval := s.cfg.Interval
+	s.sets.waits(&s.cfg)
+	s.mu.Unlock()
+	if d := time.Until(s.looked.Add(interval)); d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
@@ -476,7 +491,7 @@ func (s *scene) report() wire.SceneStatus {
 
 // langs are the languages of its captions that have a name.
 func (s *scene) langs() (all []string) {
-	for _, p := range s.cfg.Prompts {
+	for _, p := range s.prompts() {
 		if p.Language != "" {
 			all = append(all, p.Language)
 		}

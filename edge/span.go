@@ -48,11 +48,12 @@ func (d *Daemon) asksSpan(s *scene, a *wire.Ask, text string) (func(context.Cont
 // than within, up to a frame set.
 func (d *Daemon) span(ctx context.Context, s *scene, within time.Duration, last int64) (*wire.Span, error) {
 	c := choice{every: 1}
+	language := s.prompts()[0].Language
 	for r, err := range d.hub.journal.Search(ctx, journal.Query{Within: within, Scene: s.cfg.Name, Kind: wire.EventCaption}) {
 		if err != nil {
 			return nil, err
 		}
-		if e := toEvent(r); e.Frame <= last && stands(e, s.cfg.Prompts[0].Language) {
+		if e := toEvent(r); e.Frame <= last && stands(e, language) {
 			c.add(wire.CaptionLine{Time: e.Time, Frame: e.Frame, Text: e.Text})
 		}
 	}

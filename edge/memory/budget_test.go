@@ -186,7 +186,7 @@ func TestLimits(t *testing.T) {
 		}
 		before := keep(1, 60)
 		size := before.RingBytes / int64(before.Ring)
-		s.Limits(4*size, 24*60*size/10, 2*size)
+		s.Limit(Config{Interval: time.Minute, Disk: 4 * size, Daily: 24 * 60 * size / 10, RAM: 2 * size})
 		after := keep(60, 80)
 		if before.Disk < 20 || before.Ring < 5 || after.DiskBytes > 4*size || after.RingBytes > 3*size || after.Every < 10*time.Minute {
 			t.Errorf("%+v, then, with less, %+v", before, after)

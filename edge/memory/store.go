@@ -101,10 +101,7 @@ func Open(c Config) (*Store, error) {
 	if len(c.Scene) > maxScene {
 		return nil, fmt.Errorf("memory: a scene's name has %d bytes, more than %d", len(c.Scene), maxScene)
 	}
-	c.Interval = cmp.Or(max(c.Interval, 0), time.Minute)
-	c.Disk = cmp.Or(max(c.Disk, 0), DefaultDisk)
-	c.Daily = cmp.Or(max(c.Daily, 0), DefaultDaily)
-	c.RAM = cmp.Or(max(c.RAM, 0), DefaultRAM)
+	c.limit(c)
 	if c.Clock == nil {
 		c.Clock = clock.System
 	}
@@ -120,7 +117,7 @@ func Open(c Config) (*Store, error) {
 		return s, nil
 	}
 	s.settle(s.scan())
-	go s.write()
+	go s.write(s.look())
 	return s, nil
 }
 
@@ -145,14 +142,19 @@ func (s *Store) Keep(m Moment) *Snapshot {
 	return snap
 }
 
-// Limits sets the budgets of [Config] anew. What is more than they allow goes with the
+// Limit sets Interval, Disk, Daily and RAM of [Config] anew. What is more than they allow goes with the
 // next snapshot.
-func (s *Store) Limits(disk, daily, ram int64) {
+func (s *Store) Limit(c Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg.Disk = cmp.Or(max(disk, 0), DefaultDisk)
-	s.cfg.Daily = cmp.Or(max(daily, 0), DefaultDaily)
-	s.cfg.RAM = cmp.Or(max(ram, 0), DefaultRAM)
+	s.cfg.limit(c)
+}
+
+func (c *Config) limit(l Config) {
+	c.Interval = cmp.Or(max(l.Interval, 0), time.Minute)
+	c.Disk = cmp.Or(max(l.Disk, 0), DefaultDisk)
+	c.Daily = cmp.Or(max(l.Daily, 0), DefaultDaily)
+	c.RAM = cmp.Or(max(l.RAM, 0), DefaultRAM)
 }
 
 // Ran returns how long the device has run since the first snapshot.
@@ -225,14 +227,15 @@ func (s *Store) due(snap *Snapshot, now, gap time.Duration) bool {
 }
 
 // overdue has the newest snapshot saved that no later one has replaced: nothing may
-// change for hours, and nothing be kept.
-func (s *Store) overdue() {
+// change for hours, and nothing be kept. It returns when to look again.
+func (s *Store) overdue() (look time.Duration) {
 	now := s.cfg.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.ring); n > 0 && s.due(s.ring[n-1], s.ran(now), s.look()) {
 		s.save(s.ring[n-1], s.ran(now))
 	}
+	return s.look()
 }
 
 // look is the time between two looks for what is overdue.

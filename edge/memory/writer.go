@@ -36,9 +36,9 @@ func fileSeq(name string) (seq uint64, ok bool) {
 }
 
 // write is the goroutine that saves.
-func (s *Store) write() {
+func (s *Store) write(look time.Duration) {
 	defer close(s.done)
-	tick := time.NewTicker(s.look())
+	tick := time.NewTimer(look)
 	defer tick.Stop()
 	for {
 		select {
@@ -48,7 +48,7 @@ func (s *Store) write() {
 				return
 			}
 		case <-tick.C:
-			s.overdue()
+			tick.Reset(s.overdue())
 		}
 	}
 }
