@@ -45,7 +45,9 @@ func (d *Daemon) exchange(ctx context.Context, next *engine, settings []Scene) e
 	d.mu.Unlock()
 	var was, are []Scene
 	for _, s := range scenes {
-		was, are = append(was, s.cfg), append(are, s.cfg) // which only exchange changes
+		s.keeps.Lock()
+		was, are = append(was, s.cfg), append(are, s.cfg)
+		s.keeps.Unlock()
 		are := &are[len(are)-1]
 		for i := range settings {
 			if settings[i].Name == s.cfg.Name {

@@ -248,3 +248,44 @@ func TestReleaseTakesBack(t *testing.T) {
 		}
 	})
 }
+
+// TestAdjust: a scene that goes on with its camera open answers other questions, looks oftener, and
+// comes to have two memories.
+func TestAdjust(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(1 << 40)
+		f.live = 100 * time.Millisecond
+		d := start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Interval: time.Hour, CaptionInterval: 3 * time.Hour}}})
+		time.Sleep(150 * time.Minute)
+		before, err := askOf(d, "")
+		if err != nil || before.Frame != 3 {
+			t.Fatalf("%+v, %v", before, err)
+		}
+		if err := d.Adjust(t.Context(), Scene{Name: "room", Window: 1}); err == nil || !strings.Contains(err.Error(), "a window of 1") {
+			t.Errorf("%v", err)
+		}
+		if err := d.Adjust(t.Context(), Scene{
+			Name: "room", Interval: time.Second, Window: 8, Gate: Gate{Idle: time.Second}, MaxSkew: time.Second, MaxWait: time.Second,
+			Prompts: []Prompt{{"en", "who?"}, {"de", "wer?"}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second / 2)
+		st, err := d.Status(t.Context())
+		if s := st.Scenes[0]; err != nil || !strings.HasPrefix(s.Caption, "who?") || strings.Join(s.Langs, ",") != "en,de" || s.Frames != 4 {
+			t.Errorf("%+v, %v", s, err)
+		}
+		time.Sleep(20 * time.Second)
+		if a, err := askOf(d, ""); err != nil || a.Frame < 20 {
+			t.Errorf("%+v, %v", a, err)
+		}
+		if n := len(d.scenes[0].newest.Load().Memories); n != 2 {
+			t.Errorf("%d memories with a window", n)
+		}
+		if c := d.scenes[0].sets; c.maxSkew != time.Second || c.maxWait != time.Second {
+			t.Errorf("skew %v, wait %v", c.maxSkew, c.maxWait)
+		}
+		d.Close()
+		f.check(t)
+	})
+}

@@ -51,11 +51,11 @@ func (r *reloader) change(d *delivery, f *config.File, trial bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f = r.within(f)
-	scenes, err := r.changed(f)
+	c, err := r.changed(f)
 	if err != nil {
 		return err
 	}
-	return r.apply(f, scenes, d, trial)
+	return r.apply(f, c, d, trial)
 }
 
 // settle waits until d has proved itself before the cameras, unless err says that it did not get there. Else what ran before runs

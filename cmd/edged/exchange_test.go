@@ -273,6 +273,11 @@ func TestBundleDefaults(t *testing.T) {
 	r.reload(t, "garden version 2, slot a proved itself", 1)
 	r.waitLog(t, "garden version 2, slot a brings: scene a: prompts: how many objects are there?; scene b: prompts: how many objects are there?", 1)
 	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Captions > 0 && len(s.Caption) < 10 }) // a number
+	for _, view := range []string{"a: v: live", "a: w: live", "b: v: live"} {
+		if n := strings.Count(r.err.String(), view); n != 1 {
+			t.Errorf("%q is told %d times: cameras were closed", view, n)
+		}
+	}
 	code, out, stderr := runCommand(t, "check", "-config", path, "-state", r.state)
 	if code != exitOK || !strings.Contains(out, "from garden version 2, slot a:\n  scene a: prompts: how many objects are there?\n") {
 		t.Errorf("check: %d, %q, %q", code, out, stderr)

@@ -52,7 +52,8 @@ func (r *reloader) setRoles(f *config.File) error {
 
 // reload reads the configuration again. What is wrong with it is told in the log, and
 // returned, and nothing changes. Scenes that are the same go on as if nothing had
-// happened; those that differ are ended and begun, with the memory that they had: a
+// happened; those of which other things than views differ go on with these, and those with other
+// views are ended and begun, with the memory that they had: a
 // scene is a place, whichever cameras look at it. When another model is to run than does, that is
 // tried beside it, and reload does not wait for it.
 func (r *reloader) reload() error {
@@ -82,11 +83,11 @@ func (r *reloader) reload() error {
 // read brings the daemon in line with the configuration. mu is held.
 func (r *reloader) read() error {
 	f, err := r.load(r.running)
-	var scenes []edge.Scene
+	var c changes
 	var next *config.File
 	if err == nil {
 		next = r.within(f)
-		scenes, err = r.changed(next)
+		c, err = r.changed(next)
 	}
 	if err != nil {
 		return r.refuse(err)
@@ -94,7 +95,7 @@ func (r *reloader) read() error {
 	if keys := lasting(r.now, f); len(keys) > 0 {
 		r.log.printf("%s in the configuration: takes effect when edged is started again", strings.Join(keys, ", "))
 	}
-	return r.apply(next, scenes, r.running, false)
+	return r.apply(next, c, r.running, false)
 }
 
 // refuse tells why the configuration is not used.
@@ -137,26 +138,35 @@ func (r *reloader) within(f *config.File) *config.File {
 	return &next
 }
 
-// changed makes the scenes of f that are not as they are now. What is said of memory is
-// said of all.
-func (r *reloader) changed(f *config.File) (scenes []edge.Scene, err error) {
-	w := r.wiring.with(f)
-	for _, s := range f.Scenes {
-		if old := find(r.now, s.Name); old != nil && reflect.DeepEqual(*old, s) && r.now.Memory == f.Memory {
-			continue
-		}
-		scene, err := w.scene(s)
-		if err != nil {
-			return nil, err
-		}
-		scenes = append(scenes, scene)
-	}
-	return scenes, nil
+// changes are the scenes that are not as they are now.
+type changes struct {
+	anew     []edge.Scene // that begin
+	settings []edge.Scene // that go on with their cameras; without views
 }
 
-// apply ends the scenes that are no more, or differ, has the others look with the model of d, which may be on
-// trial, begins those that are given, and divides the budgets anew. When scenes cannot have the model nothing else is done.
-func (r *reloader) apply(f *config.File, scenes []edge.Scene, d *delivery, trial bool) error {
+// changed makes the scenes of f that are not as they are now. What is said of memory is
+// said of all.
+func (r *reloader) changed(f *config.File) (c changes, err error) {
+	w := r.wiring.with(f)
+	for _, s := range f.Scenes {
+		switch old := find(r.now, s.Name); {
+		case old == nil || !reflect.DeepEqual(old.Views, s.Views):
+			scene, err := w.scene(s)
+			if err != nil {
+				return c, err
+			}
+			c.anew = append(c.anew, scene)
+		case !reflect.DeepEqual(*old, s) || r.now.Memory != f.Memory:
+			c.settings = append(c.settings, w.settings(s))
+		}
+	}
+	return c, nil
+}
+
+// apply ends the scenes that are no more, or begin anew, has the others look with the model of d, which may be on
+// trial, and with their settings, begins those that are to begin, and divides the budgets anew. When scenes cannot have that nothing else is
+// done.
+func (r *reloader) apply(f *config.File, c changes, d *delivery, trial bool) error {
 	var errs []error
 	fail := func(name string, err error) {
 		if err != nil {
@@ -167,35 +177,42 @@ func (r *reloader) apply(f *config.File, scenes []edge.Scene, d *delivery, trial
 	before := *r.now
 	before.Scenes = nil
 	for _, s := range r.now.Scenes {
-		at := slices.IndexFunc(scenes, func(e edge.Scene) bool { return e.Name == s.Name })
+		at := slices.IndexFunc(c.anew, func(e edge.Scene) bool { return e.Name == s.Name })
 		if at < 0 && find(f, s.Name) != nil {
 			before.Scenes = append(before.Scenes, s)
-			continue // the same
+			continue // it goes on
 		}
 		mem, err := r.daemon.Remove(s.Name)
 		fail(s.Name, err)
 		if at >= 0 && mem != nil && mem.Model == d.model.Fingerprint() {
-			scenes[at].Memory = mem
+			c.anew[at].Memory = mem
 		}
 	}
-	if d != r.running {
-		// Nobody looks at a frame set for so long, but who hangs.
-		ctx, cancel := context.WithTimeout(r.ctx, r.depot.limit(d.bytes))
-		defer cancel()
-		if err := r.daemon.Exchange(ctx, d.forScenes(), trial); err != nil {
-			r.now = &before
-			return err
+	// Nobody looks at a frame set for so long, but who hangs.
+	ctx, cancel := context.WithTimeout(r.ctx, r.depot.limit(d.bytes))
+	defer cancel()
+	var err error
+	switch {
+	case d != r.running:
+		err = r.daemon.Exchange(ctx, d.forScenes(), trial, c.settings...)
+	case len(c.settings) > 0:
+		if err = r.daemon.Adjust(ctx, c.settings...); err != nil {
+			r.log.print(err.Error())
 		}
-		r.running = d
 	}
-	for _, s := range scenes {
+	if err != nil {
+		r.now = &before
+		return err
+	}
+	r.running = d
+	for _, s := range c.anew {
 		fail(s.Name, r.daemon.Add(s))
 	}
 	r.limit(f)
 	fail("socket", r.setRoles(f))
 	fail("outputs", r.outputs.set(f.Outputs))
 	r.now = f
-	r.log.printf("the configuration was read again: %s, of which %d began anew", plural(len(f.Scenes), "scene"), len(scenes))
+	r.log.printf("the configuration was read again: %s, of which %d began anew and %d changed", plural(len(f.Scenes), "scene"), len(c.anew), len(c.settings))
 	return errors.Join(errs...)
 }
 
@@ -203,8 +220,7 @@ func (r *reloader) apply(f *config.File, scenes []edge.Scene, d *delivery, trial
 func (r *reloader) limit(f *config.File) {
 	w := r.wiring.with(f)
 	for _, s := range f.Scenes {
-		c := w.snapshots(s.Name)
-		r.daemon.LimitMemory(s.Name, c.Disk, c.Daily, c.RAM)
+		r.daemon.LimitMemory(s.Name, w.snapshots(s.Name))
 	}
 	r.daemon.LimitLog(logSize(f), f.Log.Age, logDaily(f))
 	for _, line := range w.rare(r.running.model) {

@@ -22,9 +22,9 @@ import (
 
 const runAbout = `Watches the scenes of a configuration until it is told to stop by SIGTERM or
 Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
-line per change. SIGHUP has the configuration read again: scenes that are the same
-go on, those that differ begin anew with the memory that they had. A file that is
-wrong changes nothing. Another model, and a bundle that was installed or given up, is
+line per change. SIGHUP has the configuration read again: scenes that have the same
+views go on, with what else was changed of them; those of other views begin anew with
+the memory that they had. A file that is wrong changes nothing. Another model, and a bundle that was installed or given up, is
 tried beside the one that runs and exchanged while cameras stay open. state_dir,
 threads, cpus, and path and mode of the socket take effect at the next start, which
 the log says when they differ.`

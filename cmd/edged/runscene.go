@@ -17,15 +17,7 @@ import (
 
 // scene makes a scene, none of whose cameras is asked for anything yet.
 func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
-	e := edge.Scene{
-		Name:     s.Name,
-		Interval: s.Interval, CaptionInterval: s.CaptionInterval, MaxSkew: s.MaxSkew, MaxWait: s.MaxWait,
-		Gate:   edge.Gate{Pixels: s.Gate.Pixels, State: s.Gate.State, Idle: s.Gate.Idle},
-		Window: w.file.Memory.Window, Snapshots: w.snapshots(s.Name),
-	}
-	for _, p := range s.Prompts {
-		e.Prompts = append(e.Prompts, edge.Prompt(p))
-	}
+	e := w.settings(s)
 	line := new(camera.Timeline)
 	for _, v := range s.Views {
 		src, err := w.view(v, line)
@@ -35,6 +27,20 @@ func (w *wiring) scene(s config.Scene) (edge.Scene, error) {
 		e.Views = append(e.Views, camera.View{Name: v.Name, Source: src})
 	}
 	return e, nil
+}
+
+// settings makes what a scene is besides its views.
+func (w *wiring) settings(s config.Scene) edge.Scene {
+	e := edge.Scene{
+		Name:     s.Name,
+		Interval: s.Interval, CaptionInterval: s.CaptionInterval, MaxSkew: s.MaxSkew, MaxWait: s.MaxWait,
+		Gate:   edge.Gate{Pixels: s.Gate.Pixels, State: s.Gate.State, Idle: s.Gate.Idle},
+		Window: w.file.Memory.Window, Snapshots: w.snapshots(s.Name),
+	}
+	for _, p := range s.Prompts {
+		e.Prompts = append(e.Prompts, edge.Prompt(p))
+	}
+	return e
 }
 
 // logSize is what the log may take on disk: what is asked for, within its quarter of the
