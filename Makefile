@@ -81,9 +81,9 @@ arm64:
 	echo "arm64 on cortex-a76: the rest"; \
 	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vxF "$$($(GO) list $(COMPUTE))")
 
-# Where 32 bits matter: whatever reads files, sockets and pictures, and the demo.
+# Where 32 bits matter: whatever reads files, sockets, modules and pictures, and the demo.
 arm:
-	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) ./weights/... ./wire ./tokenizer ./camera ./vlm/preprocess
+	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) ./weights/... ./wire ./tokenizer ./camera ./vlm/preprocess ./fw/plugin
 	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) -run '^TestDemo(JSON|Asked)$$' ./cmd/edged
 
 # Exact instruction counts under emulation and predicted cycles.

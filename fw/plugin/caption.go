@@ -71,7 +71,7 @@ func (p *Plugin) Caption(ctx context.Context, c *Caption) Answer {
 		Views []string `json:"views"`
 	}{p.opts.Scene, c.Text, c.Lang, c.Time.UnixMilli(), c.Clock.Milliseconds(), c.Frame, append([]string{}, c.Views...)})
 	if err != nil { // strings and numbers: cannot happen
-		p.once(fmt.Sprintf("a caption cannot be written as JSON: %v", err))
+		p.once("caption", fmt.Sprintf("a caption cannot be written as JSON: %v", err))
 		return pass
 	}
 	began := time.Now()
@@ -90,7 +90,7 @@ func (p *Plugin) Caption(ctx context.Context, c *Caption) Answer {
 // permitted leaves out what the plugin may not do.
 func (p *Plugin) permitted(a Answer) Answer {
 	if a.Action == Replace && !p.replace {
-		p.once("it replaced a caption without the permission replace: the caption passes")
+		p.once("replace", "it replaced a caption without the permission replace: the caption passes")
 		a.Action, a.Text = Pass, ""
 	}
 	if a.Alert != "" && !p.mayAlert() {

@@ -58,7 +58,7 @@ func (p *Plugin) Frame(ctx context.Context, f *Frame) Verdict {
 		return Verdict{}
 	}
 	if f.View < 0 || f.View >= len(p.opts.Views) || f.Width <= 0 || f.Height <= 0 || len(f.Pixels) != 3*f.Width*f.Height {
-		p.once(fmt.Sprintf("edged has a frame of view %d of %d with %d bytes for %d x %d pixels: the plugin does not see it",
+		p.once("frame", fmt.Sprintf("edged has a frame of view %d of %d with %d bytes for %d x %d pixels: the plugin does not see it",
 			f.View, len(p.opts.Views), len(f.Pixels), f.Width, f.Height))
 		return Verdict{}
 	}

@@ -102,7 +102,16 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
+		// Whoever reads it next believes its counts.
 		ctx := context.Background()
+		budget = 4<<10*uint64(len(wasm)) + 4<<20
+		if got := hostile.Allocated(budget, func() {
+			if m, err := e.Compile(ctx, "fuzz.wasm", wasm); err == nil {
+				_ = m.Close(ctx)
+			}
+		}); got > budget {
+			t.Errorf("%d bytes allocated to compile %d", got, len(wasm))
+		}
 		_, wrong := compile(ctx, e.plain, wasm)
 		m, err := e.Compile(ctx, "fuzz.wasm", wasm)
 		if (err == nil) != (wrong == nil) {

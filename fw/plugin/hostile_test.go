@@ -3,7 +3,9 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -134,4 +136,70 @@ func TestHostile(t *testing.T) {
 			t.Errorf("the good plugin: %+v", good.Status())
 		}
 	})
+}
+
+// TestHostileWASI calls everything that there is of WASI with bad arguments.
+func TestHostileWASI(t *testing.T) {
+	n := 60
+	if testing.Short() {
+		n = 6
+	}
+	e := newEngine(t, EngineConfig{Mode: "interpreter"})
+	numbers := []int64{0, 1, 2, 3, 8, 48, 0x4000, 0x8000, 0xfff8, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff, 0x05555556, 1 << 40, -1}
+	rng := rand.New(rand.NewPCG(3, 3))
+	letters := map[byte]string{0x7f: "i", 0x7e: "I"}
+	spell := func(types string) (s string) {
+		for _, c := range []byte(types) {
+			s += letters[c]
+		}
+		return s
+	}
+	functions := e.host["wasi_snapshot_preview1"]
+	if len(functions) < 40 {
+		t.Fatalf("%d functions", len(functions))
+	}
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		sig := functions[name]
+		for range n {
+			g := guest(verdict(1, 0, 0, 0, 0, 0), "")
+			g.Imports = append(g.Imports, w.Import{Module: "wasi_snapshot_preview1", Name: name, Params: spell(sig.params), Results: spell(sig.results)})
+			var code []byte
+			for _, c := range []byte(sig.params) {
+				if v := numbers[rng.IntN(len(numbers))]; c == i32[0] {
+					code = append(code, w.I32(int32(v))...)
+				} else {
+					code = append(code, w.I64(v)...)
+				}
+			}
+			code = append(code, w.Call(3)...)
+			if sig.results != "" {
+				code = append(code, 0x1a)
+			}
+			before(code)(g)
+			m, err := e.Compile(t.Context(), name, g.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := new(record).options()
+			o.CallLimit = 5 * time.Millisecond
+			p, err := m.Start(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			v := p.Frame(t.Context(), preview())
+			if took := time.Since(began); took > overtime {
+				t.Errorf("%s took %v", name, took)
+			}
+			if s := p.Status(); v.Skip != (s.Failures == 0) {
+				t.Errorf("%s: %+v, %+v", name, v, s)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }

@@ -57,10 +57,7 @@ func (s *scanner) plain(op byte) (take, give int, bulk bool) {
 		s.off--
 		s.fail("unknown instruction %#x", op)
 	case op == 0x1c:
-		if n := s.count(1, "types"); n != 1 {
-			s.fail("a select of %d types", n)
-		}
-		s.byte()
+		s.types("types")
 	case op >= 0x28 && op <= 0x3e:
 		s.memory()
 	case op >= 0x20 && op <= 0x26, op == 0x3f, op == 0x40, op == 0xd0, op == 0xd2:

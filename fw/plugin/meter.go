@@ -171,7 +171,7 @@ func (m *module) rewrite(s *scanner, sig signature) []byte {
 // locals reads the declarations of a function's locals, and how many there are.
 func (m *module) locals(s *scanner) (declared []byte, n int) {
 	from := s.off
-	for range s.count(2, "kinds of locals") {
+	for range s.count(2, "kinds of locals", maxLocals) {
 		k := s.u32()
 		if k > maxLocals || n+int(k) > maxLocals {
 			s.fail("a function of more than %d locals", maxLocals)
@@ -289,7 +289,7 @@ func (w *meter) step() {
 		case opBr:
 			s.u32()
 		case opBrTable:
-			n := s.count(1, "targets")
+			n := s.count(1, "targets", maxBranches)
 			w.branches += n
 			for range n {
 				s.u32()

@@ -346,11 +346,11 @@ func (p *Plugin) guestLine(level slog.Level, line string) {
 	}
 }
 
-// once logs a line about the plugin the first time.
-func (p *Plugin) once(line string) {
+// once logs a line about what, the first time.
+func (p *Plugin) once(what, line string) {
 	p.mu.Lock()
-	told := p.told[line]
-	p.told[line] = true
+	told := p.told[what]
+	p.told[what] = true
 	p.mu.Unlock()
 	if !told {
 		p.opts.Log(slog.LevelWarn, line)
@@ -369,7 +369,7 @@ func (p *Plugin) emit(data []byte) error {
 // mayAlert says whether one more alert may be raised, and logs if not.
 func (p *Plugin) mayAlert() bool {
 	if !p.emits {
-		p.once("it raised an alert without the permission emit: ignored")
+		p.once("emit", "it raised an alert without the permission emit: ignored")
 		return false
 	}
 	p.mu.Lock()

@@ -13,12 +13,14 @@ import (
 const (
 	MaxModule = 16 << 20 // bytes of a file
 
-	maxParams  = 128     // of a function, and of results
-	maxLocals  = 4 << 10 // of a function
-	maxBody    = 2 << 20 // bytes of a function
-	maxTables  = 16
-	maxTable   = 1 << 16 // elements of all tables
-	maxImports = 1 << 10
+	maxParams = 128     // of a function, and of results
+	maxLocals = 4 << 10 // of a function
+	maxBody   = 2 << 20 // bytes of a function
+	maxThings = 1 << 14 // types, imports, globals, exports each
+	maxFuncs  = 1 << 17
+	maxPieces = 1 << 16 // of data, and of elements
+	maxTables = 16
+	maxTable  = 1 << 16 // elements of all tables
 )
 
 // Sections of a module. https://www.w3.org/TR/wasm-core-2/#sections%E2%91%A0
@@ -133,11 +135,15 @@ func (s *scanner) u32() uint32 {
 	return 0
 }
 
-// count reads how many things follow, which have at least size bytes each.
-func (s *scanner) count(size int, what string) int {
+// count reads how many things follow, at most so many, which have at least size bytes each.
+func (s *scanner) count(size int, what string, most int) int {
 	n := s.u32()
 	if uint64(n)*uint64(size) > uint64(s.left()) {
 		s.fail("%d %s in %d bytes", n, what, s.left())
+		return 0
+	}
+	if int(n) > most {
+		s.fail("%d %s, more than %d", n, what, most)
 		return 0
 	}
 	return int(n)
@@ -147,12 +153,7 @@ func (s *scanner) name() string { return string(s.bytes(s.u32())) }
 
 // types reads the types of values.
 func (s *scanner) types(what string) string {
-	n := s.count(1, what)
-	if n > maxParams {
-		s.fail("%d %s of a function, more than %d", n, what, maxParams)
-		return ""
-	}
-	t := s.bytes(uint32(n))
+	t := s.bytes(uint32(s.count(1, what, maxParams)))
 	for _, c := range t {
 		if valueNames[c] == "" {
 			s.fail("unknown type %#x among %s", c, what)
@@ -272,7 +273,7 @@ func (m *module) custom(s scanner) {
 		if id != 1 {
 			continue
 		}
-		for range part.count(2, "names") {
+		for range part.count(2, "names", maxFuncs) {
 			part.u32()
 			if !utf8.ValidString(part.name()) {
 				part.fail("not UTF-8")
@@ -287,7 +288,7 @@ func (m *module) custom(s scanner) {
 func (m *module) read(s *scanner, id byte) {
 	switch id {
 	case secType:
-		for range s.count(3, "types") {
+		for range s.count(3, "types", maxThings) {
 			if c := s.byte(); c != 0x60 {
 				s.fail("a type of kind %#x, which is no function's", c)
 			}
@@ -296,15 +297,11 @@ func (m *module) read(s *scanner, id byte) {
 	case secImport:
 		m.imports(s)
 	case secFunction:
-		for range s.count(1, "functions") {
+		for range s.count(1, "functions", maxFuncs) {
 			m.function(s)
 		}
 	case secTable:
-		n := s.count(3, "tables")
-		if n > maxTables {
-			s.fail("%d tables, more than %d", n, maxTables)
-		}
-		for range n {
+		for range s.count(3, "tables", maxTables) {
 			t := table{kind: s.byte()}
 			if t.kind != 0x70 && t.kind != 0x6f {
 				s.fail("a table of type %#x", t.kind)
@@ -318,26 +315,27 @@ func (m *module) read(s *scanner, id byte) {
 			m.tables = append(m.tables, t)
 		}
 	case secMemory:
-		if m.memories = s.count(2, "memories"); m.memories > 1 {
-			s.fail("%d memories, one is needed", m.memories)
-		}
+		m.memories = s.count(2, "memories", 1)
 		for range m.memories {
 			if m.minPages, m.maxPages = s.limits(); int64(m.minPages)*pageSize > MaxMemory {
 				s.fail("a memory of %d pages (%d MiB) at least, more than %d MiB", m.minPages, m.minPages/16, MaxMemory>>20)
 			}
 		}
 	case secGlobal:
-		m.globals = s.count(4, "globals")
-		s.off = s.end
+		n := s.count(4, "globals", maxThings)
+		for m.globals < n && s.err == nil {
+			s.bytes(2)
+			s.expression(m.globals)
+			m.globals++
+		}
 	case secExport:
 		m.exports(s)
 	case secStart:
 		s.u32()
 	case secElement:
-		s.count(2, "segments")
-		s.off = s.end
+		m.segments(s)
 	case secCode:
-		n := s.count(3, "functions")
+		n := s.count(3, "functions", maxFuncs)
 		if n != len(m.typeOf)-m.imported {
 			s.fail("%d functions, %d have types", n, len(m.typeOf)-m.imported)
 			return
@@ -347,8 +345,16 @@ func (m *module) read(s *scanner, id byte) {
 			m.bodies = append(m.bodies, m.rewrite(s, m.types[m.typeOf[m.imported+i]]))
 		}
 	case secData:
-		s.count(2, "segments")
-		s.off = s.end
+		for range s.count(2, "segments", maxPieces) {
+			kind := s.u32()
+			if kind == 2 {
+				s.u32()
+			}
+			if kind != 1 {
+				s.expression(m.globals)
+			}
+			s.bytes(s.u32())
+		}
 	case secDataCount:
 		s.u32()
 	}
@@ -365,10 +371,7 @@ func (m *module) function(s *scanner) {
 }
 
 func (m *module) imports(s *scanner) {
-	n := s.count(4, "imports")
-	if n > maxImports {
-		s.fail("%d imports, more than %d", n, maxImports)
-	}
+	n := s.count(4, "imports", maxThings)
 	for range n {
 		module, name := s.name(), s.name()
 		kind := s.byte()
@@ -394,7 +397,7 @@ func (m *module) imports(s *scanner) {
 }
 
 func (m *module) exports(s *scanner) {
-	for range s.count(3, "exports") {
+	for range s.count(3, "exports", maxThings) {
 		name, kind, index := s.name(), s.byte(), s.u32()
 		switch kind {
 		case 0:
@@ -408,6 +411,55 @@ func (m *module) exports(s *scanner) {
 		case 3:
 			if int64(index) >= int64(m.globals) {
 				s.fail("%.64q is global %d of %d", name, index, m.globals)
+			}
+		}
+	}
+}
+
+// expression passes an expression without variables but globals below the number given.
+func (s *scanner) expression(globals int) {
+	for s.err == nil {
+		switch op := s.byte(); op {
+		case opEnd:
+			return
+		case opGlobalGet:
+			if g := s.u32(); int64(g) >= int64(globals) {
+				s.fail("global %d of %d", g, globals)
+			}
+		default:
+			s.plain(op)
+		}
+	}
+}
+
+// segments are what tables are filled with. Of a segment's kind bit 0 says that it does not lie
+// in a table from the beginning, bit 1 that it names the table or is declared alone, bit 2
+// that it has expressions.
+func (m *module) segments(s *scanner) {
+	elements := 0
+	for range s.count(2, "segments", maxPieces) {
+		kind := s.u32()
+		if kind > 7 {
+			s.fail("a segment of kind %d", kind)
+		}
+		if kind&3 == 2 {
+			s.u32()
+		}
+		if kind&1 == 0 {
+			s.expression(m.globals)
+		}
+		if kind&3 != 0 {
+			s.byte()
+		}
+		n := s.count(1, "elements", maxPieces)
+		if elements += n; elements > maxPieces {
+			s.fail("segments of more than %d elements", maxPieces)
+		}
+		for i := 0; i < n && s.err == nil; i++ {
+			if kind < 4 {
+				s.u32()
+			} else {
+				s.expression(m.globals)
 			}
 		}
 	}

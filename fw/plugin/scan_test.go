@@ -56,11 +56,17 @@ func TestRefused(t *testing.T) {
 		"a memory from outside": {[]byte(header + "\x02\x0b\x01\x03env\x01m\x02\x00\x01"), "section"},
 		"large table":           {set(func(m *w.Module) { m.Table = maxTable + 1 }), "tables of more than 65536 elements"},
 		"many types":            {[]byte(header + "\x01\x05\xff\xff\xff\xff\x0f"), "section type at byte 0xf: 4294967295 types in 0 bytes"},
+		"many functions":        {[]byte(header + "\x03\x05\xff\xff\xff\xff\x0f"), "section function at byte 0xf: 4294967295 functions in 0 bytes"},
+		"many elements":         {[]byte(header + "\x09\x0a\x01\x00\x41\x00\x0b\xff\xff\xff\xff\x0f"), "section element at byte 0x14: 4294967295 elements in 0 bytes"},
+		"many expressions":      {[]byte(header + "\x09\x08\x01\x05\x70\xff\xff\xff\xff\x0f"), "section element at byte 0x12: 4294967295 elements in 0 bytes"},
+		"much data":             {[]byte(header + "\x0b\x0a\x01\x00\x41\x00\x0b\xff\xff\xff\xff\x0f"), "section data at byte 0x14: 4294967295 bytes of the 0 that are left"},
+		"a long name":           {[]byte(header + "\x07\x0b\x01\xff\xff\xff\xff\x0f12345"), "section export at byte 0x10: 4294967295 bytes of the 5 that are left"},
+		"a global's global":     {[]byte(header + "\x06\x06\x01\x7f\x00\x23\x00\x0b"), "section global at byte 0xf: global 0 of 0"},
 		"many parameters":       {[]byte(header + "\x01\x07\x01\x60\xff\xff\xff\xff\x07"), "section type at byte 0x11: 2147483647 parameters in 0 bytes"},
 		"many locals":           {set(func(m *w.Module) { m.Funcs[2].Locals = strings.Repeat("i", maxLocals+1) }), "function 5 at byte 0x"},
 		"much code":             {set(func(m *w.Module) { m.Funcs[2].Code = make([]byte, maxBody) }), "a function of 2097154 bytes, more than 2097152"},
 		"global of the meter":   {set(func(m *w.Module) { m.Funcs[2].Code = w.Code(w.I32(1<<30), w.Op(0x24, 0), w.I64(0)) }), "global 0 of 0"},
-		"second memory":         {[]byte(header + "\x05\x05\x02\x00\x01\x00\x01"), "2 memories, one is needed"},
+		"second memory":         {[]byte(header + "\x05\x05\x02\x00\x01\x00\x01"), "2 memories, more than 1"},
 		"section twice":         {[]byte(header + "\x01\x01\x00\x01\x01\x00"), "section type at byte 0xd: it is not where it belongs"},
 		"unknown instruction":   {set(func(m *w.Module) { m.Funcs[2].Code = []byte{0xfe, 0, 0} }), "unknown instruction 0xfe"},
 		"types of values":       {set(func(m *w.Module) { m.Funcs[2].Code = w.I32(1) }), "invalid function[2] export[\"edged_on_frame\"]"},
@@ -70,7 +76,7 @@ func TestRefused(t *testing.T) {
 		}), "too many branches and locals: this one has 201 and 1002"},
 		"branches": {set(func(m *w.Module) {
 			m.Funcs[2].Code = w.Code(w.I32(0), w.Op(0x0e, maxBranches), make([]byte, maxBranches+1))
-		}), "too many branches"},
+		}), "too many branches: this one has 20001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := e.Compile(t.Context(), "test.wasm", c.wasm); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "plugin test.wasm: ") {
