@@ -126,11 +126,14 @@ func (d *delivery) describe(m *fw.Manifest, path func(*fw.File) string) {
 // runs, every model has to; it is returned when it is to go on.
 func (p *depot) open(ctx context.Context, configured string, running *delivery) (*delivery, error) {
 	for {
-		d := p.next(configured)
+		d, err := p.next(ctx, configured)
+		if err != nil {
+			return nil, err
+		}
 		if running != nil && d.origin == running.origin {
 			return running, nil
 		}
-		err := p.load(ctx, d, running != nil)
+		err = p.load(ctx, d, running != nil)
 		switch {
 		case err == nil && d.slot != "" && !d.trial:
 			p.log.printf("bundle: %s", d.what)
@@ -156,8 +159,19 @@ func (p *depot) open(ctx context.Context, configured string, running *delivery) 
 	}
 }
 
-// next says what is to be opened.
-func (p *depot) next(configured string) *delivery {
+// next says what is to be opened. Of what is on trial all files are read, which takes a while and is not waited for when ctx ends.
+func (p *depot) next(ctx context.Context, configured string) (*delivery, error) {
+	found := make(chan *delivery, 1)
+	go func() { found <- p.chosen(configured) }()
+	select {
+	case d := <-found:
+		return d, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *depot) chosen(configured string) *delivery {
 	if configured == "" && hasSlots(p.state) {
 		if o, i := p.start(); i != nil {
 			d := &delivery{origin: o, trial: i.Trial}

@@ -1,15 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/jpeg"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/wire"
@@ -284,4 +291,105 @@ func TestBundleDefaults(t *testing.T) {
 	}
 	c.Close()
 	r.stop(t)
+}
+
+// gatedCamera is a camera that shows a simulated room once it is told to.
+type gatedCamera struct {
+	url   string
+	open  chan struct{} // closed when pictures may be seen
+	shown atomic.Int64
+}
+
+func newGatedCamera(t *testing.T) *gatedCamera {
+	world := sim.NewWorld(sim.Config{Seed: 1, Views: 1})
+	room := sim.NewRenderer(world.Look(), world.Cameras(), 320, 240)
+	var mu sync.Mutex
+	c := &gatedCamera{open: make(chan struct{})}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-c.open:
+		case <-r.Context().Done():
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		img := image.NewRGBA(image.Rect(0, 0, 320, 240))
+		room.Render(img, 0, world.Objects(nil), uint64(c.shown.Add(1)))
+		world.Step()
+		w.Header().Set("Content-Type", "image/jpeg")
+		jpeg.Encode(w, img, nil)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL + "/snapshot.jpg"
+	return c
+}
+
+// TestTrialFailsAtCameras damages a model's file in its place once it has captioned the simulated room: at a start, and while edged
+// runs, it is given up, and what ran before goes on with its memory.
+func TestTrialFailsAtCameras(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for seconds for captions that do not come")
+	}
+	camera := newGatedCamera(t)
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	text := fmt.Sprintf("scenes: [{name: a, interval: 50ms, gate: {idle: 50ms}, views: [{name: v, rate: 10, source: %q}]}]\n", camera.url)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
+	r.runOptions = runOptions{config: path, socket: testSocket(t), state: t.TempDir(), again: r.hup}
+	damage := func() {
+		f, err := os.OpenFile(filepath.Join(slotsPath(r.state), "a", "demo.gguf"), os.O_RDWR, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(bytes.Repeat([]byte{0x7f}, len(demoInt4)/2), int64(len(demoInt4)/2)); err != nil {
+			t.Error(err)
+		}
+	}
+	// How long it may take is asked for when it is tried, when scenes are about to have it and when cameras are; at
+	// a start first of all instead of in between.
+	var asked atomic.Int64
+	atStart := true
+	r.limit = func(int64) time.Duration {
+		switch n := asked.Add(1); {
+		case atStart && n == 3:
+			damage()
+			close(camera.open)
+		case !atStart && n == 2:
+			damage()
+		}
+		if asked.Load() < 3 {
+			return time.Minute
+		}
+		for before := camera.shown.Load(); camera.shown.Load() == before; {
+			time.Sleep(time.Millisecond)
+		}
+		return 2 * time.Second
+	}
+	r.install(t, makeBundle(t, 1, demoInt4))
+	c := r.start(t)
+	r.waitLog(t, "garden version 1, slot a is given up: no caption within 2s", 1)
+	r.waitLog(t, "of which 0 began anew", 1)
+	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Captions > 0 })
+	if st, err := c.Status(t.Context()); err != nil || st.Model != modelName(t, demoInt8) {
+		t.Errorf("%s runs; %v", st.Model, err)
+	}
+	contains(t, fwRun(t, exitOK, "status", "-state", r.state), "what the binary brings runs")
+
+	asked.Store(0)
+	atStart = false
+	r.install(t, makeBundle(t, 2, demoInt4))
+	r.reload(t, "garden version 2, slot a is given up: no caption within 2s", 1)
+	r.waitLog(t, "it goes on with its own of frame set", 1)
+	r.waitUnmapped(t, "a")
+	before := waitScenes(t, c, nil)["a"].Frames
+	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.State == wire.StateWatching && s.Frames > before })
+	c.Close()
+	r.stop(t)
+	if n := strings.Count(r.err.String(), "a: v: live"); n != 1 {
+		t.Errorf("the camera was opened %d times", n)
+	}
 }

@@ -122,7 +122,11 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	if want := p.wanted(f.Model); want.slot != "" {
 		service.notify(watchdog.Extend(p.limit(want.bytes) + time.Minute)) // should it be on trial
 	}
-	if r.running, err = p.open(ctx, f.Model, nil); err != nil {
+	r.running, err = p.open(ctx, f.Model, nil)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return nil // told to stop
+	case err != nil:
 		return badInput{err}
 	}
 	defer func() { r.running.model.Close() }()

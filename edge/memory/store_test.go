@@ -148,6 +148,46 @@ func TestUntrustedClock(t *testing.T) {
 	})
 }
 
+// TestSetModel: snapshots of the model before are saved and not found, and found when it is back.
+func TestSetModel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		c := d.config(fs)
+		s := open(t, c)
+		keep := func(from, to uint64) {
+			for f := from; f < to; f++ {
+				s.Keep(moment(d, f))
+				synctest.Wait()
+				d.Pass(time.Second)
+			}
+		}
+		newest := func(want uint64) {
+			t.Helper()
+			snap, err := s.Newest(func(Info) bool { return true }, func(*Snapshot) error { return nil })
+			if want == 0 && !errors.Is(err, ErrNone) || want > 0 && (err != nil || snap.Frame != want) {
+				t.Errorf("%+v, %v, want frame set %d", snap, err, want)
+			}
+		}
+		keep(1, 4)
+		other := c.Model
+		other[0]++
+		s.SetModel(other)
+		synctest.Wait()
+		newest(0)
+		if n := len(s.List()); n != 0 {
+			t.Errorf("%d snapshots of the model before", n)
+		}
+		keep(4, 6)
+		newest(5)
+		s.SetModel(c.Model)
+		newest(3)
+		closeStore(t, s)
+		s = open(t, c)
+		newest(3)
+		closeStore(t, s)
+	})
+}
+
 // TestForget: nothing is left, neither in RAM nor on disk, but what comes later.
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
