@@ -56,7 +56,7 @@ var imports = map[string]string{
 	"edge/config":             "camera camera/kinds fw github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser",
 	"fw":                      "internal/disk github.com/klauspost/compress/zstd golang.org/x/crypto/blake2b",
 	"fw/plugin":               "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys golang.org/x/sys/cpu golang.org/x/sys/unix",
-	"cmd/edged":               "camera camera/kinds camera/sim camera/v4l2 client edge edge/config edge/memory edge/thermal edge/watchdog fw internal/affinity internal/crash internal/disk internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
+	"cmd/edged":               "camera camera/kinds camera/sim camera/v4l2 client edge edge/config edge/memory edge/thermal edge/watchdog fw fw/plugin internal/affinity internal/crash internal/disk internal/procmem quant tokenizer vlm vlm/bench vlm/bench/plot vlm/preprocess vlm/verify weights wire golang.org/x/sys/unix",
 	"sdk":                     "",
 	"sdk/examples/alert":      "sdk",
 	"train/simgen":            "camera/sim vlm/preprocess",

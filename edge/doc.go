@@ -4,8 +4,8 @@
 //
 // # The way of a frame
 //
-//	source -> Mailbox (newest wins) -> frame set -> quality, change gate
-//	    -> Stream.See -> caption -> hub -> journal, watchers
+//	source -> Mailbox (newest wins) -> frame set -> plugins, quality, change gate
+//	    -> Stream.See -> caption -> plugins -> hub -> journal, watchers
 //
 // Each view has a goroutine that captures, and one goroutine owns the live
 // stream of a scene. Scenes take turns to look. A slow model never blocks a

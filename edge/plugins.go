@@ -143,6 +143,7 @@ func (s *scene) host(w Plugin) *hosted {
 	var err error
 	if w.Module == nil {
 		h.reason = w.Missing
+		h.log(s, slog.LevelError, "it is not used: "+h.reason)
 		return h
 	}
 	if h.p, err = w.Module.Start(s.plugs.ctx, o); err != nil {

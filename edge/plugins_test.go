@@ -13,45 +13,6 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
-// Where guests have what, and the functions that they import.
-const (
-	guestInput  = 4096
-	guestAnswer = 1024 // and 1536 the other
-	guestLog    = 0
-	guestEmit   = 1
-)
-
-// guest is a module whose functions for frames and captions are code that leaves an answer's
-// place and length; nil: it has none. text lies at guestAnswer, more behind it.
-func guest(frame, caption []byte, data ...wasmtest.Data) []byte {
-	m := &wasmtest.Module{
-		Imports: []wasmtest.Import{{Module: "edged", Name: "log", Params: "iii"}, {Module: "edged", Name: "emit", Params: "ii"}},
-		Funcs: []wasmtest.Func{
-			{Export: "edged_abi_version", Results: "i", Code: wasmtest.I32(1)},
-			{Export: "edged_alloc", Params: "i", Results: "i", Code: wasmtest.I32(guestInput)},
-		},
-		Pages: 4, Data: data,
-	}
-	if frame != nil {
-		m.Funcs = append(m.Funcs, wasmtest.Func{Export: "edged_on_frame", Params: "ii", Results: "I", Code: frame})
-	}
-	if caption != nil {
-		m.Funcs = append(m.Funcs, wasmtest.Func{Export: "edged_on_caption", Params: "ii", Results: "I", Code: caption})
-	}
-	return m.Bytes()
-}
-
-// says answers with what lies at guestAnswer.
-func says(answer string) (code []byte, data wasmtest.Data) {
-	return wasmtest.I64(guestAnswer<<32 | int64(len(answer))), wasmtest.Data{At: guestAnswer, Bytes: answer}
-}
-
-// captioner answers every caption with the same JSON.
-func captioner(answer string) []byte {
-	code, data := says(answer)
-	return guest(nil, code, data)
-}
-
 // verdictBytes is an answer about a frame; a region of zeros is none.
 func verdictBytes(skip bool, region plugin.Rect, masks ...plugin.Rect) string {
 	var b []byte
@@ -79,8 +40,8 @@ func verdictBytes(skip bool, region plugin.Rect, masks ...plugin.Rect) string {
 
 // framer answers about every frame the same.
 func framer(answer string) []byte {
-	code, data := says(answer)
-	return guest(code, nil, data)
+	code, data := wasmtest.Answers(answer)
+	return wasmtest.Guest(code, nil, data)
 }
 
 // skipsWhere skips frames of which the integer at an offset of the input, with an opcode of its
@@ -89,10 +50,10 @@ func skipsWhere(load byte, at uint64) []byte {
 	skip := verdictBytes(true, plugin.Rect{})
 	code := wasmtest.Code(
 		wasmtest.Get(0), wasmtest.Op(load, 0, at),
-		[]byte{0x04, 0x7e}, wasmtest.I64(guestAnswer<<32|int64(len(skip))), // if ... else nothing
+		[]byte{0x04, 0x7e}, wasmtest.I64(wasmtest.GuestAnswer<<32|int64(len(skip))), // if ... else nothing
 		[]byte{0x05}, wasmtest.I64(0), []byte{0x0b},
 	)
-	return guest(code, nil, wasmtest.Data{At: guestAnswer, Bytes: skip})
+	return wasmtest.Guest(code, nil, wasmtest.Data{At: wasmtest.GuestAnswer, Bytes: skip})
 }
 
 const (
@@ -271,9 +232,9 @@ func TestPluginSkips(t *testing.T) {
 func TestPluginCaptions(t *testing.T) {
 	plain := watchWith(t, 3, nil, nil)
 	tagged := watchWith(t, 3, compiled(t,
-		captioner(`{"tags":["box"],"alert":"look!"}`),
-		guest(wasmtest.I64(0), wasmtest.I64(0)),
-		captioner(`{"action":"pass","tags":["red","box"]}`)), nil)
+		wasmtest.Captioner(`{"tags":["box"],"alert":"look!"}`),
+		wasmtest.Guest(wasmtest.I64(0), wasmtest.I64(0)),
+		wasmtest.Captioner(`{"action":"pass","tags":["red","box"]}`)), nil)
 	if !slices.Equal(texts(plain.events), texts(tagged.events)) {
 		t.Errorf("captions %q, without plugins %q", texts(tagged.events), texts(plain.events))
 	}
@@ -297,16 +258,16 @@ func TestPluginCaptions(t *testing.T) {
 		t.Errorf("%+v, %+v", captions[1], alerts[1])
 	}
 
-	same := watchWith(t, 3, compiled(t, captioner(`{"action":"replace","text":"as ever"}`)), nil)
+	same := watchWith(t, 3, compiled(t, wasmtest.Captioner(`{"action":"replace","text":"as ever"}`)), nil)
 	if got := texts(same.events); !slices.Equal(got, []string{"as ever"}) || same.d.Stats().Repeated != 2 || same.steps[2].Text != "as ever" || same.steps[2].New {
 		t.Errorf("%q, %+v", got, same.d.Stats())
 	}
-	none := watchWith(t, 3, compiled(t, captioner(`{"action":"drop","alert":"dropped"}`), captioner(`{"tags":["never"]}`)), nil)
+	none := watchWith(t, 3, compiled(t, wasmtest.Captioner(`{"action":"drop","alert":"dropped"}`), wasmtest.Captioner(`{"tags":["never"]}`)), nil)
 	if got := texts(none.events); got != nil || len(none.of(wire.EventAlert)) != 3 || none.d.Stats().Repeated != 0 || none.steps[0].Text != "" ||
 		none.status[0].LeftOut != 3 || none.status[1].Calls != 0 {
 		t.Errorf("%q, %+v, %+v", got, none.d.Stats(), none.status)
 	}
-	may := compiled(t, captioner(`{"action":"replace","text":"x","alert":"y"}`))
+	may := compiled(t, wasmtest.Captioner(`{"action":"replace","text":"x","alert":"y"}`))
 	may[0].Permissions = []string{plugin.PermitCaptions}
 	if w := watchWith(t, 3, may, nil); !slices.Equal(texts(w.events), texts(plain.events)) || w.of(wire.EventAlert) != nil {
 		t.Errorf("without permission: %q", texts(w.events))
@@ -316,9 +277,9 @@ func TestPluginCaptions(t *testing.T) {
 // TestPluginEmits: an alert about a picture says which view and frame set it is about.
 func TestPluginEmits(t *testing.T) {
 	text := `{"text":"moved","tags":["cat"]}`
-	code := wasmtest.Code(wasmtest.I32(guestAnswer), wasmtest.I32(int32(len(text))), wasmtest.Call(guestEmit), wasmtest.I64(0))
+	code := wasmtest.Code(wasmtest.I32(wasmtest.GuestAnswer), wasmtest.I32(int32(len(text))), wasmtest.Call(wasmtest.GuestEmit), wasmtest.I64(0))
 	var told []string
-	w := watchWith(t, 2, compiled(t, guest(code, nil, wasmtest.Data{At: guestAnswer, Bytes: text})), nil)
+	w := watchWith(t, 2, compiled(t, wasmtest.Guest(code, nil, wasmtest.Data{At: wasmtest.GuestAnswer, Bytes: text})), nil)
 	for _, e := range w.of(wire.EventAlert) {
 		if e.Text != "moved" || e.Plugin != "a" || !slices.Equal(e.Tags, []string{"cat"}) || e.Time == 0 {
 			t.Errorf("%+v", e)
@@ -327,5 +288,59 @@ func TestPluginEmits(t *testing.T) {
 	}
 	if got := strings.Join(told, " "); got != "view01 view11 view02 view12" {
 		t.Errorf("alerts about %s", got)
+	}
+}
+
+// TestHostilePlugins: whatever a plugin does, captions are those without it, the status says
+// what is wrong, and nothing runs when the daemon is closed.
+func TestHostilePlugins(t *testing.T) {
+	plain := texts(watchWith(t, 12, nil, nil).events)
+	line := strings.Repeat("flood ", 80)
+	flood := wasmtest.Code([]byte{0x03, 0x40}, wasmtest.I32(1), wasmtest.I32(wasmtest.GuestAnswer), wasmtest.I32(int32(len(line))), wasmtest.Call(wasmtest.GuestLog), []byte{0x0c, 0, 0x0b}, wasmtest.Trap())
+	alarm := `{"text":"again"}`
+	alarms := wasmtest.Code([]byte{0x03, 0x40}, wasmtest.I32(wasmtest.GuestAnswer), wasmtest.I32(int32(len(alarm))), wasmtest.Call(wasmtest.GuestEmit), []byte{0x0c, 0, 0x0b}, wasmtest.Trap())
+	// The memory grows by a page again and again, and it traps when it cannot.
+	bomb := wasmtest.Code([]byte{0x03, 0x40}, wasmtest.I32(1), wasmtest.Op(0x40, 0), wasmtest.I32(-1), []byte{0x46, 0x45, 0x0d, 0, 0x0b}, wasmtest.Trap())
+	endless := wasmtest.Code(wasmtest.Loop(), wasmtest.Trap())
+	recursive := wasmtest.Code(wasmtest.Get(0), wasmtest.Get(1), wasmtest.Call(4))
+	for name, c := range map[string]struct {
+		code   []byte
+		data   string
+		reason string
+	}{
+		"trap":      {wasmtest.Trap(), "", "unreachable"},
+		"endless":   {endless, "", "took longer than 5ms"},
+		"flood":     {flood, line, "took longer than 5ms"},
+		"alarms":    {alarms, alarm, "took longer than 5ms"},
+		"bomb":      {bomb, "", ""},
+		"recursive": {recursive, "", "too deep"},
+		"outside":   {wasmtest.I64(0x7fffff0000000010), "", "outside of its memory"},
+		"nonsense":  {wasmtest.I64(wasmtest.GuestAnswer<<32 | 40), strings.Repeat("\xff", 40), "edged_on_"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := wasmtest.Data{At: wasmtest.GuestAnswer, Bytes: c.data}
+			with := compiled(t, wasmtest.Guest(c.code, nil, data), wasmtest.Guest(nil, c.code, data))
+			for i := range with {
+				with[i].CallLimit, with[i].Memory = 5e6, 1<<20
+			}
+			w := watchWith(t, 12, with, nil)
+			if got := texts(w.events); !slices.Equal(got, plain) {
+				t.Errorf("captions %q, without it %q", got, plain)
+			}
+			for _, s := range w.status {
+				if s.Failures == 0 || s.State == wire.PluginRunning || !strings.Contains(s.Reason, c.reason) || s.Reason == "" {
+					t.Errorf("%+v", s)
+				}
+			}
+			if n := len(w.of(wire.EventAlert)); n > 40 {
+				t.Errorf("%d alerts", n)
+			}
+			if n := len(w.log); n > 100 {
+				t.Errorf("%d lines in the log", n)
+			}
+			if !slices.ContainsFunc(w.log, func(l string) bool { return strings.HasPrefix(l, "room: plugin a: ") && strings.Contains(l, c.reason) }) {
+				t.Errorf("log %q", w.log)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ const configHelp = "configuration `file`; docs/example.yaml explains it"
 // checkMain is "edged check".
 func checkMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("check", "-config FILE",
-		"Says what is wrong with a configuration, all at once, without opening anything.\nExits with 0 when nothing is, 3 when the file is bad.")
+		"Says what is wrong with a configuration and its plugins, all at once, without opening cameras or\nmodels. Exits with 0 when nothing is, 3 when the file is bad.")
 	path := fs.String("config", "", configHelp)
 	stateFlag := fs.String("state", "", "also with the defaults of the bundle that is installed in this state `folder`, which are told")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
@@ -30,6 +31,10 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 		printConfigError(stderr, "check", err)
 		return exitInput
 	}
+	if err := checkPlugins(f); err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitInput
+	}
 	var brings string
 	if *stateFlag != "" {
 		if brings, err = bundled(*path, *stateFlag, f); err != nil {
@@ -39,6 +44,13 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stdout, "%s: good: %s, %s\n%s", *path, plural(len(f.Scenes), "scene"), plural(f.Views(), "view"), brings)
 	return exitOK
+}
+
+// checkPlugins compiles the plugins that a configuration has files of.
+func checkPlugins(f *config.File) error {
+	h := newPluginHost(config.WASMInterpreter, "", nil)
+	defer h.close()
+	return h.load(context.Background(), f, nil).err(false)
 }
 
 // bundled says what f, the configuration at path, has from the bundle that runs, or that is to be tried.

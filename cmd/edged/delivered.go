@@ -37,6 +37,8 @@ type delivery struct {
 	defaults *config.Defaults // nil: those of edged
 	file     *config.File     // the configuration with them, once it is known to fit
 	brings   string           // what of it they say, for people
+	plugins  []pluginSpec     // that a bundle brings
+	set      pluginSet        // those that run, with file
 }
 
 // forScenes is the model as scenes use it.
@@ -72,7 +74,7 @@ type depot struct {
 	options *vlm.Options
 	log     *runLog
 	limit   func(bytes int64) time.Duration // see healthLimit
-	fits    func(*delivery) error           // sets file, or says why scenes cannot be watched with it
+	fits    func(*delivery) error           // sets file and set, or says why scenes cannot be watched with it
 }
 
 // wanted says what is to run, as far as that can be known without trying it: nothing is changed, and nobody
@@ -119,6 +121,7 @@ func (d *delivery) describe(m *fw.Manifest, path func(*fw.File) string) {
 	for _, f := range m.Find(fw.RoleDefaults) {
 		d.says = path(f)
 	}
+	d.plugins = bundledPlugins(m, path)
 }
 
 // open opens what is to run. Of a bundle on trial the model has to caption a simulated room in

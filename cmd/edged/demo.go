@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,10 +20,14 @@ import (
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/edge/memory"
+	"github.com/visualrwkv/edged/fw"
+	"github.com/visualrwkv/edged/fw/plugin"
 	"github.com/visualrwkv/edged/internal/procmem"
 	"github.com/visualrwkv/edged/vlm"
 	"github.com/visualrwkv/edged/vlm/preprocess"
+	"github.com/visualrwkv/edged/wire"
 )
 
 const demoAbout = `Watches a simulated room with the embedded model and says what it sees, in the
@@ -49,7 +55,7 @@ func demoMain(args []string, stdout, stderr io.Writer) int {
 	fs.Uint64Var(&o.seed, "seed", 1, "which room")
 	fs.StringVar(&o.model, "model", "", modelHelp)
 	fs.StringVar(&o.source, "source", "", "watch the pictures of this `folder`")
-	fs.StringVar(&o.plugin, "plugin", "", "WASM plugin `file` (not in this version)")
+	fs.StringVar(&o.plugin, "plugin", "", "WASM plugin `file`, which may do everything that a plugin can (docs/plugins.md)")
 	fs.StringVar(&o.socket, "socket", "", socketHelp)
 	fs.BoolVar(&o.json, "json", false, "print one JSON object per caption, and a summary")
 	fs.BoolVar(&o.quiet, "quiet", false, "print the summary only")
@@ -79,8 +85,6 @@ func (o *demoFlags) check(fs *flag.FlagSet) string {
 	switch {
 	case fs.NArg() > 0:
 		return fmt.Sprintf("unexpected argument %q", fs.Arg(0))
-	case o.plugin != "":
-		return "-plugin: this version runs no plugins"
 	case o.views < 1 || o.views > 4:
 		return fmt.Sprintf("-views %d: 1 to 4", o.views)
 	case o.source != "" && (given["views"] || given["seed"]):
@@ -103,7 +107,9 @@ type demo struct {
 	room    *sim.Room // nil with -source
 	folders []*camera.Folder
 	views   []camera.View
+	plugins []edge.Plugin
 	out     display
+	showing sync.Mutex // held while out shows a step or an alert
 	tally   tally
 	ended   atomic.Pointer[error] // the first failed write; the run ends with it
 	cancel  context.CancelFunc
@@ -115,6 +121,7 @@ type demo struct {
 type display interface {
 	begin(d *demo, socket string) error
 	step(s *edge.Step, c *verdict) error // c is nil when no caption was published
+	alert(e *wire.Event) error
 	note(text string)
 	end(s *summary) error // always called once after begin, whatever happened
 }
@@ -148,6 +155,11 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 	}
 	defer m.Close()
 	d.model, d.gate = edge.VLM(m), edge.Gate{State: gateState(o.model)}
+	plugins := newPluginHost(config.WASMAuto, "", nil)
+	defer plugins.close()
+	if err := d.openPlugin(ctx, plugins); err != nil {
+		return fail(exitInput, err)
+	}
 
 	path, undo, err := demoSocket(o.socket)
 	defer undo()
@@ -162,6 +174,9 @@ func runDemo(ctx context.Context, o demoFlags, stdout, stderr io.Writer) int {
 		return fail(exitFailed, err)
 	}
 	err = d.out.begin(d, path) // now that its socket answers
+	if err == nil && o.plugin != "" {
+		d.out.note(fmt.Sprintf("plugin %s may do everything that a plugin can: %s", o.plugin, strings.Join(fw.Permissions, ", ")))
+	}
 	close(d.begun)
 	if err != nil {
 		d.out.end(nil)
@@ -203,6 +218,19 @@ func keepSmall() (undo func()) {
 	return func() { debug.SetGCPercent(old) }
 }
 
+// openPlugin compiles the plugin, if one is given, which may do everything.
+func (d *demo) openPlugin(ctx context.Context, h *pluginHost) error {
+	if d.plugin == "" {
+		return nil
+	}
+	name := pluginName(d.plugin)
+	m, err := h.compile(ctx, pluginSpec{name: name, path: d.plugin})
+	if err == nil {
+		d.plugins = []edge.Plugin{{Module: m, Options: plugin.Options{Name: name, Permissions: fw.Permissions}}}
+	}
+	return err
+}
+
 // open makes the views.
 func (d *demo) open() error {
 	if d.source == "" {
@@ -231,6 +259,7 @@ func (d *demo) config(socket string) edge.Config {
 		Name: "room", Views: d.views, Gate: d.gate,
 		LockStep: d.frames > 0 || d.source != "", Frames: d.frames,
 		Observe: d.observe, Snapshots: memory.Config{RAM: demoSnapshots},
+		Plugins: d.plugins, Alerted: d.alerted,
 	}
 	if d.source != "" {
 		if abs, err := filepath.Abs(d.source); err == nil {
@@ -242,7 +271,15 @@ func (d *demo) config(socket string) edge.Config {
 	if d.every == 0 {
 		s.MaxSkew = time.Second / 2
 	}
-	return edge.Config{Model: d.model, Scenes: []edge.Scene{s}, Socket: socket, Version: version()}
+	c := edge.Config{Model: d.model, Scenes: []edge.Scene{s}, Socket: socket, Version: version()}
+	if d.plugin != "" {
+		c.Log = func(line string) {
+			if about, ok := strings.CutPrefix(line, s.Name+": plugin "); ok {
+				d.out.note(about)
+			}
+		}
+	}
+	return c
 }
 
 // observe scores and shows one frame set.
@@ -250,13 +287,26 @@ func (d *demo) observe(s *edge.Step) {
 	<-d.begun
 	var c *verdict
 	if s.New {
-		c = &verdict{frame: s.Set.Number, text: s.Text, views: s.Views, ms: s.MS}
+		c = &verdict{frame: s.Set.Number, text: s.Text, tags: s.Tags, views: s.Views, ms: s.MS}
 		if d.room != nil {
 			c.truth, c.known = d.room.Truth(s.Set.Seq())
 		}
 		d.tally.add(c)
 	}
-	if err := d.out.step(s, c); err != nil && d.ended.CompareAndSwap(nil, &err) {
+	d.show(func() error { return d.out.step(s, c) })
+}
+
+// alerted shows what a plugin wants to be known.
+func (d *demo) alerted(e *wire.Event) {
+	<-d.begun
+	d.show(func() error { return d.out.alert(e) })
+}
+
+// show ends the run when nobody can see it any more.
+func (d *demo) show(f func() error) {
+	d.showing.Lock()
+	defer d.showing.Unlock()
+	if err := f(); err != nil && d.ended.CompareAndSwap(nil, &err) {
 		d.cancel()
 	}
 }

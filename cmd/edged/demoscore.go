@@ -10,6 +10,8 @@ import (
 type verdict struct {
 	frame        uint64
 	text         string
+	tags         []string // that a plugin gave it
+	alert        bool     // it is no caption, but what a plugin wants to be known
 	views        []string
 	ms           wire.StageMS
 	known        bool

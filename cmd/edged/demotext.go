@@ -73,6 +73,17 @@ type jsonCaption struct {
 	Truth *string      `json:"truth,omitempty"`
 	Views []string     `json:"views"`
 	MS    jsonDuration `json:"ms"`
+	Tags  []string     `json:"tags,omitempty"` // that a plugin gave it
+}
+
+type jsonAlert struct {
+	Type   string   `json:"type"`
+	Scene  string   `json:"scene"`
+	Frame  int64    `json:"frame"`
+	Text   string   `json:"text"`
+	Tags   []string `json:"tags"`
+	Plugin string   `json:"plugin"`
+	View   string   `json:"view"` // that it is about; empty: none alone
 }
 
 type jsonDuration struct {
@@ -89,11 +100,18 @@ func (j *jsonLines) step(_ *edge.Step, c *verdict) error {
 	if c == nil || j.quiet {
 		return nil
 	}
-	l := jsonCaption{Type: "caption", Scene: j.scene, Frame: c.frame, Text: c.text, Views: c.views, MS: milliseconds(c.ms)}
+	l := jsonCaption{Type: "caption", Scene: j.scene, Frame: c.frame, Text: c.text, Views: c.views, MS: milliseconds(c.ms), Tags: c.tags}
 	if c.known {
 		l.Truth = &c.truth
 	}
 	return printJSON(j.out, l)
+}
+
+func (j *jsonLines) alert(e *wire.Event) error {
+	if j.quiet {
+		return nil
+	}
+	return printJSON(j.out, jsonAlert{e.Event, e.Scene, e.Frame, e.Text, append([]string{}, e.Tags...), e.Plugin, e.View})
 }
 
 func (j *jsonLines) end(s *summary) error {
@@ -132,7 +150,15 @@ func (t *textLines) step(_ *edge.Step, c *verdict) error {
 	case c.known:
 		mark = "  (in truth: " + c.truth + ")"
 	}
-	_, err := fmt.Fprintf(t.out, "%5d  %s%s\n", c.frame, printable(c.text), mark)
+	_, err := fmt.Fprintf(t.out, "%5d  %s%s\n", c.frame, printable(c.text+tagged(c.tags)), mark)
+	return err
+}
+
+func (t *textLines) alert(e *wire.Event) error {
+	if t.quiet {
+		return nil
+	}
+	_, err := fmt.Fprintf(t.out, "%5d  !! %s\n", e.Frame, printable(e.Text+tagged(e.Tags)))
 	return err
 }
 

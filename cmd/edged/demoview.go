@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/visualrwkv/edged/edge"
+	"github.com/visualrwkv/edged/wire"
 )
 
 // terminalView shows the views side by side with the caption below them.
@@ -95,12 +96,24 @@ func (v *terminalView) step(s *edge.Step, c *verdict) error {
 	p.vision, p.encode = s.MS.Vision, s.MS.Encode
 	if c != nil {
 		p.decode = c.ms.Decode
-		p.captions = append(p.captions, c)
-		if n := len(p.captions); n > keepCaptions {
-			p.captions = append(p.captions[:0], p.captions[n-keepCaptions:]...)
-		}
+		p.tell(c)
 	}
 	return v.drawLocked()
+}
+
+func (v *terminalView) alert(e *wire.Event) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.page.tell(&verdict{frame: uint64(e.Frame), text: e.Text, tags: e.Tags, alert: true})
+	return v.drawLocked()
+}
+
+// tell adds a caption or an alert to those that are shown.
+func (p *page) tell(c *verdict) {
+	p.captions = append(p.captions, c)
+	if n := len(p.captions); n > keepCaptions {
+		p.captions = append(p.captions[:0], p.captions[n-keepCaptions:]...)
+	}
 }
 
 const keepCaptions = 100
@@ -132,7 +145,7 @@ type page struct {
 	frame                  uint64
 	state                  int64
 	vision, encode, decode float64
-	captions               []*verdict
+	captions               []*verdict // and alerts
 	tally                  *tally
 }
 
@@ -204,8 +217,11 @@ func (p *page) drawCaptions(s *screen, y, last int) {
 	if p.frame == 0 {
 		s.text(1, y, "looking ...", 0, dim)
 	}
+	newest := true
 	for i := len(p.captions) - 1; i >= 0 && y <= last; i-- {
-		y = p.drawCaption(s, y, last, p.captions[i], i == len(p.captions)-1)
+		c := p.captions[i]
+		y = p.drawCaption(s, y, last, c, newest && !c.alert)
+		newest = newest && c.alert
 	}
 }
 
@@ -241,8 +257,8 @@ func (p *page) drawViews(s *screen, y, end int) int {
 	return rows
 }
 
-// drawCaption writes one caption from row y on and returns the row after it. The
-// newest stands out, has the mark of truth and what the truth is if it differs.
+// drawCaption writes one caption, or an alert, from row y on and returns the row after it. Alerts
+// stand out, and so does the newest caption, which has the mark of truth and what the truth is if it differs.
 func (p *page) drawCaption(s *screen, y, last int, c *verdict, newest bool) int {
 	marks, fg := uint8(dim), paint(0)
 	mark := "  "
@@ -250,13 +266,15 @@ func (p *page) drawCaption(s *screen, y, last int, c *verdict, newest bool) int 
 		marks = bold
 	}
 	switch {
+	case c.alert:
+		mark, fg, marks = "! ", amber, bold
 	case c.exact:
 		mark, fg = "✓ ", green
 	case c.known:
 		mark, fg = "✗ ", amber
 	}
 	number := fmt.Sprintf("%6d ", c.frame)
-	for i, line := range wrap(printable(c.text), s.w-len(number)-4) {
+	for i, line := range wrap(printable(c.text+tagged(c.tags)), s.w-len(number)-4) {
 		if y > last {
 			return y
 		}

@@ -9,7 +9,7 @@ import (
 // beside says whether there is memory for a model beside the one that runs, with all that scenes hold there
 // twice for a moment.
 func (r *reloader) beside(d *delivery) error {
-	plan := planRAM(r.running.model, r.now)
+	plan := planRAM(r.running.model, r.now, r.running.set)
 	plan.model += d.bytes
 	plan.scenes *= 2
 	_, err := checkRAM(plan, r.now.Budgets.RAM)
@@ -83,6 +83,9 @@ func (r *reloader) settle(d *delivery, err error, back *delivery, before *config
 			o.model.Close()
 		}
 	}
+	if err == nil && r.ctx.Err() == nil {
+		r.plugins.keep(r.ctx, r.running.set)
+	}
 	if r.running == back && back != nil && back.trial && r.ctx.Err() == nil {
 		r.settle(back, nil, nil, nil)
 	}
@@ -105,7 +108,7 @@ func (r *reloader) goBack(d *delivery, why error, back *delivery, before *config
 			err = r.depot.load(r.ctx, back, false)
 		}
 		if err == nil {
-			before, err = r.load(back)
+			before, back.set, err = r.load(back)
 		}
 		if err != nil {
 			return back, err

@@ -221,7 +221,7 @@ func TestExchangeNeedsRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := planRAM(m, f)
+	plan := planRAM(m, f, nil)
 	m.Close()
 	r, _ := startRun(t, twoRooms(t, fmt.Sprintf("budgets: {ram: %d}\n", plan.total())))
 	r.install(t, makeBundle(t, 1, demoInt4))

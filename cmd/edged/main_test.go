@@ -72,7 +72,7 @@ func TestUsage(t *testing.T) {
 		{"demo -threads -1", exitUsage, "-threads"},
 		{"demo -cpus a", exitUsage, "not a number"},
 		{"demo -cpus 1023", exitUsage, "CPU 1023"},
-		{"demo -plugin x.wasm", exitUsage, "runs no plugins"},
+		{"demo -plugin /nowhere.wasm", exitInput, "plugin nowhere: open /nowhere.wasm: no such file"},
 		{"demo -source . -seed 3", exitUsage, "with -source"},
 		{"demo -source /nowhere", exitInput, "/nowhere"},
 		{"demo -model /nowhere.gguf", exitInput, "/nowhere.gguf: no such file"},

@@ -22,14 +22,14 @@ const (
 
 // ramPlan is how much memory a configuration needs at most, in bytes.
 type ramPlan struct {
-	model, scenes, questions, cameras, rest int64
-	file                                    int64 // of model, what is mapped
+	model, scenes, questions, cameras, plugins, rest int64
+	file                                             int64 // of model, what is mapped
 }
 
 // planRAM adds up what the daemon will have come to when every scene writes a caption and
 // all questions that are answered together are being answered.
-func planRAM(m *vlm.Model, f *config.File) ramPlan {
-	p := ramPlan{rest: ramProgram + memory.DefaultRAM}
+func planRAM(m *vlm.Model, f *config.File, plugins pluginSet) ramPlan {
+	p := ramPlan{rest: ramProgram + memory.DefaultRAM, plugins: plugins.bytes(f)}
 	for _, s := range f.Scenes {
 		one := m.Plan(1, len(s.Views))
 		p.file, p.model = one.File, one.File+one.Weights
@@ -40,21 +40,32 @@ func planRAM(m *vlm.Model, f *config.File) ramPlan {
 		}
 		p.questions = max(p.questions, ramAnswers*(one.Stream+2*one.Decoder+one.Snapshot))
 		for _, v := range s.Views {
-			w, h := v.Width, v.Height
-			if w == 0 {
-				w, h = 640, 480
-			}
+			w, h := pictureSize(v)
 			p.cameras += int64(w) * int64(h) * ramPixel
 		}
 	}
 	return p
 }
 
-func (p ramPlan) total() int64 { return p.model + p.scenes + p.questions + p.cameras + p.rest }
+// pictureSize is the size of a view's pictures, in pixels, as it is wished for.
+func pictureSize(v config.View) (w, h int) {
+	if v.Width == 0 {
+		return 640, 480
+	}
+	return v.Width, v.Height
+}
+
+func (p ramPlan) total() int64 {
+	return p.model + p.scenes + p.questions + p.cameras + p.plugins + p.rest
+}
 
 func (p ramPlan) String() string {
-	return fmt.Sprintf("%s: %s for the model, %s for scenes, %s for questions, %s for pictures, %s for the rest",
-		size(p.total()), size(p.model), size(p.scenes), size(p.questions), size(p.cameras), size(p.rest))
+	plugins := ""
+	if p.plugins > 0 {
+		plugins = fmt.Sprintf("%s for plugins, ", size(p.plugins))
+	}
+	return fmt.Sprintf("%s: %s for the model, %s for scenes, %s for questions, %s for pictures, %s%s for the rest",
+		size(p.total()), size(p.model), size(p.scenes), size(p.questions), size(p.cameras), plugins, size(p.rest))
 }
 
 // checkRAM refuses a plan that is more than there can be: what the configuration allows,

@@ -28,7 +28,7 @@ func examplePlan(t *testing.T) ramPlan {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	return planRAM(m, f)
+	return planRAM(m, f, nil)
 }
 
 func TestRAMBudget(t *testing.T) {

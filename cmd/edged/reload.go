@@ -23,6 +23,7 @@ type reloader struct {
 	daemon *edge.Daemon
 	wiring *wiring
 
+	plugins *pluginHost
 	outputs *outputs
 	thermal *thermal.Governor
 	log     *runLog
@@ -82,7 +83,10 @@ func (r *reloader) reload() error {
 
 // read brings the daemon in line with the configuration. mu is held.
 func (r *reloader) read() error {
-	f, err := r.load(r.running)
+	f, set, err := r.load(r.running)
+	if err == nil {
+		err = set.err(false)
+	}
 	var c changes
 	var next *config.File
 	if err == nil {
@@ -95,7 +99,11 @@ func (r *reloader) read() error {
 	if keys := lasting(r.now, f); len(keys) > 0 {
 		r.log.printf("%s in the configuration: takes effect when edged is started again", strings.Join(keys, ", "))
 	}
-	return r.apply(next, c, r.running, false)
+	r.running.set = set
+	if err = r.apply(next, c, r.running, false); err == nil { // else some may still be in use
+		r.plugins.keep(r.ctx, set)
+	}
+	return err
 }
 
 // refuse tells why the configuration is not used.
@@ -107,32 +115,33 @@ func (r *reloader) refuse(err error) error {
 	return err
 }
 
-// load reads the configuration as it is with what is delivered, and says what keeps the daemon from
+// load reads the configuration as it is with what is delivered, with its plugins, and says what keeps the daemon from
 // watching its scenes. It must be good without a bundle too, so that what the binary brings can always run.
-func (r *reloader) load(d *delivery) (*config.File, error) {
+func (r *reloader) load(d *delivery) (*config.File, pluginSet, error) {
 	own, err := config.Load(r.path)
 	if err != nil {
-		return nil, badInput{err}
+		return nil, nil, badInput{err}
 	}
 	f, err := config.LoadWith(r.path, d.defaults)
 	if err == nil {
 		err = checkScenes(d.model, f)
 	}
 	if err != nil {
-		return nil, badInput{err}
+		return nil, nil, badInput{err}
 	}
 	if text := strings.Join(f.Differences(own), "; "); text != d.brings {
 		r.log.printf("%s brings: %s", d.what, text)
 		d.brings = text
 	}
-	_, err = checkRAM(planRAM(d.model, f), f.Budgets.RAM)
-	return f, err
+	set := r.plugins.load(r.ctx, f, d.plugins)
+	_, err = checkRAM(planRAM(d.model, f, set), f.Budgets.RAM)
+	return f, set, err
 }
 
 // within is f with what cannot be changed as it is now.
 func (r *reloader) within(f *config.File) *config.File {
 	next := *r.now
-	next.Model = f.Model
+	next.Model, next.Plugins = f.Model, f.Plugins
 	next.Prompts, next.Scenes, next.Log, next.Memory = f.Prompts, f.Scenes, f.Log, f.Memory
 	next.Budgets, next.Outputs, next.Socket.Roles = f.Budgets, f.Outputs, f.Socket.Roles
 	return &next
@@ -205,7 +214,11 @@ func (r *reloader) apply(f *config.File, c changes, d *delivery, trial bool) err
 		return err
 	}
 	r.running = d
+	for _, s := range before.Scenes {
+		r.daemon.SetPlugins(s.Name, d.set.of(s.Name))
+	}
 	for _, s := range c.anew {
+		s.Plugins = d.set.of(s.Name)
 		fail(s.Name, r.daemon.Add(s))
 	}
 	r.limit(f)
@@ -227,7 +240,7 @@ func (r *reloader) limit(f *config.File) {
 		r.log.print(line)
 	}
 	r.thermal.Hold(f.Budgets.Celsius)
-	plan := planRAM(r.running.model, f)
+	plan := planRAM(r.running.model, f, r.running.set)
 	if limit, err := checkRAM(plan, f.Budgets.RAM); err == nil { // as it was checked
 		keepWithin(limit, plan)
 	}
@@ -247,6 +260,7 @@ func find(f *config.File, name string) *config.Scene {
 func lasting(a, b *config.File) (keys []string) {
 	for key, pair := range map[string][2]any{
 		"state_dir":   {a.StateDir, b.StateDir},
+		"wasm":        {a.WASM, b.WASM},
 		"socket.path": {a.Socket.Path, b.Socket.Path},
 		"socket.mode": {a.Socket.Mode, b.Socket.Mode},
 		"threads":     {a.Threads, b.Threads},

@@ -23,11 +23,11 @@ import (
 const runAbout = `Watches the scenes of a configuration until it is told to stop by SIGTERM or
 Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
 line per change. SIGHUP has the configuration read again: scenes that have the same
-views go on, with what else was changed of them; those of other views begin anew with
-the memory that they had. A file that is wrong changes nothing. Another model, and a bundle that was installed or given up, is
-tried beside the one that runs and exchanged while cameras stay open. state_dir,
-threads, cpus, and path and mode of the socket take effect at the next start, which
-the log says when they differ.`
+views go on, with what else was changed of them, their plugins included; those of other
+views begin anew with the memory that they had. A file that is wrong changes nothing.
+Another model, and a bundle that was installed or given up, is tried beside the one that
+runs and exchanged while cameras stay open. state_dir, wasm, threads, cpus, and path and
+mode of the socket take effect at the next start, which the log says when they differ.`
 
 // runMain is "edged run".
 func runMain(args []string, stdout, stderr io.Writer) int {
@@ -118,7 +118,14 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		p.limit = healthLimit
 	}
 	r := &reloader{ctx: ctx, path: o.config, depot: p, log: log, failed: make(chan error, 1)}
-	p.fits = func(d *delivery) (err error) { d.file, err = r.load(d); return err }
+	r.plugins = newPluginHost(f.WASM, state, log)
+	defer r.plugins.close()
+	p.fits = func(d *delivery) (err error) {
+		if d.file, d.set, err = r.load(d); err == nil {
+			err = d.set.try(ctx, d.file)
+		}
+		return err
+	}
 	if want := p.wanted(f.Model); want.slot != "" {
 		service.notify(watchdog.Extend(p.limit(want.bytes) + time.Minute)) // should it be on trial
 	}
@@ -130,11 +137,11 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		return badInput{err}
 	}
 	defer func() { r.running.model.Close() }()
-	if f, err = r.load(r.running); err != nil {
+	if f, r.running.set, err = r.load(r.running); err != nil {
 		return err
 	}
 	m, trial := r.running.model, r.running.trial
-	ram := planRAM(m, f)
+	ram := planRAM(m, f, r.running.set)
 	limit, err := checkRAM(ram, f.Budgets.RAM)
 	if err != nil {
 		return err
@@ -178,6 +185,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		if err != nil {
 			return badInput{err}
 		}
+		scene.Plugins = r.running.set.of(s.Name)
 		c.Scenes = append(c.Scenes, scene)
 	}
 	d, err := edge.New(c)

@@ -122,7 +122,7 @@ func TestRunSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan := planRAM(model, f); last.rss > plan.total() {
+	if plan := planRAM(model, f, nil); last.rss > plan.total() {
 		t.Errorf("%d bytes resident, planned: %v", last.rss, plan)
 	}
 	model.Close()

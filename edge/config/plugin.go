@@ -32,15 +32,15 @@ func (p *parsing) plugins(n ast.Node, f *File) {
 			p.errorf(n, "%s of the bundle is there a second time", g.Bundle)
 		default:
 			f.Plugins = append(f.Plugins, g)
-			if running += g.runs(len(f.Scenes)); running > MaxRunning {
+			if running += g.Runs(len(f.Scenes)); running > MaxRunning {
 				p.errorf(n, "more than %d plugins that run, each counted in every scene", MaxRunning)
 			}
 		}
 	})
 }
 
-// runs is in how many of all scenes it does.
-func (g *Plugin) runs(scenes int) int {
+// Runs is in how many of all scenes it does.
+func (g *Plugin) Runs(scenes int) int {
 	switch {
 	case g.Off:
 		return 0
