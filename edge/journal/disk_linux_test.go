@@ -39,6 +39,26 @@ func fails(t *testing.T, j *Journal, why string) {
 	}
 }
 
+// finds waits until as many records are found: between two attempts at a disk nothing is
+// open.
+func finds(t *testing.T, j *Journal, want int) {
+	t.Helper()
+	n := 0
+	for range 5000 {
+		n = 0
+		for r, err := range j.Search(t.Context(), Query{}) {
+			if err == nil && r != nil {
+				n++
+			}
+		}
+		if n == want {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("%d records are found, want %d", n, want)
+}
+
 // recovers waits until everything is saved.
 func recovers(t *testing.T, j *Journal) {
 	t.Helper()
@@ -71,16 +91,12 @@ func TestDiskFull(t *testing.T) {
 	for i := range 3000 {
 		j.Append(caption(i))
 	}
-	if n, next := len(find(t, j, Query{})), j.Next(); uint64(n) != next-1 {
-		t.Errorf("%d of %d found while the disk is full", n, next-1)
-	}
+	finds(t, j, int(j.Next()-1))
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
 	recovers(t, j)
-	if said.kinds() != "failing working" {
-		t.Errorf("said %q", said.kinds())
-	}
+	said.await(t, "failing working")
 
 	// Full from the start.
 	fill(t, filler)
@@ -129,25 +145,13 @@ func TestDiskReadOnly(t *testing.T) {
 	j = open(t, disk, &Options{Report: said.add})
 	defer func() { closed(t, j) }()
 	fails(t, j, "read-only")
-	for { // between two attempts nothing is open
-		n := 0
-		for r, err := range j.Search(t.Context(), Query{}) {
-			if err == nil && r != nil {
-				n++
-			}
-		}
-		if n == 101 {
-			break
-		}
-	}
+	finds(t, j, 101)
 	if next := j.Next(); next != 102 {
 		t.Errorf("%d is next", next)
 	}
 	remount(0)
 	recovers(t, j)
-	if said.kinds() != "failing working" {
-		t.Errorf("said %q", said.kinds())
-	}
+	said.await(t, "failing working")
 }
 
 // TestDiskGone: a descriptor that became useless, as of a stick that was pulled, is
@@ -161,9 +165,7 @@ func TestDiskGone(t *testing.T) {
 	j.store.file.Close()
 	j.Append(caption(1))
 	recovers(t, j)
-	if said.kinds() != "failing working" {
-		t.Errorf("said %q", said.kinds())
-	}
+	said.await(t, "failing working")
 }
 
 // TestLost: what memory cannot hold is given up, the oldest first, and said.

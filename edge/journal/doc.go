@@ -28,7 +28,8 @@
 // panics, faults outside its mapping or recurses without end. So the file is checked
 // before it is opened unless it was closed in order, everything that touches it
 // contains panics and faults, and a file that is damaged is moved aside: edged goes
-// on with a new one and says so.
+// on with a new one, into which it carries over the records that are whole by themselves,
+// and says so. Meanwhile new ones wait in memory.
 //
 // A [Reader] finds records where no journal is open, and of a damaged file those that
 // are whole by themselves.

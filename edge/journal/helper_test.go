@@ -45,6 +45,18 @@ func (r *reports) kinds() string {
 	return strings.Join(k, " ")
 }
 
+// await waits until what was told is want: it is told after what it is about.
+func (r *reports) await(t *testing.T, want string) {
+	t.Helper()
+	for range 5000 {
+		if r.kinds() == want {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("told %q, want %q", r.kinds(), want)
+}
+
 func newDevice() *fakeclock.Device {
 	return fakeclock.New(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), 24*time.Hour)
 }

@@ -39,7 +39,7 @@ const (
 	ReportFailing = "failing" // nothing can be written; tried again until it can
 	ReportWorking = "working" // it can again
 	ReportLost    = "lost"    // records were given up while nothing could be written
-	ReportDamaged = "damaged" // the file was damaged and moved aside
+	ReportDamaged = "damaged" // the file was damaged and replaced
 )
 
 const (
@@ -83,6 +83,8 @@ type Journal struct {
 	bad     int         // commits that found damage since one that did not
 	reports []Report    // to be delivered
 	suspect atomic.Bool // a reader found damage; anybody's
+	mending atomic.Bool // the file is damaged, and its records are being carried over; anybody's
+	carried uint64      // the newest number in it
 
 	mu      sync.Mutex
 	most    limits
@@ -130,12 +132,18 @@ func Open(dir string, o *Options) (*Journal, error) {
 	}
 	j.budget.at, j.budget.cost = j.o.Clock(), firstCost
 	j.Limit(j.o.MaxBytes, j.o.MaxAge, j.o.Daily)
-	err := j.connect()
+	ctx, cancel := context.WithCancel(context.Background())
+	err := j.connect(ctx, false)
 	if errors.Is(err, ErrInUse) {
+		cancel()
 		return nil, err
 	}
-	j.settle(err)
-	ctx, cancel := context.WithCancel(context.Background())
+	if _, bad := errors.AsType[damage](err); bad { // takes a while: the writer's
+		err = nil
+		poke(j.flush)
+	} else {
+		j.settle(err)
+	}
 	j.cancel = cancel
 	go j.run(ctx, err != nil)
 	return j, nil
@@ -315,7 +323,7 @@ func (j *Journal) run(ctx context.Context, failing bool) {
 			pause = 0
 		}
 		stop := j.await(ctx, pause)
-		err := j.save()
+		err := j.save(ctx)
 		j.settle(err)
 		failing = err != nil
 		if stop {
@@ -408,13 +416,13 @@ func (j *Journal) deliver() {
 }
 
 // save writes everything that waits and deletes what is too much or too old.
-func (j *Journal) save() (err error) {
+func (j *Journal) save(ctx context.Context) (err error) {
 	if j.suspect.Swap(false) {
 		j.ready, j.checked = false, false
 	}
 	if !j.ready {
 		j.disconnect()
-		if err := j.connect(); err != nil {
+		if err := j.connect(ctx, true); err != nil {
 			return err
 		}
 	}
@@ -516,18 +524,20 @@ func (j *Journal) excess(most limits, now clock.Time) (yes bool) {
 }
 
 // connect opens the files and finds out which sequence number is next. After an
-// error what could be opened is open, for reading.
-func (j *Journal) connect() (err error) {
+// error what could be opened is open, for reading. A damaged file is replaced if mend
+// says so, until ctx ends; else it is an error of type damage.
+func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
 	if err := disk.OS.MkdirAll(j.dir); err != nil {
 		return err
 	}
 	if j.mark, err = openMark(filepath.Join(j.dir, "log.mark")); err != nil {
 		return err
 	}
-	s, err := j.openStore(filepath.Join(j.dir, fileName))
+	s, err := j.openStore(ctx, filepath.Join(j.dir, fileName), mend)
 	if err != nil {
 		return err
 	}
+	j.mending.Store(false)
 	j.checked = true
 	j.open.Lock()
 	j.store = s
@@ -536,6 +546,7 @@ func (j *Journal) connect() (err error) {
 	if err != nil {
 		return err
 	}
+	last = max(last, j.carried)
 	next := max(j.mark.next, last+1)
 	if j.mark.next == 0 && last > 0 { // the mark is lost: numbers behind the last record may have been given
 		next += reserve
@@ -554,8 +565,9 @@ func (j *Journal) connect() (err error) {
 	return nil
 }
 
-// openStore opens the file, or a new one when it is damaged.
-func (j *Journal) openStore(path string) (*store, error) {
+// openStore opens the file. When it is damaged a new one takes its place if mend says so, with
+// the records that are whole.
+func (j *Journal) openStore(ctx context.Context, path string, mend bool) (*store, error) {
 	var bad damage
 	if j.bad < 2 {
 		s, err := openStore(path, j.checked || j.mark.clean)
@@ -565,12 +577,33 @@ func (j *Journal) openStore(path string) (*store, error) {
 	} else {
 		bad = "bbolt cannot write it, though nothing is wrong to be seen"
 	}
-	aside, err := moveAside(path, j.mark.next)
-	if err != nil {
-		return nil, err
+	j.mending.Store(true)
+	if j.mark.next > 0 {
+		j.number(j.mark.next)
+	}
+	if !mend {
+		return nil, bad
+	}
+	n, err := j.carryOver(ctx, path)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	aside, e := moveAside(path, j.mark.next)
+	if e != nil {
+		return nil, e
 	}
 	j.bad = 0
-	j.report(ReportDamaged, "the log was damaged (%v): it is kept as %s, a new one begins", bad, aside)
+	if err != nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		j.report(ReportDamaged, "the log was damaged (%v): it is kept as %s, and a new one begins, since its records could not be carried over: %v", bad, aside, err)
+		return openStore(path, true)
+	}
+	if err := putInPlace(path); err != nil {
+		return nil, err
+	}
+	j.report(ReportDamaged, "the log was damaged (%v): it is kept as %s, and the %d records that were whole are in a new one", bad, aside, n)
 	return openStore(path, true)
 }
 

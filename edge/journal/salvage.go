@@ -60,14 +60,25 @@ func (r *Reader) salvage(ctx context.Context, f *filter) iter.Seq2[*Record, erro
 // findRecords looks for records in every page that could hold some, and returns their
 // places in the order of their numbers. What cannot be read is left out.
 func findRecords(ctx context.Context, file *os.File) (places []place, err error) {
+	err = leaves(ctx, file, func(at int64, p []byte) (more bool) {
+		places = recordsOf(at, p, places)
+		return len(places) < maxSalvage
+	})
+	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.seq, b.seq) })
+	return slices.CompactFunc(places, func(a, b place) bool { return a.seq == b.seq }), err
+}
+
+// leaves calls f with every page that could hold records, which begins at an offset, as long as
+// f wants more.
+func leaves(ctx context.Context, file *os.File, f func(at int64, p []byte) (more bool)) error {
 	info, err := file.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var buf []byte
-	for id := int64(0); (id+1)*pageSize <= info.Size() && len(places) < maxSalvage; id++ {
+	for id := int64(0); (id+1)*pageSize <= info.Size(); id++ {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		var head [pageHead]byte
 		if _, err := file.ReadAt(head[:], id*pageSize); err != nil {
@@ -83,17 +94,30 @@ func findRecords(ctx context.Context, file *os.File) (places []place, err error)
 		if err != nil && err != io.EOF {
 			continue
 		}
-		places = recordsOf(id*pageSize, buf[:k], places, true)
+		if !f(id*pageSize, buf[:k]) {
+			return nil
+		}
 	}
-	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.seq, b.seq) })
-	return slices.CompactFunc(places, func(a, b place) bool { return a.seq == b.seq }), nil
+	return nil
 }
 
 // recordsOf appends the places of the records that are whole in a page which lies at base,
 // and in small buckets within it.
-func recordsOf(base int64, p []byte, places []place, within bool) []place {
+func recordsOf(base int64, p []byte, places []place) []place {
+	elements(base, p, true, func(at int64, k, value []byte) {
+		if v, err := decode(k, value); err == nil {
+			places = append(places, place{v.seq, at, uint32(len(value))})
+		}
+	})
+	return places
+}
+
+// elements calls f with the keys and values of a page which lies at base, and of small
+// buckets within it, as far as they can be read. at is the place of a key, which its value
+// follows.
+func elements(base int64, p []byte, within bool, f func(at int64, k, value []byte)) {
 	if len(p) < pageHead {
-		return places
+		return
 	}
 	count := int(binary.LittleEndian.Uint16(p[10:]))
 	for i := range min(count, (len(p)-pageHead)/elementSize) {
@@ -109,12 +133,9 @@ func recordsOf(base int64, p []byte, places []place, within bool) []place {
 		}
 		here := base + int64(at) + int64(pos)
 		if flags == bucketFlag && within && len(value) > bucketHead {
-			places = recordsOf(here+int64(ksize)+bucketHead, value[bucketHead:], places, false)
+			elements(here+int64(ksize)+bucketHead, value[bucketHead:], false, f)
 			continue
 		}
-		if v, err := decode(k, value); err == nil {
-			places = append(places, place{v.seq, here, uint32(len(value))})
-		}
+		f(here, k, value)
 	}
-	return places
 }

@@ -93,8 +93,11 @@ func pages(ctx context.Context, from uint64, look func(from uint64, found []*Rec
 	}
 }
 
-// errClosed: there is no file to be read now.
-var errClosed = errors.New("the log is not open")
+// There is no file to be read now.
+var (
+	errClosed  = errors.New("the log is not open")
+	errMending = errors.New("the log was damaged; what is whole of it is found once it has been carried over into a new one")
+)
 
 // look finds some records from a sequence number on, to the last at end, and
 // says where to go on.
@@ -102,6 +105,9 @@ func (j *Journal) look(f *filter, from, end uint64, found []*Record) (_ []*Recor
 	j.open.RLock()
 	defer j.open.RUnlock()
 	if j.store == nil {
+		if j.mending.Load() {
+			return nil, 0, false, errMending
+		}
 		return nil, 0, false, errClosed
 	}
 	err = j.store.read(func(tx *bbolt.Tx) error {

@@ -80,14 +80,24 @@ func openStore(path string, trust bool) (*store, error) {
 	return s, nil
 }
 
+// temporary is what a file is called until it is whole.
+const temporary = ".new"
+
 // createStore makes the file under another name first, so that it is whole or not
 // there.
 func createStore(path string) error {
-	temp := path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := buildStore(path+temporary, func(*store) error { return nil }); err != nil {
 		return err
 	}
-	s, err := bolt(temp, false)
+	return putInPlace(path)
+}
+
+// buildStore makes a file that fill fills, or none.
+func buildStore(path string, fill func(*store) error) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s, err := bolt(path, false)
 	if err != nil {
 		return err
 	}
@@ -99,10 +109,18 @@ func createStore(path string) error {
 		}
 		return nil
 	})
-	if err = errors.Join(err, s.db.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
+	if err == nil {
+		err = fill(s)
 	}
-	if err := os.Rename(temp, path); err != nil {
+	if err = errors.Join(err, s.db.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// putInPlace gives what buildStore made its name.
+func putInPlace(path string) error {
+	if err := os.Rename(path+temporary, path); err != nil {
 		return err
 	}
 	return disk.OS.SyncDir(filepath.Dir(path))
@@ -287,25 +305,23 @@ func bootAt(tx *bbolt.Tx, seq uint64) (b clock.Boot) {
 	return b
 }
 
-// moveAside renames a damaged file so that it is kept for people to look at, and
-// returns its new name. Of those only the newest few are kept.
+// moveAside gives a damaged file another name, so that it is kept for people to look at, and
+// returns that; where links can be made it has its own beside it. Only the newest of those is kept.
 func moveAside(path string, seq uint64) (string, error) {
 	old, err := filepath.Glob(path + ".damaged-*")
 	if err != nil {
 		return "", err
 	}
-	for len(old) >= keepDamaged { // names sort by age
-		if err := os.Remove(old[0]); err != nil {
+	for _, o := range old {
+		if err := os.Remove(o); err != nil {
 			return "", err
 		}
-		old = old[1:]
 	}
 	aside := fmt.Sprintf("%s.damaged-%020d", path, seq)
-	if err := os.Rename(path, aside); err != nil {
-		return "", err
+	if os.Link(path, aside) != nil {
+		if err := os.Rename(path, aside); err != nil {
+			return "", err
+		}
 	}
 	return aside, disk.OS.SyncDir(filepath.Dir(path))
 }
-
-// keepDamaged is how many damaged files are kept.
-const keepDamaged = 3
