@@ -243,7 +243,9 @@ func (m *module) section(s *scanner) {
 	s.end = s.off + int(size)
 	s.what = "section " + sectionNames[id]
 	if id == secCustom {
-		m.custom(*s)
+		if s.name() == "name" {
+			m.functionNames(*s)
+		}
 		s.off = s.end
 	} else if place := slices.Index(sectionOrder, id) + 1; place <= m.last {
 		s.fail("it is not where it belongs")
@@ -258,28 +260,25 @@ func (m *module) section(s *scanner) {
 	s.end, s.what = outer, "sections"
 }
 
-// custom keeps the names of functions, for errors, if they are well made: in custom sections
-// errors do not count. The scanner is a copy.
-func (m *module) custom(s scanner) {
-	if s.name() != "name" {
-		return
-	}
+// functionNames keeps the names of functions, for errors, if they are well made: in custom
+// sections errors do not count. The scanner is a copy.
+func (m *module) functionNames(s scanner) {
 	for s.err == nil && s.left() > 0 {
 		from := s.off
 		id, size := s.byte(), s.u32()
 		part := s
-		part.end = min(part.off+int(size), part.end)
 		s.bytes(size)
-		if id != 1 {
+		if s.err != nil || id != 1 {
 			continue
 		}
+		part.end = s.off
 		for range part.count(2, "names", maxFuncs) {
 			part.u32()
 			if !utf8.ValidString(part.name()) {
 				part.fail("not UTF-8")
 			}
 		}
-		if s.err == nil && part.err == nil && part.left() == 0 {
+		if part.err == nil && part.left() == 0 {
 			m.names = s.b[from:s.off]
 		}
 	}
