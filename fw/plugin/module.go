@@ -47,7 +47,7 @@ func (m *Module) Close(ctx context.Context) error { return m.code.Close(ctx) }
 // CodeBytes estimates what the module occupies, however many plugins are started from it:
 // RATIONALE.md has what that was measured on.
 func (m *Module) CodeBytes() int64 {
-	perByte := 24
+	perByte := 32
 	if m.compiled {
 		perByte = 7
 	}
