@@ -79,8 +79,8 @@ type collector struct {
 	number   uint64
 
 	// shows says whether what is in a frame of a view, for a set of that number, may be
-	// seen, and hides of it what may not. Nil: all may.
-	shows func(ctx context.Context, view int, f *camera.Frame, set uint64) bool
+	// seen, and hides of it what may not; an error is that of a damaged frame. Nil: all may.
+	shows func(ctx context.Context, view int, f *camera.Frame, set uint64) (bool, error)
 
 	held []camera.Frame // for the next set; the zero Frame where none is
 	gone []bool         // missed the set before, and has not delivered since
@@ -231,8 +231,15 @@ func (c *collector) fits() bool {
 // back when it is damaged or unfit or may not be seen. What may not be seen is looked at for how
 // the camera is, as far as it is not hidden.
 func (c *collector) place(ctx context.Context, i int, set uint64) bool {
-	f := &c.held[i]
-	shown := c.shows == nil || c.shows(ctx, i, f, set)
+	f, shown := &c.held[i], true
+	if c.shows != nil {
+		var err error
+		if shown, err = c.shows(ctx, i, f, set); err != nil {
+			c.views[i].damaged.Add(1)
+			c.leave(i)
+			return false
+		}
+	}
 	t := c.views[i].look(f)
 	if t == nil || !shown {
 		c.leave(i)

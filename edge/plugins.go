@@ -162,8 +162,9 @@ func (h *hosted) log(s *scene, level slog.Level, line string) {
 
 // shows asks the plugins about the picture of a view and hides what they say; what one of
 // them hides the next does not see either. false: the picture is to be left out. Where one of them
-// is asked, pictures are decoded: drafts would show what is hidden.
-func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64) bool {
+// is asked, pictures are decoded: drafts would show what is hidden. While the scene is paused nobody
+// is asked, and the set is for nobody.
+func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64) (bool, error) {
 	p := &s.plugs
 	p.asking.Lock()
 	defer p.asking.Unlock()
@@ -177,11 +178,15 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 		if !wants {
 			continue
 		}
-		if f.Decode() != nil {
-			s.views[view].damaged.Add(1)
-			return false
+		if s.paused.Load() {
+			s.unasked = true
+			return true, nil
+		}
+		if err := f.Decode(); err != nil {
+			return false, err
 		}
 		if !fresh {
+			f.Cover(nil, camera.Area{}) // of the draft
 			p.picture.set(f.Image)
 			fresh = true
 		}
@@ -196,7 +201,7 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 		v := h.p.Frame(ctx, &q)
 		if v.Skip {
 			h.leftOut.Add(1)
-			return false
+			return false, nil
 		}
 		if len(v.Masks) > 0 {
 			p.masks = p.masks[:0]
@@ -213,7 +218,7 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 	if region != (camera.Area{}) {
 		f.Cover(nil, region)
 	}
-	return true
+	return true, nil
 }
 
 func area(r plugin.Rect) camera.Area {

@@ -2,11 +2,13 @@ package edge
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/visualrwkv/edged/fw/plugin"
 	"github.com/visualrwkv/edged/internal/wasmtest"
@@ -82,7 +84,7 @@ func compiled(t *testing.T, modules ...[]byte) []Plugin {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, Plugin{Module: m, Options: plugin.Options{Name: name, Permissions: everything}})
+		all = append(all, Plugin{Module: m, Options: plugin.Options{Name: name, Permissions: everything, CallLimit: plugin.MaxCallLimit}})
 	}
 	return all
 }
@@ -291,6 +293,87 @@ func TestPluginEmits(t *testing.T) {
 	}
 }
 
+// gated watches a film of which each frame is let through, with plugins.
+func gated(t *testing.T, with []Plugin) (d *Daemon, next func(frames int64), f *film) {
+	t.Helper()
+	f = newFilm(100)
+	f.gate = make(chan struct{})
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Gate: Gate{Pixels: -1}, Plugins: with}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		f.check(t)
+	})
+	return d, func(frames int64) {
+		t.Helper()
+		before := f.released.Load()
+		f.gate <- struct{}{}
+		waitFor(t, func() bool { return f.released.Load() == before+1 && d.Stats().Frames == uint64(frames) })
+	}, f
+}
+
+// TestPluginsWhilePaused: of pictures that an administrator wants nobody to look at, plugins are not asked
+// either, and the first after that is not shown without them.
+func TestPluginsWhilePaused(t *testing.T) {
+	with := compiled(t, framer(verdictBytes(false, plugin.Rect{})))
+	d, next, _ := gated(t, with)
+	next(1)
+	for _, c := range []struct {
+		paused bool
+		frames int64
+		calls  int64
+	}{{true, 1, 1}, {true, 1, 1}, {false, 2, 2}} {
+		if err := d.pause("", c.paused); err != nil {
+			t.Fatal(err)
+		}
+		next(c.frames)
+		if s := d.scenes[0].pluginStatus()[0]; s.Calls != c.calls {
+			t.Errorf("paused %v: %+v", c.paused, s)
+		}
+	}
+}
+
+// TestSetPlugins: other plugins are asked from the next picture on, those that stay are not begun anew, and
+// a call that takes long keeps nobody from ending.
+func TestSetPlugins(t *testing.T) {
+	with := compiled(t, wasmtest.Captioner(`{"tags":["a"]}`), wasmtest.Captioner(`{"tags":["b"]}`), wasmtest.Captioner(`{"tags":["c"]}`),
+		wasmtest.Guest(nil, wasmtest.Code(wasmtest.Loop(), wasmtest.Trap())))
+	d, next, f := gated(t, with[:2])
+	status := func() string {
+		var all []string
+		for _, s := range d.scenes[0].pluginStatus() {
+			all = append(all, fmt.Sprintf("%s %s %d", s.Name, s.State, s.Calls))
+		}
+		return strings.Join(all, ", ")
+	}
+	next(1)
+	if got := status(); got != "a running 1, b running 1" {
+		t.Error(got)
+	}
+	d.SetPlugins("room", []Plugin{with[2], with[0]})
+	next(2)
+	if got := status(); got != "c running 1, a running 2" {
+		t.Error(got)
+	}
+	other := with[0]
+	other.CallLimit = time.Second
+	d.SetPlugins("room", []Plugin{other, {Options: plugin.Options{Name: "d"}, Missing: "no such file"}})
+	next(3)
+	if got := status(); got != "a running 1, d disabled 0" {
+		t.Error(got)
+	}
+	d.SetPlugins("room", with[3:])
+	f.gate <- struct{}{}
+	waitFor(t, func() bool { return d.scenes[0].report().Views[0].Frames == 4 })
+}
+
 // TestHostilePlugins: whatever a plugin does, captions are those without it, the status says
 // what is wrong, and nothing runs when the daemon is closed.
 func TestHostilePlugins(t *testing.T) {
@@ -321,7 +404,10 @@ func TestHostilePlugins(t *testing.T) {
 			data := wasmtest.Data{At: wasmtest.GuestAnswer, Bytes: c.data}
 			with := compiled(t, wasmtest.Guest(c.code, nil, data), wasmtest.Guest(nil, c.code, data))
 			for i := range with {
-				with[i].CallLimit, with[i].Memory = 5e6, 1<<20
+				with[i].Memory = 1 << 20
+				if strings.Contains(c.reason, "took longer") {
+					with[i].CallLimit = 5 * time.Millisecond
+				}
 			}
 			w := watchWith(t, 12, with, nil)
 			if got := texts(w.events); !slices.Equal(got, plain) {

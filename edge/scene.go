@@ -37,8 +37,10 @@ type scene struct {
 	gate   *gate
 	images []image.Image // of the set in work
 	plugs  plugins
-	asks   []string // the questions of cfg.Prompts, of which there is one at least
-	said   []string // the newest caption for each; valid once there is one
+
+	unasked bool     // the set in hand has pictures that no plugin was asked about
+	asks    []string // the questions of cfg.Prompts, of which there is one at least
+	said    []string // the newest caption for each; valid once there is one
 
 	looked time.Time     // when the newest set was taken
 	look   time.Duration // that it took to see it
@@ -192,11 +194,12 @@ func (s *scene) run(ctx context.Context) error {
 		if err := s.pause(ctx); err != nil {
 			return err
 		}
+		s.unasked = false
 		set, err := s.sets.next(ctx)
 		if err != nil {
 			return err
 		}
-		if s.paused.Load() {
+		if s.paused.Load() || s.unasked {
 			set.release()
 			continue
 		}
@@ -342,7 +345,7 @@ func (s *scene) see(ctx context.Context, step *Step) (taken bool, err error) {
 	}
 	defer done()
 	set := step.Set
-	if !s.sets.renew(ctx) {
+	if !s.sets.renew(ctx) || s.unasked {
 		return false, nil // the views count why
 	}
 	if !s.gate.lets(set, s.sets, s.owed) {

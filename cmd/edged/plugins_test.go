@@ -49,7 +49,7 @@ func TestRunPlugins(t *testing.T) {
 		t.Helper()
 		return pluginFile(t, dir, "c.yaml", []byte(plugins+"scenes: [{name: a, interval: 10ms, views: [{name: v, rate: 100, source: 'sim:1/front'}]}]\n"))
 	}
-	const words = "plugins: [{file: words.wasm, allow: [on_caption, emit], memory: 1MiB}]\n"
+	const words = "plugins: [{file: words.wasm, allow: [on_caption, emit], memory: 1MiB, call_limit: 10s}]\n"
 	r, c := startRun(t, configure(words))
 	untilTagged(t, c, wire.EventCaption, "old")
 	alert := untilTagged(t, c, wire.EventAlert, "old")
@@ -156,7 +156,7 @@ func pluginBundle(t *testing.T, version uint64, name string, wasm []byte) string
 // TestBundlePlugins: plugins come and go with their bundle, with the permissions of its manifest,
 // and one that does not load or start has its bundle given up.
 func TestBundlePlugins(t *testing.T) {
-	r, c := startRun(t, twoRooms(t, "plugins: [{bundle: words.wasm, scenes: [a]}, {bundle: other.wasm, off: true}]\n"))
+	r, c := startRun(t, twoRooms(t, "plugins: [{bundle: words.wasm, scenes: [a], call_limit: 10s}, {bundle: other.wasm, off: true}]\n"))
 	contains(t, r.err.String(), "plugins: words.wasm, other.wasm of the configuration: what runs has brought no such plugin")
 	r.install(t, pluginBundle(t, 1, "words.wasm", wasmtest.Captioner(`{"tags":["one"],"alert":"not allowed"}`)))
 	r.reload(t, "garden version 1, slot a proved itself", 1)
