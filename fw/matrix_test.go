@@ -47,7 +47,7 @@ var matrix = []row{
 	{"trying", "its files are checked", step{"run", "read", "b/demo.gguf", 1}, 0},
 	{"trying", "the model is opened", step{"run", "open the model", "", 1}, 0},
 	{"trying", "it captions simulated pictures", step{"run", "smoke", "", 1}, 0},
-	{"trying", "the cameras are started", step{"run", "serve", "", 1}, 0},
+	{"trying", "it watches until its first caption", step{"run", "serve", "", 1}, 0},
 	{"trying", "the second start is counted", step{"run", "rename", "state.json.tmp", 1}, 1},
 	{"trying", "the third start is counted", step{"run", "rename", "state.json.tmp", 1}, 2},
 	{"trying", "it is given up after three starts", step{"run", "rename", "state.json.tmp", 1}, 3},

@@ -59,7 +59,7 @@ func TestInstallDiskFails(t *testing.T) {
 				tried++
 				if !p.ProcessState.Success() {
 					told++
-					said := p.stderr.String()
+					said := d.log.String()
 					wrong := !strings.Contains(said, slotsPath(d.state)) || !strings.Contains(said, errno.Error()+"; ")
 					if wrong && !strings.Contains(said, "installed already") {
 						t.Errorf("%v fails with %v, and %s says %q", call, errno, command, said)
@@ -139,7 +139,7 @@ func TestInstallPowerCuts(t *testing.T) {
 		if e := w.Wait(); errors.Is(e, unix.ENOSYS) {
 			t.Skip(e)
 		} else if e != nil || err != nil && until == nil {
-			t.Fatalf("%q: %v, %v\n%s", args, e, err, &p.stderr)
+			t.Fatalf("%q: %v, %v\n%s", args, e, err, d.log)
 		}
 		after := d.slots(t)
 		c.may = map[uint64]bool{fwSlot(before, before.Active).Version: true, fwSlot(after, after.Active).Version: true}
@@ -313,7 +313,7 @@ func TestInstallCalls(t *testing.T) {
 	if e := w.Wait(); errors.Is(e, unix.ENOSYS) {
 		t.Skip(e)
 	} else if e != nil || err != nil {
-		t.Fatalf("%v, %v: %s", e, err, &p.stderr)
+		t.Fatalf("%v, %v: %s", e, err, d.log)
 	}
 	// The disk in memory has all folders; what the real one need not make it does not.
 	made := func(call string) bool { return strings.HasPrefix(call, "mkdir ") }

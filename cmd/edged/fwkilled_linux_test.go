@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -28,6 +29,7 @@ type fwDevice struct {
 	state, config string
 	bundles       map[uint64]string // by version
 	random        *rand.Rand
+	log           *syncBuffer // standard error of the newest process
 }
 
 // fwModel is the model of a version.
@@ -73,11 +75,18 @@ func (d *fwDevice) prepare(t *testing.T, command string) {
 	if command == "install" {
 		return
 	}
+	if command == "reload" {
+		d.settled(t)
+		return
+	}
 	do := func(f func(s *fw.Store) error) {
 		t.Helper()
 		if err := withStore(d.state, func(s *fw.Store, _ error) error { return f(s) }); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if d.slots(t).Starts == fw.MaxStarts { // the next would give it up
+		d.settled(t)
 	}
 	trial := command != "rollback" || d.random.IntN(2) == 0
 	s := d.slots(t)
@@ -85,11 +94,7 @@ func (d *fwDevice) prepare(t *testing.T, command string) {
 	case !trial && s.Trial == "" && s.Active != "":
 		return
 	case s.Trial == "":
-		v := 1 + d.random.Uint64N(4)
-		if v == fwSlot(s, s.Active).Version {
-			v = v%4 + 1
-		}
-		fwRun(t, exitOK, "install", d.bundles[v], "-trust", fwKeys+"minisign.pub", "-quiet", "-downgrade", "-state", d.state)
+		d.install(t)
 	}
 	if command != "run" {
 		do(func(s *fw.Store) error { s.Start(); return nil })
@@ -99,12 +104,42 @@ func (d *fwDevice) prepare(t *testing.T, command string) {
 	}
 }
 
+// install installs a bundle that does not run.
+func (d *fwDevice) install(t *testing.T) {
+	t.Helper()
+	s := d.slots(t)
+	v := 1 + d.random.Uint64N(4)
+	if v == fwSlot(s, s.Active).Version {
+		v = v%4 + 1
+	}
+	fwRun(t, exitOK, "install", d.bundles[v], "-trust", fwKeys+"minisign.pub", "-quiet", "-downgrade", "-state", d.state)
+}
+
+// settled ends a trial.
+func (d *fwDevice) settled(t *testing.T) {
+	t.Helper()
+	if d.slots(t).Trial != "" {
+		fwRun(t, exitOK, "rollback", "-state", d.state)
+	}
+}
+
+// watches waits until a daemon watches.
+func (d *fwDevice) watches(t *testing.T, p *process) {
+	t.Helper()
+	for !strings.Contains(d.log.String(), ": model ") {
+		if p.ctx.Err() != nil || exited(p.Process.Pid) {
+			t.Fatalf("edged run does not watch:\n%s", d.log)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // start starts a command, installing any of the bundles; its calls of the disk are told of.
 func (d *fwDevice) start(t *testing.T, command string, see func(p *process, c diskcalls.Call) unix.Errno) (*process, *diskcalls.Watcher) {
 	t.Helper()
 	args := []string{"fw", command}
 	switch command {
-	case "run":
+	case "run", "reload":
 		args = []string{"run", "-config", d.config, "-socket", testSocket(t)}
 	case "install":
 		args = append(args, d.bundles[1+d.random.Uint64N(4)], "-trust", fwKeys+"minisign.pub", "-quiet", "-downgrade")
@@ -116,7 +151,8 @@ func (d *fwDevice) start(t *testing.T, command string, see func(p *process, c di
 func (d *fwDevice) startWith(t *testing.T, args []string, see func(p *process, c diskcalls.Call) unix.Errno) (*process, *diskcalls.Watcher) {
 	t.Helper()
 	p := newProcess(t, append(args, "-state", d.state)...)
-	p.Stdout = io.Discard
+	d.log = new(syncBuffer)
+	p.Stdout, p.Stderr = io.Discard, d.log
 	w, err := diskcalls.Watch(p.Cmd, slotsPath(d.state), func(c diskcalls.Call) unix.Errno {
 		if c.Op == diskcalls.Print {
 			return 0
@@ -158,18 +194,18 @@ func (d *fwDevice) check(t *testing.T) fw.State {
 	return before
 }
 
-// TestInstallKilled kills installations, commits, returns and daemons that try a bundle (EDGED_KILLS says how many, a quarter of
-// each), at a random moment or at a random one of their calls of the disk. After each the slots are as they were before it
-// or as they are to be afterwards, and what they say runs is whole.
+// TestInstallKilled kills installations, commits, returns, and daemons that try a bundle when they start or beside the one that runs
+// (EDGED_KILLS says how many, a fifth of each), at a random moment or at a random one of their calls of the disk. After each the slots are
+// as they were before it or as they are to be afterwards, and what they say runs is whole.
 func TestInstallKilled(t *testing.T) {
 	needProcess(t)
 	t.Parallel()
-	kills := 24
+	kills := 20
 	if s := os.Getenv("EDGED_KILLS"); s != "" {
 		kills, _ = strconv.Atoi(s)
 	}
 	d := newFWDevice(t)
-	commands := []string{"install", "commit", "rollback", "run"}
+	commands := []string{"install", "commit", "rollback", "run", "reload"}
 	type tally struct{ killed, working, ended int }
 	tallies := map[string]*tally{}
 	lasts := map[string]time.Duration{}
@@ -177,78 +213,84 @@ func TestInstallKilled(t *testing.T) {
 	for _, c := range commands {
 		tallies[c], lasts[c], calls[c] = new(tally), 40*time.Millisecond, 6
 	}
-	// How long a trial takes.
-	d.prepare(t, "run")
-	begun := time.Now()
-	var made atomic.Int64
-	p, w := d.start(t, "run", func(*process, diskcalls.Call) unix.Errno { made.Add(1); return 0 })
-	for d.slots(t).Trial != "" {
-		if p.ctx.Err() != nil {
-			t.Fatalf("the trial does not end:\n%s", p.wait())
+	// kill has a command begin what it is killed in, which after tells how to, and waits for its end.
+	kill := func(command string, at int64, after time.Duration, kept func() bool) (n int64, p *process) {
+		t.Helper()
+		var begun atomic.Bool
+		var made atomic.Int64
+		begun.Store(command != "reload")
+		p, w := d.start(t, command, func(p *process, c diskcalls.Call) unix.Errno {
+			if begun.Load() && made.Add(1)-1 == at {
+				p.Process.Kill() // this call is made, or not any more
+			}
+			return 0
+		})
+		if command == "reload" {
+			d.watches(t, p)
+			d.install(t)
+			begun.Store(true)
+			p.Process.Signal(unix.SIGHUP)
 		}
-		time.Sleep(time.Millisecond)
+		for end := time.Now().Add(after); !kept() && !exited(p.Process.Pid) && time.Now().Before(end); {
+			time.Sleep(500 * time.Microsecond)
+		}
+		p.Process.Kill()
+		p.wait()
+		if err := w.Wait(); errors.Is(err, unix.ENOSYS) {
+			t.Skip(err)
+		} else if err != nil && made.Load() > 0 {
+			t.Fatal(err)
+		}
+		return made.Load(), p
 	}
-	lasts["run"], calls["run"] = time.Since(begun), made.Load()
-	p.Process.Kill()
-	p.wait()
-	if err := w.Wait(); err != nil {
-		t.Skip(err)
+	// How long a trial takes, and how many calls it makes.
+	for _, command := range []string{"run", "reload"} {
+		d.prepare(t, command)
+		begun := time.Now()
+		was := d.slots(t).Active
+		calls[command], _ = kill(command, -1, processTime, func() bool { s := d.slots(t); return s.Active != was })
+		if d.slots(t).Active == was {
+			t.Fatalf("the trial does not end:\n%s", d.log)
+		}
+		lasts[command] = time.Since(begun)
 	}
 
 	fewest := func(a, b string) int { return tallies[a].killed - tallies[b].killed }
 	for i := 0; ; i++ {
 		command := slices.MinFunc(commands, fewest)
-		if tallies[command].killed == kills/len(commands) {
+		if tallies[command].killed >= kills/len(commands) {
 			break
 		}
 		if i > 10*kills {
 			t.Fatalf("they end before they are killed: %+v", tallies)
 		}
 		d.prepare(t, command)
-		before := d.slots(t)
-		var n atomic.Int64
-		at := int64(-1)
+		was := d.slots(t)
+		trial := command == "run" || command == "reload"
+		at, after := int64(-1), time.Duration(d.random.Int64N(int64(lasts[command])))
 		if d.random.IntN(2) == 0 {
-			at = d.random.Int64N(calls[command])
+			at, after = d.random.Int64N(calls[command]), processTime
+			if trial { // it may make fewer
+				after = 2 * lasts[command]
+			}
 		}
 		begun := time.Now()
-		p, w := d.start(t, command, func(p *process, c diskcalls.Call) unix.Errno {
-			if n.Add(1)-1 == at {
-				p.Process.Kill() // this call is made, or not any more
-			}
-			return 0
-		})
-		kill := time.AfterFunc(time.Duration(d.random.Int64N(int64(lasts[command]))), func() {
-			if at < 0 {
-				p.Process.Kill()
-			}
-		})
-		if command == "run" && at >= 0 { // it may have made fewer calls
-			kill.Stop()
-			kill = time.AfterFunc(2*lasts[command], func() { p.Process.Kill() })
-		}
-		p.wait()
-		kill.Stop()
-		if err := w.Wait(); err != nil && n.Load() > 0 {
-			t.Fatal(err)
-		}
-		after := d.check(t)
+		n, p := kill(command, at, after, func() bool { return false })
+		is := d.check(t)
 		now := tallies[command]
 		switch {
-		case p.ProcessState.Exited() || command == "run" && after.Active == before.Trial: // it was kept
+		case p.ProcessState.Exited() || trial && is.Trial == "" && is.Active != was.Active: // it was kept
 			now.ended++
 			if p.ProcessState.Success() {
-				lasts[command] = (lasts[command] + time.Since(begun)) / 2
-				calls[command] = n.Load()
+				lasts[command], calls[command] = (lasts[command]+time.Since(begun))/2, n
 			}
-		case n.Load() > 0:
+		case n > 0:
 			now.working++
 			fallthrough
 		default:
 			now.killed++
 		}
 		// What may have changed.
-		was, is := before, after
 		switch active := is.Active; {
 		case active == was.Active:
 		case command == "rollback" && was.Trial == "":
@@ -256,6 +298,7 @@ func TestInstallKilled(t *testing.T) {
 				t.Fatalf("rollback: from %+v to %+v", was, is)
 			}
 		case (command == "commit" || command == "run") && active == was.Trial:
+		case command == "reload" && active != "": // installed on the way
 		default:
 			t.Fatalf("%s: from %+v to %+v", command, was, is)
 		}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 type trialStep struct {
 	what   string
 	nth    int    // rename of the state, which is the step
-	says   string // or what is in the log just before it
+	says   string // or, when that is 0, what the log says just before it
 	broken bool   // the bundle does not work
 }
 
@@ -38,7 +39,7 @@ func TestTrials(t *testing.T) {
 	for _, s := range []trialStep{
 		{what: "the first start is counted", nth: 1},
 		{what: "it captions simulated pictures", says: "slot b is tried"},
-		{what: "the cameras are started", says: ": model "},
+		{what: "it watches until its first caption", says: ": model "},
 		{what: "it is committed", nth: 2},
 		{what: "it does not work and is given up", nth: 2, broken: true},
 	} {
@@ -106,15 +107,13 @@ var runsLine = regexp.MustCompile(`(?m)(garden version (\d), slot \w( is tried)?
 // that fails with; EINTR kills.
 func (s *trialStep) start(t *testing.T, d *fwDevice, wrong func() unix.Errno) string {
 	t.Helper()
-	renames := 0
 	var log syncBuffer
 	p := newProcess(t, "run", "-config", d.config, "-socket", filepath.Join(d.state, "s"), "-state", d.state)
 	p.Stderr = &log
-	w, err := diskcalls.Watch(p.Cmd, slotsPath(d.state), func(c diskcalls.Call) unix.Errno {
-		if c.Op != diskcalls.Rename {
-			return 0
-		}
-		if renames++; renames != s.nth || s.broken && !strings.Contains(log.String(), "is tried") {
+	// step makes it go wrong, once in a process.
+	var seen atomic.Bool
+	step := func() unix.Errno {
+		if !seen.CompareAndSwap(false, true) {
 			return 0
 		}
 		errno := wrong()
@@ -122,19 +121,25 @@ func (s *trialStep) start(t *testing.T, d *fwDevice, wrong func() unix.Errno) st
 			p.Process.Kill()
 		}
 		return errno
+	}
+	renames := 0
+	w, err := diskcalls.Watch(p.Cmd, slotsPath(d.state), func(c diskcalls.Call) unix.Errno {
+		if c.Op != diskcalls.Rename {
+			return 0
+		}
+		// Before the second one the log has said everything, whether or not it has come here.
+		if renames++; renames == s.nth || s.nth == 0 && renames == 2 {
+			return step()
+		}
+		return 0
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	killed := false
-	for seen := false; p.ctx.Err() == nil && !killed; time.Sleep(2 * time.Millisecond) {
+	for ; p.ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
 		text := log.String()
-		if s.says != "" && !seen && strings.Contains(text, s.says) && strings.Contains(text, "slot b is tried") {
-			if seen = true; wrong() != 0 {
-				killed = true
-				p.Process.Kill()
-			}
-			continue
+		if s.says != "" && strings.Contains(text, "slot b is tried") && strings.Contains(text, s.says) && step() != 0 {
+			break
 		}
 		if strings.Contains(text, ": model ") && (d.slots(t).Trial == "" || strings.Contains(text, "cannot be kept") || strings.Contains(text, "is not tried")) {
 			break
