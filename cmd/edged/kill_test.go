@@ -210,7 +210,9 @@ func TestKilled(t *testing.T) {
 	if early == kills {
 		t.Error("it was always killed before it had said something")
 	}
-	if slack := 5 * time.Second; oldest > snapshotInterval+slack { // a busy machine's disk
+	// The interval holds but for how much longer the disk takes than it did before, which
+	// TestSlowDisk of edge/memory holds to the second; a busy machine's stalls.
+	if slack := 5 * time.Second; oldest > snapshotInterval+slack {
 		t.Errorf("a snapshot was %v old", oldest)
 	}
 }

@@ -76,7 +76,7 @@ func TestPowerCuts(t *testing.T) {
 	t.Logf("a power cut would have lost 2 s at most at %d of %d moments, and %.1f s at most", sort.SearchFloat64s(lost, 2000), len(lost), lost[len(lost)-1]/1000)
 	t.Logf("the film went on from %d disks, with %d captions", check.films, check.lines)
 	t.Logf("edged counted %d KiB; %d claims; snapshots were found on %d, events on %d", now.Written>>10, claims, check.snapshots, check.logs)
-	// The interval, but for a host that holds up the disk now and then.
+	// The interval, 2 s, but for a host that holds up the disk now and then.
 	if within := sort.SearchFloat64s(lost, 2000); within < len(lost)*95/100 || lost[len(lost)-1] > 5000 {
 		t.Errorf("only %d of %d within the interval", within, len(lost))
 	}

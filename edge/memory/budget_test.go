@@ -194,3 +194,48 @@ func TestLimits(t *testing.T) {
 		closeStore(t, s)
 	})
 }
+
+// TestSlowDisk: the interval holds with a disk that takes its time, but for how much longer it
+// takes than it did for the snapshot before.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, fs := newDevice(), faultdisk.New()
+		c := d.config(fs)
+		var s *Store
+		var takes, oldest time.Duration
+		fs.After = func(op, _ string) {
+			if op != "sync" {
+				return
+			}
+			d.Pass(takes)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if n := len(s.disk); n > 0 {
+				oldest = max(oldest, d.Clock().Up-s.disk[n-1].Taken.Up)
+			}
+		}
+		s = open(t, c)
+		frame := uint64(0)
+		for _, pace := range []struct{ takes, late time.Duration }{{time.Second, time.Second}, {time.Second, 0}, {20 * time.Second, 19 * time.Second}, {20 * time.Second, 0}, {time.Second, 0}} {
+			takes, oldest = pace.takes, 0
+			before := s.newestSavedSeq()
+			for s.newestSavedSeq() < before+100 {
+				frame++
+				s.Keep(moment(d, frame))
+				synctest.Wait()
+				d.Pass(time.Second)
+			}
+			if most := time.Minute + pace.late; oldest > most || oldest < most-25*time.Second {
+				t.Errorf("the disk takes %v: the newest on it was %v old, want %v at most", takes, oldest, most)
+			}
+		}
+		takes = 0
+		closeStore(t, s)
+	})
+}
+
+func (s *Store) newestSavedSeq() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.saved
+}
