@@ -168,7 +168,11 @@ func (s *scanner) limits() (minimum, maximum uint32) {
 	case 0:
 		return s.u32(), 1<<32 - 1
 	case 1:
-		return s.u32(), s.u32()
+		minimum, maximum = s.u32(), s.u32()
+		if minimum > maximum {
+			s.fail("at least %d, at most %d", minimum, maximum)
+		}
+		return minimum, maximum
 	default:
 		s.fail("unknown kind of limits %#x", c)
 		return 0, 0

@@ -30,6 +30,7 @@ func TestRefused(t *testing.T) {
 		"cut":              {guest("", "").Bytes()[:100], "a section of kind 5 with 3 bytes of the 2 that are left"},
 		"no memory":        {set(func(m *w.Module) { m.Pages = 0 }), `no memory of its own exported as "memory"`},
 		"large memory":     {set(func(m *w.Module) { m.Pages = 4097 }), "section memory at byte 0x66: a memory of 4097 pages (256 MiB) at least, more than 256 MiB"},
+		"wrong memory":     {set(func(m *w.Module) { m.Pages, m.MaxPages = 3, 2 }), "section memory at byte 0x66: at least 3, at most 2"},
 		"no version":       {set(func(m *w.Module) { m.Funcs[0].Export = "" }), "no export edged_abi_version () -> (i32)"},
 		"wrong version":    {set(func(m *w.Module) { m.Funcs[0].Results = "I" }), "export edged_abi_version is () -> (i64), must be () -> (i32)"},
 		"no alloc":         {set(func(m *w.Module) { m.Funcs[1].Export = "malloc" }), "no export edged_alloc (i32) -> (i32)"},
