@@ -17,6 +17,7 @@ import (
 // that it names before an indented block are written, other indented blocks are run.
 func TestDocument(t *testing.T) {
 	need(t, "go", "clang-19", "wasm-ld-19")
+	reads(t, "*.h", "*.go")
 	text, err := os.ReadFile("../docs/plugins.md")
 	if err != nil {
 		t.Fatal(err)

@@ -36,9 +36,27 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
+// reads opens the files that programs read which a test starts, so that the go command does
+// not take its result from before one of them changed.
+func reads(t *testing.T, patterns ...string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		for _, name := range files {
+			if _, err := os.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // host runs a plugin and keeps what it says.
 type host struct {
 	*plugin.Plugin
+	now    time.Duration
 	alerts []plugin.Alert
 	log    []string
 }
@@ -54,6 +72,7 @@ func start(t *testing.T, m *plugin.Module, config string) (*host, error) {
 		CallLimit:   plugin.MaxCallLimit, // of a busy machine; docs/plugins.md has the times
 		Log:         func(level slog.Level, line string) { h.log = append(h.log, line) },
 		Emit:        func(a plugin.Alert) { h.alerts = append(h.alerts, a) },
+		Clock:       func() time.Duration { return h.now },
 	})
 	if err != nil {
 		return nil, err
@@ -83,6 +102,7 @@ func (h *host) took() (texts []string) {
 // TestExamples builds the plugins, and runs them with both engines.
 func TestExamples(t *testing.T) {
 	need(t, "make", "go", "clang-19", "wasm-ld-19")
+	reads(t, "../Makefile", "*.h", "*.go", "examples/*/*.*")
 	dir := t.TempDir()
 	if out, err := exec.Command("make", "-C", "..", "plugins", "PLUGINS="+dir).CombinedOutput(); err != nil {
 		t.Fatalf("make plugins: %v\n%s", err, out)
@@ -107,6 +127,9 @@ func TestExamples(t *testing.T) {
 				}
 				t.Logf("%s: %d bytes, made ready in %v", name, len(wasm), time.Since(began).Round(time.Millisecond))
 				t.Run(name, func(t *testing.T) { test(t, m) })
+				if name == "crossing" && mode == "compiler" {
+					t.Run("rooms", func(t *testing.T) { testRooms(t, m) })
+				}
 			}
 		})
 	}
@@ -197,7 +220,8 @@ func (r *room) look(view int, objects ...sim.Object) bool {
 	r.draw.Render(img, view, objects, r.n)
 	r.n++
 	f := r.frame(img)
-	f.View, f.Number, f.Clock = view, r.n, time.Duration(r.n)*time.Second/4
+	r.now = time.Duration(r.n) * time.Second / 4
+	f.View, f.Number, f.Clock = view, r.n, r.now
 	return !r.Frame(context.Background(), &f).Skip
 }
 
@@ -333,4 +357,77 @@ func testCrossing(t *testing.T, m *plugin.Module) {
 			t.Errorf("%s: %v, want %q", config, err, want)
 		}
 	}
+}
+
+// testRooms counts what the crossing plugin tells of rooms in which up to four things start,
+// stop, appear, vanish and hide each other: docs/plugins.md has the numbers.
+func testRooms(t *testing.T, m *plugin.Module) {
+	const sets, steps = 200, 4 // frame sets, and pictures of each
+	crossings, alerts, right := 0, 0, 0
+	for seed := range uint64(6) {
+		world := sim.NewWorld(sim.Config{Seed: 100 + seed, Views: 1})
+		r := newRoom(t, m, `{"cooldown":1}`)
+		r.draw = sim.NewRenderer(world.Look(), world.Cameras(), 160, 120)
+		sides := map[int]string{}
+		recent := map[string][]int{} // frame sets of crossings not told yet, by direction
+		for set := range sets {
+			if set > 0 {
+				world.Step()
+			}
+			objects := world.Objects(nil)
+			for _, o := range objects {
+				side := ""
+				if x := r.middle(o); x < 0.485 {
+					side = "right to left"
+				} else if x > 0.515 {
+					side = "left to right"
+				}
+				if side != "" && side != sides[o.ID] {
+					if sides[o.ID] != "" {
+						crossings++
+						recent[side] = append(recent[side], set)
+					}
+					sides[o.ID] = side
+				}
+			}
+			for step := range steps {
+				k := float64(step+1) / steps
+				var now []sim.Object
+				for i, o := range objects {
+					was := world.Previous(i)
+					o.X, o.Y = was.X+(o.X-was.X)*k, was.Y+(o.Y-was.Y)*k
+					now = append(now, o)
+				}
+				r.look(0, now...)
+			}
+			for _, text := range r.took() {
+				alerts++
+				_, direction, _ := strings.Cut(text, ", ")
+				list := slices.DeleteFunc(recent[direction], func(n int) bool { return n < set-2 })
+				if len(list) > 0 {
+					right++
+					list = list[1:]
+				}
+				recent[direction] = list
+			}
+		}
+	}
+	t.Logf("rooms: of %d crossings %d were told, by %d alerts", crossings, right, alerts)
+	if right*2 < crossings || right*2 < alerts {
+		t.Errorf("of %d crossings %d were told, by %d alerts: half of either is too few", crossings, right, alerts)
+	}
+}
+
+// middle returns where the first view has an object's middle, from left to right.
+func (r *room) middle(o sim.Object) float64 {
+	ids := make([]uint8, 160*120)
+	r.draw.IDs(ids, 0, []sim.Object{o})
+	n, sum := 0, 0
+	for i, id := range ids {
+		if id != 0 {
+			n++
+			sum += i % 160
+		}
+	}
+	return float64(sum) / float64(max(n, 1)) / 160
 }

@@ -257,6 +257,9 @@ func FuzzFrame(f *testing.F) {
 func FuzzCaption(f *testing.F) {
 	f.Add([]byte(`{"scene":"yard","text":"a red ball","time":1700000000123,"clock":4500,"frame":77,"views":["gate"]}`), "tag")
 	f.Add([]byte(`{"text":"\u754c\ud800"}`), strings.Repeat("界", 30))
+	for _, d := range documents {
+		f.Add([]byte(d), "\xcd")
+	}
 	f.Fuzz(func(t *testing.T, data []byte, tag string) {
 		ptr, size := give(t, data)
 		packed := OnCaption(ptr, size, func(c *Caption) Answer {

@@ -53,11 +53,12 @@ typedef struct {
 } track;
 
 /* still is for how many milliseconds a cell has differed from the background and not changed,
- * last its colour then. */
+ * last its colour then. before is what its background was before something stayed there: what
+ * leaves uncovers it, and no hole is seen. */
 typedef struct {
 	uint16_t background[3]; /* in 1/256 */
 	uint16_t still;
-	uint8_t last[3];
+	uint8_t last[3], before[3];
 	bool outside; /* of the zone */
 } cell;
 
@@ -296,8 +297,10 @@ static point centre_of(const view *v, uint32_t i)
 
 static void become_background(cell *c, const uint8_t colour[3])
 {
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < 3; k++) {
+		c->before[k] = (uint8_t)(c->background[k] >> 8);
 		c->background[k] = (uint16_t)(colour[k] << 8);
+	}
 	c->still = 0;
 }
 
@@ -307,6 +310,7 @@ static void learn(view *v)
 	v->inside = 0;
 	for (uint32_t i = 0; i < v->width * v->height; i++) {
 		become_background(&v->cells[i], picture[i]);
+		become_background(&v->cells[i], picture[i]); /* before, too */
 		v->cells[i].outside = v->place.has_zone && !inside(&v->place, centre_of(v, i));
 		v->inside += !v->cells[i].outside;
 	}
@@ -340,7 +344,7 @@ static uint32_t compare(view *v, uint32_t ms)
 			c->still = still > UINT16_MAX ? UINT16_MAX : (uint16_t)still;
 			for (int k = 0; k < 3; k++)
 				c->last[k] = p[k];
-			if (c->still < settle * 1000) {
+			if (c->still < settle * 1000 && apart(p, c->before[0], c->before[1], c->before[2], limit)) {
 				n++;
 				continue;
 			}
