@@ -14,7 +14,6 @@ import (
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/fw"
-	"github.com/visualrwkv/edged/internal/disk"
 	"github.com/visualrwkv/edged/vlm"
 )
 
@@ -83,7 +82,7 @@ func (p *depot) wanted(configured string) *delivery {
 	if configured != "" || !hasSlots(p.state) {
 		return p.plain(configured)
 	}
-	s, err := fw.OpenStore(disk.OS, slotsPath(p.state))
+	s, err := lookAtStore(p.state)
 	slot := cmp.Or(s.State().Trial, s.State().Active)
 	if err != nil || slot == "" {
 		return p.plain("")
@@ -185,21 +184,26 @@ func (p *depot) chosen(configured string) *delivery {
 	return p.plain(configured)
 }
 
-// start says what is to run of what is installed, nil for what the binary brings. While a bundle is being installed nothing
-// is tried, and what runs is not touched: then its slot is only read.
+// start says what is to run of what is installed, nil for what the binary brings. While a bundle is being installed, or
+// where the disk cannot be written to, nothing is tried: then what runs is only read.
 func (p *depot) start() (o origin, i *fw.Installed) {
 	var damaged error
+	opened := false
 	err := withStore(p.state, func(s *fw.Store, d error) (err error) {
-		damaged = d
+		opened, damaged = true, d
 		if i, err = s.Start(); i != nil {
 			o = originOf(s, i.Slot)
 		}
 		return err
 	})
-	if errors.Is(err, errSlotsBusy) {
+	if !opened {
+		if errors.Is(err, errSlotsBusy) {
+			err = nil
+		}
 		var s *fw.Store
-		s, damaged = fw.OpenStore(disk.OS, slotsPath(p.state))
-		if i, err = s.Active(); i != nil {
+		s, damaged = lookAtStore(p.state)
+		active, e := s.Active()
+		if i, err = active, errors.Join(err, e); i != nil {
 			o = originOf(s, i.Slot)
 		}
 	}

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package main
 
 import (
@@ -10,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/visualrwkv/edged/fw"
 )
@@ -70,12 +74,12 @@ func TestInstallInterrupted(t *testing.T) {
 		if signal == os.Interrupt && (second.Run() == nil || !strings.Contains(second.stderr.String(), "another edged installs a bundle just now")) {
 			t.Errorf("a second installation: %s", &second.stderr)
 		}
+		contains(t, fwRun(t, exitOK, "status", "-state", state), "slot a  installing  garden version 1")
 		p.Process.Signal(signal)
 		if p.wait() == nil || p.ProcessState.ExitCode() != exitFailed || p.stderr.String() != "edged fw install: interrupted; what is there will not be read again\n" {
 			t.Errorf("%v, %q", p.ProcessState, &p.stderr)
 		}
 	}
-	contains(t, fwRun(t, exitOK, "status", "-state", state), "slot a  installing  garden version 1")
 	var asked []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.Header.Get("Range"))
@@ -128,6 +132,35 @@ func TestInstallNoRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	fwRun(t, exitOK, "install", small, "-quiet", "-trust", fwKeys+"minisign.pub", "-state", state)
+}
+
+// TestInstalledReadOnly: on a disk that has become read-only what is installed runs, and is told of; nothing is tried or installed.
+func TestInstalledReadOnly(t *testing.T) {
+	needProcess(t)
+	t.Parallel()
+	dir := smallDisk(t)
+	d := newFWDevice(t)
+	d.state = filepath.Join(dir, "state")
+	d.prepare(t, "commit")
+	fwRun(t, exitOK, "commit", "-state", d.state)
+	version := d.slots(t).A.Version
+	d.install(t)
+	if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, fwRun(t, exitOK, "list", "-state", d.state), "slot b  ready")
+	contains(t, fwRun(t, exitFailed, "rollback", "-state", d.state), "read-only file system; that disk has to be mounted for writing")
+	var told syncBuffer
+	p := &depot{state: d.state, log: newRunLog(&told), limit: healthLimit, fits: func(*delivery) error { return nil }}
+	is, err := p.open(t.Context(), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer is.model.Close()
+	if name := is.model.Info().Name; is.slot != "a" || name != modelName(t, fwModel(version)) || is.trial {
+		t.Errorf("%+v runs:\n%s", is.origin, &told)
+	}
+	contains(t, told.String(), "read-only file system")
 }
 
 // TestInstallProgress: on a terminal there is a bar, in a pipe a line for each tenth at most, and the standard output has the result alone.

@@ -74,28 +74,35 @@ func (c slotCommand) do(state string) (all []slotReport, err error) {
 	if err := becomeOwner(state); err != nil {
 		return nil, err
 	}
-	if c.change == nil && !hasSlots(state) {
-		return slotReports(fw.State{}), nil // nothing is made for who only looks
+	if c.change == nil {
+		s, err := lookAtStore(state)
+		if err != nil {
+			return nil, err
+		}
+		return c.report(s), nil
 	}
 	err = withStore(state, func(s *fw.Store, damaged error) error {
 		if damaged != nil {
 			return damaged
 		}
-		if c.change != nil {
-			if err := c.change(s); err != nil {
-				return err
-			}
+		if err := c.change(s); err != nil {
+			return err
 		}
-		all = slotReports(s.State())
-		for i := range all {
-			if m := s.Manifest(all[i].Slot); m != nil && c.bundles {
-				b := describeBundle(m)
-				all[i].Bundle = &b
-			}
-		}
+		all = c.report(s)
 		return nil
 	})
 	return all, err
+}
+
+func (c slotCommand) report(s *fw.Store) []slotReport {
+	all := slotReports(s.State())
+	for i := range all {
+		if m := s.Manifest(all[i].Slot); m != nil && c.bundles {
+			b := describeBundle(m)
+			all[i].Bundle = &b
+		}
+	}
+	return all
 }
 
 // slotReport is what is told of a slot.

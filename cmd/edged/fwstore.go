@@ -29,6 +29,10 @@ var errSlotsBusy = errors.New("another edged installs a bundle just now")
 // storePatience is how long to wait for someone who uses the slots: all but installing takes moments.
 const storePatience = 2 * time.Second
 
+// lookAtStore opens the slots of a state folder for who changes nothing. That needs neither a lock, since the state is
+// replaced as a whole, nor a disk that can be written to.
+func lookAtStore(state string) (*fw.Store, error) { return fw.OpenStore(disk.OS, slotsPath(state)) }
+
 // withStore opens the slots of a state folder and runs f while nobody else uses them. A
 // state of the slots that cannot be read is told to f, too.
 func withStore(state string, f func(s *fw.Store, damaged error) error) error {
