@@ -264,7 +264,7 @@ func (p *depot) fill(ctx context.Context, d *delivery, prove bool) (err error) {
 	return err
 }
 
-// giveUp ends a trial, and reports whether that could be kept.
+// giveUp ends a trial, and reports whether it has ended.
 func (p *depot) giveUp(d *delivery, why error) bool {
 	return p.settle(d, func(s *fw.Store) error { return s.Rollback(why.Error()) }, fmt.Sprintf("is given up: %v", why))
 }
@@ -273,7 +273,21 @@ func (p *depot) giveUp(d *delivery, why error) bool {
 func (p *depot) commit(d *delivery) bool { return p.settle(d, (*fw.Store).Commit, "proved itself") }
 
 func (p *depot) settle(d *delivery, do func(*fw.Store) error, did string) bool {
-	err := withStore(p.state, func(s *fw.Store, damaged error) error { return errors.Join(damaged, do(s)) })
+	ours := true
+	err := withStore(p.state, func(s *fw.Store, damaged error) error {
+		if damaged != nil {
+			return damaged
+		}
+		if slot := s.State().Trial; slot == "" || originOf(s, slot) != d.origin {
+			ours = false // Rollback would now be about another one
+			return nil
+		}
+		return do(s)
+	})
+	if err == nil && !ours {
+		p.log.printf("bundle: %s %s; somebody had ended the trial before", d.what, did)
+		return true
+	}
 	if err != nil {
 		p.log.printf("bundle: %s %s, and that cannot be kept: %v", d.what, did, err)
 		return false

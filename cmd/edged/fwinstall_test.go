@@ -118,3 +118,34 @@ func TestInstalled(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestDecidedMeanwhile: what becomes of a trial changes nothing once somebody else has ended it.
+func TestDecidedMeanwhile(t *testing.T) {
+	state := t.TempDir()
+	var told bytes.Buffer
+	p := &depot{state: state, options: &vlm.Options{Threads: 1}, log: newRunLog(&told), limit: healthLimit, fits: func(*delivery) error { return nil }}
+	install := func(version uint64) *delivery {
+		t.Helper()
+		fwRun(t, exitOK, "install", makeBundle(t, version, demoInt4), "-trust", fwKeys+"minisign.pub", "-state", state, "-quiet")
+		d, err := p.open(t.Context(), "", nil)
+		if err != nil || !d.trial {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		t.Cleanup(func() { d.model.Close() })
+		return d
+	}
+	p.commit(install(1))
+	d := install(2)
+	fwRun(t, exitOK, "rollback", "-state", state)
+	if !p.giveUp(d, errors.New("it fails")) || !p.commit(d) {
+		t.Error("a trial that was ended goes on")
+	}
+	out := fwRun(t, exitOK, "status", "-state", state)
+	contains(t, out, "slot a runs: garden version 1")
+	contains(t, out, "slot b  bad   garden version 2  someone asked for it")
+	contains(t, told.String(), "garden version 2, slot b is given up: it fails; somebody had ended the trial before")
+	d = install(3)
+	fwRun(t, exitOK, "install", makeBundle(t, 4, demoInt4), "-trust", fwKeys+"minisign.pub", "-state", state, "-quiet")
+	p.giveUp(d, errors.New("it fails"))
+	contains(t, fwRun(t, exitOK, "status", "-state", state), "slot b  ready  garden version 4")
+}
