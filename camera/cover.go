@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"image/color"
 	"image/draw"
 	"math"
 )
@@ -145,11 +144,11 @@ func cover(img image.Image, masks []Area, region Area) image.Image {
 		case *RGB:
 			blackRGB(m, r)
 		case draw.Image:
-			draw.Draw(m, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
+			draw.Draw(m, r, image.Black, image.Point{}, draw.Src)
 		default:
 			copied := image.NewRGBA(b)
 			draw.Draw(copied, b, img, b.Min, draw.Src)
-			draw.Draw(copied, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
+			draw.Draw(copied, r, image.Black, image.Point{}, draw.Src)
 			img = copied
 		}
 	}

@@ -37,6 +37,7 @@ type plugins struct {
 
 	asking  sync.Mutex // held while they are asked, and
 	picture pixels     // that they are shown
+	frame   plugin.Frame
 	masks   []camera.Area
 
 	all atomic.Pointer[[]*hosted]
@@ -191,14 +192,15 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 			fresh = true
 		}
 		h.concerns(wire.Event{Time: f.Time.UnixMilli(), Frame: int64(set), View: s.names[view]})
-		q := plugin.Frame{
+		q := &p.frame
+		*q = plugin.Frame{
 			View: view, Full: full, CameraWidth: p.picture.w, CameraHeight: p.picture.h, Time: f.Time, Clock: s.clock(f.Time), Number: f.Seq,
 			Pixels: p.picture.rgb, Width: p.picture.w, Height: p.picture.h,
 		}
 		if !full {
 			q.Pixels, q.Width, q.Height = p.picture.preview()
 		}
-		v := h.p.Frame(ctx, &q)
+		v := h.p.Frame(ctx, q)
 		if v.Skip {
 			h.leftOut.Add(1)
 			return false, nil

@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/binary"
 	"fmt"
+	"image"
 	"math"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/fw/plugin"
 	"github.com/visualrwkv/edged/internal/wasmtest"
 	"github.com/visualrwkv/edged/wire"
@@ -337,6 +339,21 @@ func TestPluginsWhilePaused(t *testing.T) {
 		if s := d.scenes[0].pluginStatus()[0]; s.Calls != c.calls {
 			t.Errorf("paused %v: %+v", c.paused, s)
 		}
+	}
+}
+
+// TestPluginsAllocate: a picture that a plugin is asked about costs no memory.
+func TestPluginsAllocate(t *testing.T) {
+	d, next, _ := gated(t, compiled(t, framer(verdictBytes(false, plugin.Rect{}, plugin.Rect{W: 0.5, H: 0.5}))))
+	next(1)
+	s := d.scenes[0]
+	f := camera.NewFrame(image.NewRGBA(image.Rect(0, 0, 320, 240)), time.Now(), 1, nil)
+	if n := testing.AllocsPerRun(20, func() {
+		if ok, err := s.shows(t.Context(), 0, &f, 1); !ok || err != nil {
+			t.Error(ok, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a picture", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/visualrwkv/edged/edge/config"
 )
@@ -16,7 +17,7 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("check", "-config FILE",
 		"Says what is wrong with a configuration and its plugins, all at once, without opening cameras or\nmodels. Exits with 0 when nothing is, 3 when the file is bad.")
 	path := fs.String("config", "", configHelp)
-	stateFlag := fs.String("state", "", "also with the defaults of the bundle that is installed in this state `folder`, which are told")
+	stateFlag := fs.String("state", "", "also with the defaults and plugins of the bundle that is installed in this state `folder`, which are told")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
 		return code
 	}
@@ -31,33 +32,46 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 		printConfigError(stderr, "check", err)
 		return exitInput
 	}
-	if err := checkPlugins(f); err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitInput
-	}
-	var brings string
+	d, brings := new(delivery), ""
 	if *stateFlag != "" {
-		if brings, err = bundled(*path, *stateFlag, f); err != nil {
+		d = (&depot{state: *stateFlag}).wanted(f.Model)
+		if brings, err = bundled(*path, d, f); err != nil {
 			printConfigError(stderr, "check", err)
 			return exitInput
 		}
+	}
+	if err := checkPlugins(f, d.plugins); err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitInput
 	}
 	fmt.Fprintf(stdout, "%s: good: %s, %s\n%s", *path, plural(len(f.Scenes), "scene"), plural(f.Views(), "view"), brings)
 	return exitOK
 }
 
-// checkPlugins compiles the plugins that a configuration has files of.
-func checkPlugins(f *config.File) error {
+// checkPlugins compiles the plugins of a configuration and of a bundle.
+func checkPlugins(f *config.File, bundle []pluginSpec) error {
 	h := newPluginHost(config.WASMInterpreter, "", nil)
 	defer h.close()
-	return h.load(context.Background(), f, nil).err(false)
+	return h.load(context.Background(), f, bundle).err(false)
 }
 
-// bundled says what f, the configuration at path, has from the bundle that runs, or that is to be tried.
-func bundled(path, state string, f *config.File) (string, error) {
-	d := (&depot{state: state}).wanted(f.Model)
-	if d.says == "" {
+// bundled says what f, the configuration at path, has from the bundle d that runs, or that is to be tried.
+func bundled(path string, d *delivery, f *config.File) (string, error) {
+	text := "from " + d.what + ":\n"
+	if d.says == "" && d.plugins == nil {
 		return "", nil
+	}
+	all, absent := specs(f, d.plugins)
+	for _, p := range all {
+		if p.Bundle != "" {
+			text += fmt.Sprintf("  plugin %s, may %s, in %s\n", p.Bundle, strings.Join(p.permissions, ", "), plural(p.Runs(len(f.Scenes)), "scene"))
+		}
+	}
+	for _, name := range absent {
+		text += "  no plugin " + name + ", which the configuration names\n"
+	}
+	if d.says == "" {
+		return text, nil
 	}
 	defaults, err := config.LoadDefaults(d.says)
 	if err != nil {
@@ -67,7 +81,6 @@ func bundled(path, state string, f *config.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := "from " + d.what + ":\n"
 	for _, l := range with.Differences(f) {
 		text += "  " + l + "\n"
 	}

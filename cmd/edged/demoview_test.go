@@ -60,13 +60,16 @@ func testPage() *page {
 func TestPageGolden(t *testing.T) {
 	long := testPage()
 	long.ask = `/home/someone/src/edged/build/edged-linux-amd64 ask -socket /run/user/1000/edged-demo-12345.sock "what left the room?"`
+	alarmed := testPage()
+	alarmed.captions[2].tags = []string{"person"}
+	alarmed.tell(&verdict{frame: 12, text: "somebody is near the front camera", tags: []string{"person", "near"}, alert: true})
 	for _, size := range []struct {
 		name string
 		p    *page
 		w, h int
 	}{
 		{"page_80x24.txt", testPage(), 80, 24}, {"page_120x40.txt", testPage(), 120, 40}, {"page_40x10.txt", testPage(), 40, 10},
-		{"page_30x5.txt", testPage(), 30, 5}, {"page_long_80x24.txt", long, 80, 24},
+		{"page_30x5.txt", testPage(), 30, 5}, {"page_long_80x24.txt", long, 80, 24}, {"page_alert_80x24.txt", alarmed, 80, 24},
 	} {
 		v := newVT(t, size.w, size.h)
 		v.alternate = true

@@ -183,6 +183,10 @@ func TestBundlePlugins(t *testing.T) {
 		t.Errorf("%+v, %v", st.Plugins, err)
 	}
 	contains(t, fwRun(t, exitOK, "status", "-state", r.state), "slot a runs: garden version 1")
+	code, out, stderr := runCommand(t, "check", "-config", r.config, "-state", r.state)
+	if code != exitOK || !strings.HasSuffix(out, "from garden version 1, slot a:\n  plugin words.wasm, may on_caption, in 1 scene\n  no plugin other.wasm, which the configuration names\n") {
+		t.Errorf("check: %d, %q, %q", code, out, stderr)
+	}
 
 	// Not in the configuration, it runs in both scenes.
 	r.install(t, pluginBundle(t, 4, "more.wasm", wasmtest.Captioner(`{"tags":["more"]}`)))
