@@ -357,7 +357,7 @@ static inline edged_json edged_next(edged_json v)
 	if (!v.at)
 		return none;
 	v.at = edged__space(edged__skip(v.at, v.end, 0), v.end);
-	if (*v.at != ',')
+	if (v.at == v.end || *v.at != ',')
 		return none;
 	v.at = edged__space(v.at + 1, v.end);
 	if (v.key) {

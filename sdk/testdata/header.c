@@ -134,6 +134,8 @@ int main(void)
 		switch (kind) {
 		case 'j':
 			print(edged_parse(input, size));
+			if (edged_kind(edged_next(edged_parse(input, size))))
+				abort();
 			printf("\n");
 			break;
 		case 'f':
