@@ -1,13 +1,17 @@
 package edge
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
+	"io"
 	"math"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,6 +205,53 @@ func TestPluginHides(t *testing.T) {
 	}
 	if w := watchWith(t, 3, with[2:], nil); len(w.steps) != 0 {
 		t.Errorf("%d frame sets were looked at of which all was to be left out", len(w.steps))
+	}
+}
+
+// undeveloped is a source of n pictures that are decoded when they are asked for, of which every
+// second is damaged.
+type undeveloped struct{ n, decoded atomic.Int64 }
+
+func (u *undeveloped) Next(context.Context) (camera.Frame, error) {
+	n := 10 - u.n.Add(-1)
+	if n > 10 {
+		return camera.Frame{}, io.EOF
+	}
+	return camera.NewLazyFrame(image.Pt(32, 24), func() (image.Image, error) {
+		u.decoded.Add(1)
+		if n%2 == 0 {
+			return nil, errors.New("damaged")
+		}
+		img := image.NewRGBA(image.Rect(0, 0, 32, 24))
+		for i := range img.Pix {
+			img.Pix[i] = filmLevel(uint64(n))
+		}
+		return img, nil
+	}, time.Unix(1000+n, 0), uint64(n), nil), nil
+}
+
+func (*undeveloped) Close() error { return nil }
+
+// TestPluginsDecode: pictures that plugins are asked about are decoded once, and damaged ones counted once;
+// plugins do not hear of those.
+func TestPluginsDecode(t *testing.T) {
+	src := new(undeveloped)
+	src.n.Store(10)
+	calls := int64(0)
+	var d *Daemon
+	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{
+		Views: []camera.View{{Name: "v", Source: src}}, LockStep: true, Gate: Gate{Pixels: -1},
+		Plugins: compiled(t, framer(verdictBytes(false, plugin.Rect{}))),
+		Observe: func(*Step) { calls = d.scenes[0].pluginStatus()[0].Calls },
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if s := d.Stats(); s.Frames != 5 || s.Damaged != 5 || src.decoded.Load() != 10 || calls != 5 {
+		t.Errorf("%+v, decoded %d times, asked %d times", s, src.decoded.Load(), calls)
 	}
 }
 
