@@ -24,15 +24,19 @@ import (
 	"github.com/visualrwkv/edged/internal/faultdisk"
 )
 
-// TestInstallDiskFails has each call of the disk fail that an installation, a commit and a return make, as full, broken and
-// read-only: what is wrong is said, with the file and what can be done, what ran still does, and the next try succeeds.
+// TestInstallDiskFails has each call of the disk fail that an installation, a commit, a return and a daemon with a trial make, as full,
+// broken and read-only: what is wrong is said, with the file and what can be done, what ran still does, and the next try
+// succeeds. A daemon watches all the same.
 func TestInstallDiskFails(t *testing.T) {
 	needProcess(t)
 	t.Parallel()
 	d := newFWDevice(t)
 	tried, told := 0, 0
-	for _, command := range []string{"install", "commit", "rollback"} {
+	for _, command := range []string{"install", "commit", "rollback", "run"} {
 		for _, errno := range []unix.Errno{unix.ENOSPC, unix.EIO, unix.EROFS} {
+			if command == "run" && errno != unix.EIO {
+				continue // it is slower, and does not tell them apart
+			}
 			for at, reached := 0, true; reached; at++ {
 				d.prepare(t, command)
 				before := d.slots(t)
@@ -46,6 +50,13 @@ func TestInstallDiskFails(t *testing.T) {
 					call, reached = c, true
 					return errno
 				})
+				if command == "run" {
+					d.watches(t, p)
+					for p.ctx.Err() == nil && !strings.Contains(d.log.String(), errno.Error()+"; ") && !strings.Contains(d.log.String(), "proved itself") {
+						time.Sleep(time.Millisecond)
+					}
+					p.Process.Signal(unix.SIGTERM)
+				}
 				p.wait()
 				if err := w.Wait(); errors.Is(err, unix.ENOSYS) {
 					t.Skip(err)
@@ -57,9 +68,12 @@ func TestInstallDiskFails(t *testing.T) {
 					continue
 				}
 				tried++
-				if !p.ProcessState.Success() {
+				said := d.log.String()
+				if command == "run" && !p.ProcessState.Success() {
+					t.Fatalf("%v fails with %v, and the daemon ends:\n%s", call, errno, said)
+				}
+				if command == "run" || !p.ProcessState.Success() {
 					told++
-					said := d.log.String()
 					wrong := !strings.Contains(said, slotsPath(d.state)) || !strings.Contains(said, errno.Error()+"; ")
 					if wrong && !strings.Contains(said, "installed already") {
 						t.Errorf("%v fails with %v, and %s says %q", call, errno, command, said)
