@@ -156,6 +156,9 @@ func pluginBundle(t *testing.T, version uint64, name string, wasm []byte) string
 // TestBundlePlugins: plugins come and go with their bundle, with the permissions of its manifest,
 // and one that does not load or start has its bundle given up.
 func TestBundlePlugins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four models are tried")
+	}
 	r, c := startRun(t, twoRooms(t, "plugins: [{bundle: words.wasm, scenes: [a], call_limit: 10s}, {bundle: other.wasm, off: true}]\n"))
 	contains(t, r.err.String(), "plugins: words.wasm, other.wasm of the configuration: what runs has brought no such plugin")
 	r.install(t, pluginBundle(t, 1, "words.wasm", wasmtest.Captioner(`{"tags":["one"],"alert":"not allowed"}`)))
@@ -244,7 +247,7 @@ func TestSpecs(t *testing.T) {
 func TestDemoPlugin(t *testing.T) {
 	path := pluginFile(t, t.TempDir(), "words.wasm", wasmtest.Captioner(`{"tags":["box"],"alert":"look!"}`))
 	args := func(more ...string) []string {
-		return append([]string{"demo", "-frames", "5", "-socket", testSocket(t)}, more...)
+		return append([]string{"demo", "-frames", "2", "-socket", testSocket(t)}, more...)
 	}
 	_, plain, _ := runCommand(t, args("-json")...)
 	code, out, stderr := runCommand(t, args("-json", "-plugin", path)...)
@@ -261,12 +264,15 @@ func TestDemoPlugin(t *testing.T) {
 	}
 	_, s := parseDemo(t, strings.Join(captions, ""))
 	before, sum := parseDemo(t, plain)
-	if len(captions)-1 != len(before) || len(alerts) != len(before) || s.Captions != sum.Captions || s.Frames != 5 {
+	if len(captions)-1 != len(before) || len(alerts) != len(before) || s.Captions != sum.Captions || s.Frames != 2 {
 		t.Errorf("%s\n%s", out, plain)
 	}
 	want := fmt.Sprintf(`{"type":"alert","scene":"room","frame":%d,"text":"look!","tags":["box"],"plugin":"words","view":""}`+"\n", before[0].Frame)
 	if alerts[0] != want || !strings.Contains(captions[0], `"tags":["box"]`) {
 		t.Errorf("%s%s want %s", captions[0], alerts[0], want)
+	}
+	if testing.Short() {
+		return
 	}
 	_, out, _ = runCommand(t, args("-plugin", path)...)
 	contains(t, out, "  [box]")
