@@ -53,6 +53,10 @@ type Config struct {
 	// status. It may be called at any time. Nil: nothing is.
 	Problems func() []string
 
+	// Bundle names what was delivered that runs, for its status; empty: nothing was. It may
+	// be called at any time. Nil: nothing was.
+	Bundle func() string
+
 	// Thermal says which share of the time may be spent on work. The daemon runs
 	// it. Nil: all of the time.
 	Thermal *thermal.Governor

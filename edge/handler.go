@@ -33,6 +33,9 @@ func (d *Daemon) Status(context.Context) (*wire.Status, error) {
 	if d.cfg.Problems != nil {
 		st.Problems = d.cfg.Problems()
 	}
+	if d.cfg.Bundle != nil {
+		st.Bundle = d.cfg.Bundle()
+	}
 	st.Duty = 1
 	if d.cfg.Thermal != nil {
 		t := d.cfg.Thermal.State()

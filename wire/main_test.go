@@ -27,7 +27,7 @@ func samples() (requests, replies []Message) {
 	replies = []Message{
 		&Welcome{Protocol: 1, Server: "edged", Version: "0.1", Model: "demo", Scenes: []string{"yard", "hall"}, Role: "ask", Log: true},
 		&Status{
-			Version: "0.1", Model: "demo", Backend: "avx2", Time: 1764000000000, UptimeMS: 1.5, RSSBytes: 1 << 40,
+			Version: "0.1", Model: "demo", Bundle: "garden version 7, slot b", Backend: "avx2", Time: 1764000000000, UptimeMS: 1.5, RSSBytes: 1 << 40,
 			StateBytes: 1 << 20, Goroutines: 40, Asking: 1, Problems: []string{"the log cannot be written"}, Zone: "cpu-thermal", Celsius: 61.5, Duty: 0.85,
 			Scenes: []SceneStatus{{
 				Name: "yard", State: StateStopped, Reason: "no more pictures", Frames: 70000, Skipped: 3, Captions: 12, Gated: 5, Repeated: 2, SkewMS: 12.5, FrameTime: 1764000000000, AgeMS: 150, Caption: "a red box", CaptionTime: 1764000000000, MS: ms,

@@ -105,6 +105,7 @@ type Cancel struct{}
 type Status struct {
 	Version    string        `msgpack:"version"`
 	Model      string        `msgpack:"model"`
+	Bundle     string        `msgpack:"bundle,omitempty"`  // that the model is from, for people
 	Backend    string        `msgpack:"backend,omitempty"` // kernels in use
 	Time       int64         `msgpack:"time"`
 	UptimeMS   float64       `msgpack:"uptime_ms"`

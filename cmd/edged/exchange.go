@@ -74,6 +74,7 @@ func (r *reloader) settle(d *delivery, err error, back *delivery, before *config
 		}
 	case d.trial:
 		r.depot.commit(d)
+		r.tell(d, false)
 	default:
 		r.log.printf("%s runs", d.what)
 	}

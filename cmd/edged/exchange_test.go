@@ -127,11 +127,16 @@ func TestExchange(t *testing.T) {
 	}
 	r, c := startRun(t, twoRooms(t, ""))
 	int8, int4 := modelName(t, demoInt8), modelName(t, demoInt4)
-	runs := func(want string) {
+	runs := func(want, bundle string) {
 		t.Helper()
-		st, err := c.Status(t.Context())
-		if err != nil || st.Model != want {
-			t.Errorf("%s runs, want %s; %v", st.Model, want, err)
+		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+			st, err := c.Status(t.Context())
+			switch {
+			case err == nil && st.Model == want && st.Bundle == bundle:
+				return
+			case err != nil || time.Now().After(end):
+				t.Fatalf("%s runs of %q, want %s of %q; %v", st.Model, st.Bundle, want, bundle, err)
+			}
 		}
 	}
 	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Captions > 0 })
@@ -141,7 +146,7 @@ func TestExchange(t *testing.T) {
 	r.reload(t, "garden version 1, slot a proved itself", 1)
 	r.waitLog(t, "model "+int4+" instead of "+int8+", whose memory it cannot read: it begins with an empty one", 2)
 	r.waitLog(t, "looks for the first time", 2)
-	runs(int4)
+	runs(int4, "garden version 1, slot a")
 	contains(t, fwRun(t, exitOK, "status", "-state", r.state), "slot a runs: garden version 1")
 
 	r.install(t, makeBundle(t, 2, demoInt4))
@@ -153,13 +158,13 @@ func TestExchange(t *testing.T) {
 	r.install(t, makeBundle(t, 3, demoInt8[:len(demoInt8)/2]))
 	r.reload(t, "garden version 3, slot a is given up", 1)
 	contains(t, fwRun(t, exitOK, "status", "-state", r.state), "slot b runs: garden version 2")
-	runs(int4)
+	runs(int4, "garden version 2, slot b")
 
 	fwRun(t, exitOK, "rollback", "-state", r.state) // to what the binary brings, since slot a is not good any more
 	r.reload(t, "the model of the binary runs", 1)
 	r.waitLog(t, "model "+int8+" instead of "+int4+", whose memory it cannot read: it goes on with its own of frame set", 2)
 	r.waitLog(t, "looks for the first time", 6)
-	runs(int8)
+	runs(int8, "")
 	r.waitUnmapped(t, "b")
 	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.State == wire.StateWatching })
 	if n := asked(); n == 0 {

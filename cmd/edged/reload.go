@@ -29,8 +29,9 @@ type reloader struct {
 	log     *runLog
 	failed  chan error // what the daemon cannot go on from; holds one
 
-	role atomic.Pointer[func(wire.Peer) wire.Role]
-	busy sync.WaitGroup // what reload has begun
+	role   atomic.Pointer[func(wire.Peer) wire.Role]
+	bundle atomic.Pointer[string] // that runs, for people
+	busy   sync.WaitGroup         // what reload has begun
 
 	mu       sync.Mutex
 	now      *config.File // what is in force
@@ -41,6 +42,17 @@ type reloader struct {
 
 // roleOf is the role of a client that connects now.
 func (r *reloader) roleOf(p wire.Peer) wire.Role { return (*r.role.Load())(p) }
+
+// tell says in the status what runs.
+func (r *reloader) tell(d *delivery, trial bool) {
+	var text string
+	if d.slot != "" {
+		if text = d.what; trial {
+			text += ", on trial"
+		}
+	}
+	r.bundle.Store(&text)
+}
 
 // setRoles gives clients that connect from now on the roles of f.
 func (r *reloader) setRoles(f *config.File) error {
@@ -214,6 +226,7 @@ func (r *reloader) apply(f *config.File, c changes, d *delivery, trial bool) err
 		return err
 	}
 	r.running = d
+	r.tell(d, trial)
 	for _, s := range before.Scenes {
 		r.daemon.SetPlugins(s.Name, d.set.of(s.Name))
 	}

@@ -169,6 +169,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		Limit: f.Budgets.Celsius, Changed: func(s thermal.State) { log.printf("temperature: %v", s) },
 	})
 	r.wiring, r.thermal, r.now, r.settling = w, thermometer, f, trial
+	r.tell(r.running, trial)
 	if err := r.setRoles(f); err != nil {
 		return badInput{err}
 	}
@@ -177,7 +178,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
 		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age, Daily: logDaily(f)},
 		Reload:   r.reload,
-		Watchdog: &service.watchdog, Problems: service.problems.list,
+		Watchdog: &service.watchdog, Problems: service.problems.list, Bundle: func() string { return *r.bundle.Load() },
 		Thermal: thermometer,
 	}
 	for _, s := range f.Scenes {

@@ -22,6 +22,7 @@ picture in each memory is, memory, temperature, plugins.`
 type jsonStatus struct {
 	Version    string      `json:"version"`
 	Model      string      `json:"model"`
+	Bundle     string      `json:"bundle,omitempty"` // that the model is from
 	Backend    string      `json:"backend"`
 	Time       time.Time   `json:"time"`
 	UptimeS    float64     `json:"uptime_s"`
@@ -163,7 +164,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 		return &s
 	}
 	s := &jsonStatus{
-		Version: st.Version, Model: st.Model, Backend: st.Backend, Time: now, UptimeS: round(st.UptimeMS/1e3, 10),
+		Version: st.Version, Model: st.Model, Bundle: st.Bundle, Backend: st.Backend, Time: now, UptimeS: round(st.UptimeMS/1e3, 10),
 		RSSBytes: st.RSSBytes, StateBytes: st.StateBytes, Asking: st.Asking, Duty: round(st.Duty, 100),
 		Problems: st.Problems,
 		Scenes:   []jsonScene{},
@@ -233,6 +234,9 @@ func (s *jsonStatus) writes() string {
 func (s *jsonStatus) print(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "edged %s, model %s (%s), up %v\n", s.Version, s.Model, s.Backend, (time.Duration(s.UptimeS) * time.Second).String())
+	if s.Bundle != "" {
+		fmt.Fprintf(&b, "bundle %s\n", s.Bundle)
+	}
 	fmt.Fprintf(&b, "memory %s, of a scene %s; %s\n", megabytes(s.RSSBytes), megabytes(s.StateBytes), plural(int(s.Asking), "question")+" in flight")
 	if s.Celsius != nil {
 		fmt.Fprintf(&b, "%s %.0f °C, working %.0f %% of the time\n", s.Zone, *s.Celsius, 100*s.Duty)

@@ -57,7 +57,7 @@ func TestStatus(t *testing.T) {
 // TestStatusPrints what is missing on a machine of tests: temperatures, cameras that are gone.
 func TestStatusPrints(t *testing.T) {
 	s := newStatus(&wire.Status{
-		Version: "1", Model: "m", Backend: "neon", Time: 1764000000000, UptimeMS: 90_061_500, RSSBytes: 123_456_789, StateBytes: 1_600_000,
+		Version: "1", Model: "m", Bundle: "garden version 7, slot b, on trial", Backend: "neon", Time: 1764000000000, UptimeMS: 90_061_500, RSSBytes: 123_456_789, StateBytes: 1_600_000,
 		Log:    &wire.LogStatus{Records: 4000, Bytes: 900_000, MaxBytes: 100_000_000, MaxAgeMS: 90 * 24 * 3600e3, Written: 50_100_000, Daily: 500_000_000},
 		Asking: 1, Problems: []string{"the disk is full"}, Zone: "cpu-thermal", Celsius: 77.6, Duty: 0.55,
 		Scenes: []wire.SceneStatus{{
@@ -77,6 +77,7 @@ func TestStatusPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `edged 1, model m (neon), up 25h1m1s
+bundle garden version 7, slot b, on trial
 memory 123.5 MB, of a scene 1.6 MB; 1 question in flight
 cpu-thermal 78 °C, working 55 % of the time
 log: 4000 events in 0.9 MB of 100.0 MB, for 90 days
