@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/wasmtest"
 )
 
 // fwRun runs "edged fw", which must exit with want, and returns all that it prints.
@@ -38,10 +41,11 @@ func TestFW(t *testing.T) {
 		return at(name)
 	}
 	model := write("demo.gguf", demoInt4)
-	plugin := write("zones.wasm", bytes.Repeat([]byte("zones"), 1000))
+	module := wasmtest.Captioner("{}")
+	plugin := write("zones.wasm", module)
 
 	build := []string{"build", "-name", "garden", "-version", "7", "-model", model, "-plugin", plugin + "=on_frame,emit", "-o", at("g.fw"), "-quiet"}
-	contains(t, fwRun(t, exitOK, build...), "zones.wasm  plugin  5000     may: on_frame, emit")
+	contains(t, fwRun(t, exitOK, build...), fmt.Sprintf("zones.wasm  plugin  %-7d  may: on_frame, emit", len(module)))
 	contains(t, fwRun(t, exitFailed, "verify", at("g.fw"), "-trust", fwKeys+"minisign.pub"), "is not signed")
 	fwRun(t, exitOK, "sign", at("g.fw"), "-key", fwKeys+"minisign.key")
 	unsigned, signed := at("g.fw"), at("signed.fw")
@@ -68,6 +72,8 @@ func TestFW(t *testing.T) {
 	contains(t, fwRun(t, exitInput, "sign", signed, "-key", fwKeys+"password.key"), "under a password")
 	contains(t, fwRun(t, exitInput, "build", "-name", "garden", "-version", "7", "-model", plugin, "-o", at("no.fw")), "zones.wasm")
 	contains(t, fwRun(t, exitInput, append(build, "-plugin", plugin)...), "the name zones.wasm is taken")
+	bad := write("bad.wasm", module[:len(module)-1])
+	contains(t, fwRun(t, exitInput, "build", "-name", "garden", "-version", "7", "-plugin", bad, "-o", at("no.fw")), "bad.wasm: plugin bad: ")
 	contains(t, fwRun(t, exitUsage, "build", "-name", "Garden", "-version", "7", "-o", at("no.fw")), "want -name")
 	if _, err := os.Stat(at("no.fw")); err == nil {
 		t.Error("a bundle that could not be built is there")

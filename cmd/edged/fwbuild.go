@@ -148,6 +148,9 @@ func (b *bundleFiles) parts() (parts []part, err error) {
 	}
 	for _, s := range b.plugins {
 		path, list, _ := strings.Cut(s, "=")
+		if err := checkModule(path); err != nil {
+			return nil, err
+		}
 		var may []string
 		if list != "" {
 			may = strings.Split(list, ",")

@@ -202,6 +202,14 @@ func (h *pluginHost) compile(ctx context.Context, s pluginSpec) (*plugin.Module,
 	return m, nil
 }
 
+// checkModule says what is wrong with a plugin's file.
+func checkModule(path string) error {
+	h := newPluginHost(config.WASMInterpreter, "", nil)
+	defer h.close()
+	_, err := h.compile(context.Background(), pluginSpec{name: pluginName(path), path: path})
+	return err
+}
+
 func readModule(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
