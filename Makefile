@@ -141,7 +141,7 @@ test-vm:
 	  build/edged.test -test.run '^TestVMBundles$$'; [ $$? = 137 ]
 	EDGED_WRITE_LOG=$$PWD/build/vm.bundles EDGED_CUTS=$(CUTS) $(GO) test -count=1 -v -timeout 60m -run '^TestBundlePowerCuts$$' ./cmd/edged
 
-# Ready, watchdog, restarts, end, restrictions: scripts/vmservice.sh.
+# Ready, watchdog, restarts, end, restrictions, plugins, bundles: scripts/vmservice.sh.
 test-systemd:
 	@./scripts/deps.sh vm
 	@mkdir -p build/vm

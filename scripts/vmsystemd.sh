@@ -66,11 +66,18 @@ cp "$1" "$root/usr/bin/edged"
 cp "$here/../dist/edged.service" "$root/lib/systemd/system/"
 cp "$here/../dist/sysusers.conf" "$root/usr/lib/sysusers.d/edged.conf"
 cp "$here/../dist/tmpfiles.conf" "$root/usr/lib/tmpfiles.d/edged.conf"
+# A picture that stands still is not looked at for long.
 cat >"$root/etc/edged/edged.yaml" <<'EOF'
 memory: {snapshot: 1s}
+plugins:
+  - {file: /etc/edged/seen.wasm, allow: [on_frame, on_caption]}
 scenes:
-  - {name: room, interval: 200ms, views: [{name: door, source: "v4l2:video0", size: 320x180}]}
+  - {name: room, interval: 200ms, views: [{name: door, source: "v4l2:video0", size: 320x180, controls: {horizontal_movement: 4}}]}
 EOF
+(cd "$here/.." && GOFLAGS='' CGO_ENABLED=0 go run scripts/vmbundles.go "$root/root")
+chmod 700 "$root/root"
+mv "$root/root/seen.wasm" "$root/etc/edged/"
+cp "$here/../fw/testdata/minisign.pub" "$root/etc/edged/fw.pub"
 # Signs of life come in seconds here instead of minutes.
 printf '[Service]\nWatchdogSec=12\n' >"$root/etc/systemd/system/edged.service.d/watchdog.conf"
 ln -s /lib/systemd/system/edged.service "$root/etc/systemd/system/multi-user.target.wants/edged.service"
