@@ -79,20 +79,22 @@ type collector struct {
 	number   uint64
 
 	// shows says whether what is in a frame of a view, for a set of that number, may be
-	// seen, and hides of it what may not; an error is that of a damaged frame. Nil: all may.
+	// seen, and hides of it what may not; an error is that of a damaged frame. Nil: all may. Without
+	// lock step that was said before a frame is in its mailbox.
 	shows func(ctx context.Context, view int, f *camera.Frame, set uint64) (bool, error)
 
-	held []camera.Frame // for the next set; the zero Frame where none is
-	gone []bool         // missed the set before, and has not delivered since
-	set  FrameSet
-	late *time.Timer // when a set waits no longer
+	held    []camera.Frame // for the next set; the zero Frame where none is
+	gone    []bool         // missed the set before, and has not delivered since
+	leftOut []bool         // has delivered for the next set what nobody may see
+	set     FrameSet
+	late    *time.Timer // when a set waits no longer
 }
 
 func newCollector(cfg *Scene, views []*view, filled chan struct{}) *collector {
 	n := len(views)
 	c := &collector{
 		views: views, filled: filled, lockStep: cfg.LockStep,
-		held: make([]camera.Frame, n), gone: make([]bool, n),
+		held: make([]camera.Frame, n), gone: make([]bool, n), leftOut: make([]bool, n),
 		set:  FrameSet{Frames: make([]camera.Frame, n), thumbs: make([]*thumb, n)},
 		late: time.NewTimer(0),
 	}
@@ -117,7 +119,7 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 	defer c.late.Stop()
 	waits := false // late runs
 	for {
-		any := c.take()
+		any := c.take(true)
 		if any && !waits && !c.lockStep {
 			c.late.Reset(c.maxWait)
 			waits = true
@@ -144,25 +146,35 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 		case <-c.filled:
 		case <-c.late.C:
 			for i, f := range c.held {
-				c.gone[i] = c.gone[i] || f.Time.IsZero()
+				c.gone[i] = c.gone[i] || f.Time.IsZero() && !c.leftOut[i]
 			}
 		}
 	}
 }
 
-// take takes what lies in the mailboxes and reports whether a frame is held.
-func (c *collector) take() bool {
+// take takes what lies in the mailboxes and reports whether a frame is held. What nobody may see is
+// looked at, if wanted, for how the camera is, and given back; a frame that is held stays.
+func (c *collector) take(look bool) bool {
 	for i, v := range c.views {
 		holds := !c.held[i].Time.IsZero()
 		if holds && c.lockStep {
 			continue
 		}
-		if f, ok := v.box.Take(); ok {
+		s, ok := v.box.Take()
+		switch {
+		case !ok:
+		case s.leftOut:
+			if look && !holds && !s.Time.IsZero() {
+				v.look(&s.Frame)
+			}
+			s.Release()
+			c.leftOut[i], c.gone[i] = true, false
+		default:
 			if holds {
 				c.leave(i)
 				v.skipped.Add(1)
 			}
-			c.held[i], c.gone[i] = f, false
+			c.held[i], c.gone[i] = s.Frame, false
 		}
 	}
 	_, newest := span(c.held)
@@ -181,8 +193,13 @@ func (c *collector) take() bool {
 // more than the skew, the set stays as it is and what has come is for the one after it.
 // False when no picture is left, since those that came are damaged or unfit. In lock step
 // every frame is used and nothing changes.
-func (c *collector) renew(ctx context.Context) bool {
-	if c.lockStep || !c.take() || !c.fits() {
+func (c *collector) renew() bool {
+	if c.lockStep {
+		return true
+	}
+	any := c.take(false) // the thumbs of the set are those that views have looked at last
+	clear(c.leftOut)
+	if !any || !c.fits() {
 		return true
 	}
 	there := false
@@ -195,7 +212,7 @@ func (c *collector) renew(ctx context.Context) bool {
 				*f, c.set.thumbs[i] = camera.Frame{}, nil
 				v.skipped.Add(1)
 			}
-			c.place(ctx, i, c.number)
+			c.place(i)
 		}
 		has := c.set.thumbs[i] != nil
 		switch {
@@ -227,27 +244,37 @@ func (c *collector) fits() bool {
 	return c.maxSkew == 0 || newest.Sub(oldest) <= c.maxSkew
 }
 
-// place looks at what is held of view i and puts it into the set of this number, or gives it
-// back when it is damaged or unfit or may not be seen. What may not be seen is looked at for how
-// the camera is, as far as it is not hidden.
-func (c *collector) place(ctx context.Context, i int, set uint64) bool {
-	f, shown := &c.held[i], true
-	if c.shows != nil {
-		var err error
-		if shown, err = c.shows(ctx, i, f, set); err != nil {
-			c.views[i].damaged.Add(1)
-			c.leave(i)
-			return false
-		}
-	}
-	t := c.views[i].look(f)
-	if t == nil || !shown {
+// place looks at what is held of view i and puts it into the set, or gives it back when it is
+// damaged or unfit.
+func (c *collector) place(i int) bool {
+	t := c.views[i].look(&c.held[i])
+	if t == nil {
 		c.leave(i)
 		return false
 	}
-	c.set.Frames[i], c.set.thumbs[i] = *f, t
+	c.set.Frames[i], c.set.thumbs[i] = c.held[i], t
 	c.held[i] = camera.Frame{}
 	return true
+}
+
+// show asks whether what is held of view i may be seen in the next set, and gives back what is damaged
+// or may not. That is looked at for how the camera is, as far as it is not hidden.
+func (c *collector) show(ctx context.Context, i int) bool {
+	if c.shows == nil {
+		return true
+	}
+	f, v := &c.held[i], c.views[i]
+	shown, err := c.shows(ctx, i, f, c.number+1)
+	switch {
+	case err != nil:
+		v.damaged.Add(1)
+	case !shown:
+		v.look(f)
+	default:
+		return true
+	}
+	c.leave(i)
+	return false
 }
 
 // stamp dates the set.
@@ -269,11 +296,11 @@ func (c *collector) close() {
 	}
 }
 
-// complete reports whether nobody is waited for. A view that is gone may come back with the
-// set after this one.
+// complete reports whether nobody is waited for: a view of which nothing may be seen has delivered. A
+// view that is gone may come back with the set after this one.
 func (c *collector) complete() bool {
 	for i, v := range c.views {
-		if c.held[i].Time.IsZero() && !c.gone[i] && v.box.End() == nil {
+		if c.held[i].Time.IsZero() && !c.gone[i] && !c.leftOut[i] && v.box.End() == nil {
 			return false
 		}
 	}
@@ -289,14 +316,15 @@ func (c *collector) deliver(ctx context.Context) bool {
 		f := c.held[i]
 		switch {
 		case f.Time.IsZero():
-			c.gone[i] = true
+			c.gone[i] = !c.leftOut[i]
 		case c.lockStep && c.maxSkew > 0 && f.Time.Sub(oldest) > c.maxSkew: // for a later set
-		case c.place(ctx, i, c.number+1):
+		case c.show(ctx, i) && c.place(i):
 			there = true
 			continue
 		}
 		v.missing.Add(1)
 	}
+	clear(c.leftOut)
 	if there {
 		c.number++
 		c.set.Number = c.number

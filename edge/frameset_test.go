@@ -45,7 +45,7 @@ func picture(level uint8) image.Image {
 
 // put leaves a frame of so many milliseconds in the mailbox of a view.
 func (s *stage) put(ctx context.Context, view, ms int) {
-	s.views[view].box.Put(ctx, camera.NewFrame(picture(100), time.UnixMilli(int64(ms)), 0, nil))
+	s.views[view].box.Put(ctx, shot{Frame: camera.NewFrame(picture(100), time.UnixMilli(int64(ms)), 0, nil)})
 }
 
 // times are those of a set's frames in milliseconds, - where a view is missing.
@@ -209,7 +209,7 @@ func TestRenew(t *testing.T) {
 		s := newStage(Scene{MaxSkew: 100 * time.Millisecond}, 2)
 		released := 0
 		put := func(f frame) {
-			s.views[f.view].box.Put(t.Context(), camera.NewFrame(picture(f.level), time.UnixMilli(int64(f.ms)), 0, func() { released++ }))
+			s.views[f.view].box.Put(t.Context(), shot{Frame: camera.NewFrame(picture(f.level), time.UnixMilli(int64(f.ms)), 0, func() { released++ })})
 		}
 		deliver := func() *FrameSet {
 			set, err := s.next(t.Context())
@@ -224,7 +224,7 @@ func TestRenew(t *testing.T) {
 		for _, f := range c.come {
 			put(f)
 		}
-		there := s.renew(t.Context())
+		there := s.renew()
 		if got := times(set); got != c.want || there != (c.want != "- -") || set.Number != 1 {
 			t.Errorf("%s: set %d of %q, %v, want %q", c.name, set.Number, got, there, c.want)
 		}
@@ -268,7 +268,7 @@ func TestRenewBringsBack(t *testing.T) {
 		t.Fatalf("%q, %v", times(set), err)
 	}
 	s.put(t.Context(), 1, 1700)
-	if !s.renew(t.Context()) || times(set) != "1000 1700" || s.views[1].missing.Load() != 0 {
+	if !s.renew() || times(set) != "1000 1700" || s.views[1].missing.Load() != 0 {
 		t.Errorf("%q, missing in %d", times(set), s.views[1].missing.Load())
 	}
 	set.release()
@@ -279,7 +279,7 @@ func TestRenewBringsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.put(t.Context(), 0, 1001)
-	if !s.renew(t.Context()) || times(set) != "1000" {
+	if !s.renew() || times(set) != "1000" {
 		t.Errorf("%q in lock step", times(set))
 	}
 	set.release()
@@ -308,7 +308,7 @@ func TestUnfitViews(t *testing.T) {
 						decoded++
 						return picture(level), nil
 					}, time.Now(), 0, nil)
-					s.views[i].box.Put(ctx, f)
+					s.views[i].box.Put(ctx, shot{Frame: f})
 					time.Sleep(40 * time.Millisecond)
 				}
 			}()
@@ -368,7 +368,7 @@ func TestDamagedFrame(t *testing.T) {
 	s := newStage(Scene{}, 2)
 	released := 0
 	bad := func() (image.Image, error) { return nil, errors.New("bad") }
-	s.views[0].box.Put(t.Context(), camera.NewLazyFrame(image.Pt(4, 4), bad, time.UnixMilli(1000), 0, func() { released++ }))
+	s.views[0].box.Put(t.Context(), shot{Frame: camera.NewLazyFrame(image.Pt(4, 4), bad, time.UnixMilli(1000), 0, func() { released++ })})
 	s.put(t.Context(), 1, 1010)
 	set, err := s.next(t.Context())
 	if err != nil || times(set) != "- 1010" || released != 1 || s.views[0].damaged.Load() != 1 {
@@ -381,7 +381,7 @@ func TestUnfinishedSet(t *testing.T) {
 	s := newStage(Scene{LockStep: true}, 2)
 	released := 0
 	ctx, cancel := context.WithCancel(t.Context())
-	s.views[0].box.Put(ctx, camera.NewFrame(picture(100), time.UnixMilli(1000), 0, func() { released++ }))
+	s.views[0].box.Put(ctx, shot{Frame: camera.NewFrame(picture(100), time.UnixMilli(1000), 0, func() { released++ })})
 	time.AfterFunc(time.Millisecond, cancel)
 	if _, err := s.next(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)

@@ -36,11 +36,17 @@ func NewMailbox[T any](lockStep bool, filled chan struct{}, drop func(T)) *Mailb
 // Put leaves v, which now belongs to the mailbox whatever happens. In lock step
 // it waits for room first and returns the context's error when that ends before.
 // One goroutine puts.
-func (m *Mailbox[T]) Put(ctx context.Context, v T) error {
+func (m *Mailbox[T]) Put(ctx context.Context, v T) error { return m.put(ctx, v, true) }
+
+// Offer is Put of a value that matters less than any other: it is dropped, and not counted, where one
+// waits that Put would replace.
+func (m *Mailbox[T]) Offer(ctx context.Context, v T) error { return m.put(ctx, v, false) }
+
+func (m *Mailbox[T]) put(ctx context.Context, v T, replace bool) error {
 	for {
 		m.mu.Lock()
 		switch {
-		case m.closed:
+		case m.closed || m.full && !m.lockStep && !replace:
 			m.mu.Unlock()
 			m.drop(v)
 			return nil

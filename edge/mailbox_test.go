@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,14 @@ func TestMailboxNewestWins(t *testing.T) {
 	}
 	if len(dropped) != 3 || m.Skipped() != 3 {
 		t.Errorf("dropped %v, counted %d, want 3", dropped, m.Skipped())
+	}
+	for i, offer := range []func(context.Context, int) error{m.Offer, m.Offer, m.Put, m.Offer} {
+		if err := offer(t.Context(), 10+i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, ok := m.Take(); v != 12 || !ok || !slices.Equal(dropped[3:], []int{11, 10, 13}) || m.Skipped() != 4 {
+		t.Errorf("took %d %v, want 12; dropped %v, counted %d", v, ok, dropped, m.Skipped())
 	}
 }
 

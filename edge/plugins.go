@@ -20,16 +20,24 @@ type Plugin struct {
 	Module *plugin.Module // stays the caller's
 	plugin.Options
 	Missing string // why there is no Module: the plugin is there for the status alone
+
+	// Rate is how many pictures of each view it is asked about in a second, if it is and the scene is not
+	// in lock step; 0: DefaultRate. Of several plugins the highest counts for all.
+	Rate float64
 }
 
-// same reports whether a plugin that runs as p is also what o asks for.
+// DefaultRate of a [Plugin].
+const DefaultRate = 5
+
+// same reports whether a plugin that runs as p is also what o asks for; how often it is asked is no
+// matter of its own.
 func (p *Plugin) same(o *Plugin) bool {
 	return p.Module == o.Module && p.Name == o.Name && slices.Equal(p.Permissions, o.Permissions) &&
 		string(p.Config) == string(o.Config) && p.Memory == o.Memory && p.CallLimit == o.CallLimit
 }
 
-// plugins are those of a scene. The scene's goroutine asks them, in their order; another may
-// exchange them meanwhile.
+// plugins are those of a scene, asked in their order: about pictures by those who capture, or by the
+// scene's goroutine in lock step, and about captions by that. Another may exchange them meanwhile.
 type plugins struct {
 	changing sync.Mutex // held while they are exchanged
 	wanted   []Plugin
@@ -40,7 +48,8 @@ type plugins struct {
 	frame   plugin.Frame
 	masks   []camera.Area
 
-	all atomic.Pointer[[]*hosted]
+	all    atomic.Pointer[[]*hosted]
+	period atomic.Int64 // nanoseconds from one picture of a view to the next; 0: about pictures nobody is asked
 }
 
 func (p *plugins) now() []*hosted {
@@ -112,17 +121,27 @@ func (s *scene) hostPlugins(wanted []Plugin) {
 	p := &s.plugs
 	before := slices.Clone(p.now())
 	var next []*hosted
+	rate := 0.
 	for _, w := range wanted {
 		at := slices.IndexFunc(before, func(h *hosted) bool { return h.p != nil && h.same(&w) })
+		var h *hosted
 		if at < 0 {
-			next = append(next, s.host(w))
-			continue
+			h = s.host(w)
+		} else {
+			h = before[at]
+			before = slices.Delete(before, at, at+1)
 		}
-		next = append(next, before[at])
-		before = slices.Delete(before, at, at+1)
+		next = append(next, h)
+		if wants, _ := h.wantsFrames(); wants {
+			rate = max(rate, cmp.Or(max(w.Rate, 0), DefaultRate))
+		}
 	}
 	p.asking.Lock()
 	p.all.Store(&next)
+	p.period.Store(0)
+	if rate > 0 {
+		p.period.Store(max(1, int64(float64(time.Second)/rate)))
+	}
 	p.asking.Unlock()
 	for _, h := range before {
 		if h.p == nil {
@@ -154,6 +173,14 @@ func (s *scene) host(w Plugin) *hosted {
 	return h
 }
 
+// wantsFrames reports whether the plugin is asked about pictures, and whether it sees them whole.
+func (h *hosted) wantsFrames() (wants, full bool) {
+	if h.p == nil {
+		return false, false
+	}
+	return h.p.WantsFrames()
+}
+
 // log tells a line of a plugin or about it. What it says for its author is not for the log of a device.
 func (h *hosted) log(s *scene, level slog.Level, line string) {
 	if s.log != nil && level >= slog.LevelInfo {
@@ -164,7 +191,7 @@ func (h *hosted) log(s *scene, level slog.Level, line string) {
 // shows asks the plugins about the picture of a view and hides what they say; what one of
 // them hides the next does not see either. false: the picture is to be left out. Where one of them
 // is asked, pictures are decoded: drafts would show what is hidden. While the scene is paused nobody
-// is asked, and the set is for nobody.
+// is asked, and the picture is for nobody, in lock step the whole set.
 func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64) (bool, error) {
 	p := &s.plugs
 	p.asking.Lock()
@@ -172,16 +199,15 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 	var region camera.Area
 	fresh := false // p.picture is of f
 	for _, h := range p.now() {
-		if h.p == nil {
-			continue
-		}
-		wants, full := h.p.WantsFrames()
+		wants, full := h.wantsFrames()
 		if !wants {
 			continue
 		}
 		if s.paused.Load() {
-			s.unasked = true
-			return true, nil
+			if s.sets.lockStep {
+				s.unasked = true
+			}
+			return s.sets.lockStep, nil
 		}
 		if err := f.Decode(); err != nil {
 			return false, err

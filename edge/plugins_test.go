@@ -8,11 +8,13 @@ import (
 	"image"
 	"io"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -72,7 +74,7 @@ const (
 var everything = []string{plugin.PermitFrames, plugin.PermitPixels, plugin.PermitCaptions, plugin.PermitReplace, plugin.PermitEmit}
 
 // compiled makes plugins of modules, which may do everything, in an engine that is closed with the test.
-func compiled(t *testing.T, modules ...[]byte) []Plugin {
+func compiled(t testing.TB, modules ...[]byte) []Plugin {
 	t.Helper()
 	e, err := plugin.NewEngine(t.Context(), plugin.EngineConfig{})
 	if err != nil {
@@ -331,10 +333,8 @@ func TestPluginCaptions(t *testing.T) {
 
 // TestPluginEmits: an alert about a picture says which view and frame set it is about.
 func TestPluginEmits(t *testing.T) {
-	text := `{"text":"moved","tags":["cat"]}`
-	code := wasmtest.Code(wasmtest.I32(wasmtest.GuestAnswer), wasmtest.I32(int32(len(text))), wasmtest.Call(wasmtest.GuestEmit), wasmtest.I64(0))
 	var told []string
-	w := watchWith(t, 2, compiled(t, wasmtest.Guest(code, nil, wasmtest.Data{At: wasmtest.GuestAnswer, Bytes: text})), nil)
+	w := watchWith(t, 2, compiled(t, emits(`{"text":"moved","tags":["cat"]}`)), nil)
 	for _, e := range w.of(wire.EventAlert) {
 		if e.Text != "moved" || e.Plugin != "a" || !slices.Equal(e.Tags, []string{"cat"}) || e.Time == 0 {
 			t.Errorf("%+v", e)
@@ -346,7 +346,7 @@ func TestPluginEmits(t *testing.T) {
 	}
 }
 
-// gated watches a film of which each frame is let through, with plugins.
+// gated watches a film of which each frame is let through, a second after the one before, with plugins.
 func gated(t *testing.T, with []Plugin) (d *Daemon, next func(frames int64), f *film) {
 	t.Helper()
 	f = newFilm(100)
@@ -368,13 +368,18 @@ func gated(t *testing.T, with []Plugin) (d *Daemon, next func(frames int64), f *
 		t.Helper()
 		before := f.released.Load()
 		f.gate <- struct{}{}
-		waitFor(t, func() bool { return f.released.Load() == before+1 && d.Stats().Frames == uint64(frames) })
+		time.Sleep(time.Second)
+		if n := f.released.Load() - before; n != 1 || d.Stats().Frames != uint64(frames) {
+			t.Fatalf("%d pictures released, %+v", n, d.Stats())
+		}
 	}, f
 }
 
 // TestPluginsWhilePaused: of pictures that an administrator wants nobody to look at, plugins are not asked
 // either, and the first after that is not shown without them.
-func TestPluginsWhilePaused(t *testing.T) {
+func TestPluginsWhilePaused(t *testing.T) { synctest.Test(t, testPluginsWhilePaused) }
+
+func testPluginsWhilePaused(t *testing.T) {
 	with := compiled(t, framer(verdictBytes(false, plugin.Rect{})))
 	d, next, _ := gated(t, with)
 	next(1)
@@ -394,7 +399,9 @@ func TestPluginsWhilePaused(t *testing.T) {
 }
 
 // TestPluginsAllocate: a picture that a plugin is asked about costs no memory.
-func TestPluginsAllocate(t *testing.T) {
+func TestPluginsAllocate(t *testing.T) { synctest.Test(t, testPluginsAllocate) }
+
+func testPluginsAllocate(t *testing.T) {
 	d, next, _ := gated(t, compiled(t, framer(verdictBytes(false, plugin.Rect{}, plugin.Rect{W: 0.5, H: 0.5}))))
 	next(1)
 	s := d.scenes[0]
@@ -410,7 +417,9 @@ func TestPluginsAllocate(t *testing.T) {
 
 // TestSetPlugins: other plugins are asked from the next picture on, those that stay are not begun anew, and
 // a call that takes long keeps nobody from ending.
-func TestSetPlugins(t *testing.T) {
+func TestSetPlugins(t *testing.T) { synctest.Test(t, testSetPlugins) }
+
+func testSetPlugins(t *testing.T) {
 	with := compiled(t, wasmtest.Captioner(`{"tags":["a"]}`), wasmtest.Captioner(`{"tags":["b"]}`), wasmtest.Captioner(`{"tags":["c"]}`),
 		wasmtest.Guest(nil, wasmtest.Code(wasmtest.Loop(), wasmtest.Trap())))
 	d, next, f := gated(t, with[:2])
@@ -439,7 +448,9 @@ func TestSetPlugins(t *testing.T) {
 	}
 	d.SetPlugins("room", with[3:])
 	f.gate <- struct{}{}
-	waitFor(t, func() bool { return d.scenes[0].report().Views[0].Frames == 4 })
+	for d.scenes[0].report().Views[0].Frames < 4 { // and no time passes while it is asked
+		runtime.Gosched()
+	}
 }
 
 // TestHostilePlugins: whatever a plugin does, captions are those without it, the status says

@@ -38,7 +38,7 @@ type scene struct {
 	images []image.Image // of the set in work
 	plugs  plugins
 
-	unasked bool     // the set in hand has pictures that no plugin was asked about
+	unasked bool     // in lock step: the set in hand has pictures that no plugin was asked about
 	asks    []string // the questions of cfg.Prompts, of which there is one at least
 	said    []string // the newest caption for each; valid once there is one
 
@@ -81,11 +81,17 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 	for _, v := range cfg.Views {
 		w := newView(v, cfg.LockStep, filled, s.viewChanged)
 		w.guard, w.guarded = s.guard, "capture of "+cfg.Name+"/"+v.Name
+		if !cfg.LockStep {
+			w.asks = &asking{scene: s, view: len(s.views)}
+		}
 		s.views = append(s.views, w)
 		s.names = append(s.names, v.Name)
 	}
 	s.sets = newCollector(&cfg, s.views, filled)
-	s.sets.shows, s.plugs.wanted = s.shows, cfg.Plugins
+	s.plugs.wanted = cfg.Plugins
+	if cfg.LockStep { // each picture is for one set
+		s.sets.shows = s.shows
+	}
 	if len(cfg.Prompts) == 0 {
 		s.cfg.Prompts = []Prompt{{}}
 	}
@@ -126,14 +132,14 @@ func (s *scene) asked() {
 // start captures and watches until ctx ends or the sources do.
 func (s *scene) start(ctx context.Context) {
 	ctx, s.cancel = context.WithCancel(ctx)
-	for _, v := range s.views {
-		v.start(ctx)
-	}
 	s.pulse = s.guard.Watch("scene " + s.cfg.Name)
 	s.hand <- struct{}{} // until it remembers
 	go func() {
 		defer s.guard.Forget(s.pulse)
 		s.beginPlugins(ctx)
+		for _, v := range s.views { // of which plugins are asked about the first picture, too
+			v.start(ctx)
+		}
 		err := s.remember()
 		<-s.hand
 		if err == nil {
@@ -345,7 +351,7 @@ func (s *scene) see(ctx context.Context, step *Step) (taken bool, err error) {
 	}
 	defer done()
 	set := step.Set
-	if !s.sets.renew(ctx) || s.unasked {
+	if !s.sets.renew() {
 		return false, nil // the views count why
 	}
 	if !s.gate.lets(set, s.sets, s.owed) {

@@ -15,10 +15,18 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
+// shot is a picture of a view.
+type shot struct {
+	camera.Frame // none when it was damaged
+	// leftOut says that nobody may see it; as far as there is one, it is looked at for how the camera is.
+	leftOut bool
+}
+
 // view captures one source into its mailbox and knows how it is.
 type view struct {
 	camera.View
-	box  *Mailbox[camera.Frame]
+	box  *Mailbox[shot]
+	asks *asking       // nil: plugins are not asked while it captures
 	done chan struct{} // nil before start
 	tell func(view string, state camera.State, text string)
 
@@ -52,7 +60,7 @@ type verdict struct {
 func newView(v camera.View, lockStep bool, filled chan struct{}, tell func(view string, state camera.State, text string)) *view {
 	w := &view{
 		View: v, tell: tell,
-		box:      NewMailbox(lockStep, filled, camera.Frame.Release),
+		box:      NewMailbox(lockStep, filled, shot.Release),
 		capture:  verdict{camera.Reconnecting, "no picture yet"},
 		pictures: verdict{state: camera.Live},
 	}
@@ -112,8 +120,8 @@ func (v *view) run(ctx context.Context, pulse *watchdog.Pulse) error {
 		}
 		last = f.Time
 		v.arrived(f)
-		pulse.Rest() // in lock step until the model wants the next
-		if err := v.box.Put(ctx, f); err != nil {
+		pulse.Rest() // until plugins have answered; in lock step until the model wants the next
+		if err := v.hand(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -181,8 +189,8 @@ func (v *view) report() wire.ViewStatus {
 // stop waits for the capture to end, which the context of start brings about.
 func (v *view) stop() {
 	<-v.done
-	if f, ok := v.box.Take(); ok {
-		f.Release()
+	if s, ok := v.box.Take(); ok {
+		s.Release()
 	}
 }
 

@@ -260,7 +260,7 @@ type Event struct {
 	Event   string   `msgpack:"event"` // EventCaption, EventAlert or EventState
 	Scene   string   `msgpack:"scene"`
 	Time    int64    `msgpack:"time"`
-	Frame   int64    `msgpack:"frame"` // number of the frame set, from 1
+	Frame   int64    `msgpack:"frame"` // number of the frame set, from 1; 0: it is about none
 	Text    string   `msgpack:"text"`
 	Lang    string   `msgpack:"lang,omitempty"`   // captions: the language of Text, where the configuration gives one
 	Views   []string `msgpack:"views,omitempty"`  // captions: the views that were seen

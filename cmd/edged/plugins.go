@@ -155,7 +155,7 @@ func (h *pluginHost) load(ctx context.Context, f *config.File, bundle []pluginSp
 	}
 	running := 0
 	for _, s := range all {
-		p := loadedPlugin{s, edge.Plugin{Options: plugin.Options{
+		p := loadedPlugin{s, edge.Plugin{Rate: s.Rate, Options: plugin.Options{
 			Name: s.name, Permissions: s.permissions, Config: s.Config, Memory: s.Memory, CallLimit: s.CallLimit,
 		}}}
 		n := s.Runs(len(f.Scenes))

@@ -96,6 +96,7 @@ type Plugin struct {
 	Config    json.RawMessage // what it is given, as JSON; nil: nothing
 	Memory    int64           // bytes that it may take in each scene; 0: as many as by default
 	CallLimit time.Duration   // that a call may take; 0: as long as by default
+	Rate      float64         // pictures of each view that it is asked about in a second; 0: as many as by default
 }
 
 // Values of [File].WASM.

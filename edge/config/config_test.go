@@ -35,7 +35,7 @@ func TestExample(t *testing.T) {
 		WASM:     WASMAuto,
 		Plugins: []Plugin{{
 			File: "/etc/edged/crossing.wasm", Allow: []string{"on_frame", "emit"}, Scenes: []string{"yard"},
-			Config: json.RawMessage(`{"line":[0.1,0.5,0.9,0.5]}`), Memory: 16 << 20, CallLimit: 100 * time.Millisecond,
+			Config: json.RawMessage(`{"line":[0.1,0.5,0.9,0.5]}`), Memory: 16 << 20, CallLimit: 100 * time.Millisecond, Rate: 5,
 		}, {
 			Bundle: "words.wasm", Config: json.RawMessage(`{"words":["person","dog"]}`),
 		}},
@@ -219,6 +219,8 @@ func TestRefused(t *testing.T) {
 		small + "plugins: [{bundle: p, scenes: [a, a]}]\n":         "c:2:35: scene a is there a second time",
 		small + "plugins: [{bundle: p, memory: 1GiB}]\n":           "c:2:31: 1073741824 bytes: want 64KiB to 256MiB",
 		small + "plugins: [{bundle: p, call_limit: 1h}]\n":         `c:2:35: "1h": want a time from 1ms to 10s`,
+		small + "plugins: [{bundle: p, rate: 0}]\n":                `c:2:29: "0": want a number from 0.1 to 30`,
+		small + "plugins: [{bundle: p, rate: often}]\n":            `c:2:29: "often": want a number from 0.1 to 30`,
 		small + "plugins: [{bundle: p, config: {a: .inf}}]\n":      "c:2:35: want a text, a number, true, false, a list or keys with values",
 		small + "plugins: [{bundle: p, config: {1: b}}]\n":         "a key must be a plain word",
 		small + "plugins: [{bundle: p, config: &x {a: b}}]\n":      "anchors and aliases are not used",

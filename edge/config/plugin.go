@@ -18,6 +18,8 @@ const (
 	mostPlugin  = 256 << 20
 	leastCall   = time.Millisecond
 	mostCall    = 10 * time.Second
+	leastRate   = 0.1 // pictures a second
+	mostRate    = 30
 )
 
 // plugins reads the plugins once the scenes are known, which may stand behind them.
@@ -82,6 +84,7 @@ func (p *parsing) plugin(n ast.Node, scenes []Scene) (g Plugin, ok bool) {
 		"config":     p.json(&g.Config),
 		"memory":     p.within(&g.Memory, leastPlugin, mostPlugin),
 		"call_limit": p.duration(&g.CallLimit, leastCall, mostCall),
+		"rate":       p.number(&g.Rate, leastRate, mostRate),
 	})
 	if p.count == before {
 		switch {
