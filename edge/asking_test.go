@@ -186,6 +186,21 @@ func TestPluginsAskedWhatever(t *testing.T) {
 	})
 }
 
+// TestPluginsSeeTheFirst: nothing is captured before the plugins have started.
+func TestPluginsSeeTheFirst(t *testing.T) {
+	f := newFilm(1)
+	looks := 0
+	d := start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Plugins: compiled(t, framer(leftHalf)), Observe: func(s *Step) {
+		if looks++; !halfHidden(s.Set.Frames[0].Image) {
+			t.Error("a picture was seen that no plugin was asked about")
+		}
+	}}}})
+	<-d.Done()
+	if looks != 1 {
+		t.Errorf("%d looks", looks)
+	}
+}
+
 // TestLeftOutWhileCapturing: a view of which nothing may be seen is missing at once, is looked at for how it
 // is, and does not lose what may be seen and waits.
 func TestLeftOutWhileCapturing(t *testing.T) {

@@ -290,3 +290,44 @@ func TestDemoPlugin(t *testing.T) {
 		t.Errorf("code %d, %q", code, stderr)
 	}
 }
+
+// TestRunPluginRate: plugins are asked about pictures at their rate, however seldom the model looks.
+func TestRunPluginRate(t *testing.T) {
+	dir := t.TempDir()
+	const alert = `{"text":"moved"}`
+	code := wasmtest.Code(wasmtest.I32(wasmtest.GuestAnswer), wasmtest.I32(int32(len(alert))), wasmtest.Call(wasmtest.GuestEmit), wasmtest.I64(0))
+	pluginFile(t, dir, "eye.wasm", wasmtest.Guest(code, nil, wasmtest.Data{At: wasmtest.GuestAnswer, Bytes: alert}))
+	const text = "plugins: [{file: eye.wasm, allow: [on_frame, emit], rate: 12.5, call_limit: 10s}]\n" +
+		"scenes: [{name: a, interval: 1h, views: [{name: v, rate: 100, source: 'sim:1/front'}]}]\n"
+	path := pluginFile(t, dir, "c.yaml", []byte(text))
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newPluginHost(f.WASM, "", nil)
+	defer h.close()
+	if set := h.load(t.Context(), f, nil); len(set) != 1 || set[0].Rate != 12.5 {
+		t.Errorf("%+v", set)
+	}
+	r, c := startRun(t, path)
+	var times []int64
+	for e, err := range c.Watch(t.Context(), &wire.Watch{From: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event != wire.EventAlert {
+			continue
+		}
+		if e.Text != "moved" || e.View != "v" || e.Frame != 0 {
+			t.Errorf("%+v", e)
+		}
+		if times = append(times, e.Time); len(times) == 3 {
+			break
+		}
+	}
+	if !(times[0] < times[1] && times[1] < times[2]) {
+		t.Errorf("pictures of %d", times)
+	}
+	c.Close()
+	r.stop(t)
+}
