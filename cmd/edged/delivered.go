@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 // origin says where a model is from; the zero one is that of the binary.
 type origin struct {
 	path     string  // of a file that the configuration names
+	id       fileID  // of that
 	slot     string  // of a bundle
 	manifest fw.Hash // of the bundle
 }
@@ -96,11 +96,8 @@ func (p *depot) wanted(configured string) *delivery {
 
 // plain is a model that no bundle has brought.
 func (p *depot) plain(path string) *delivery {
-	d := &delivery{origin: origin{path: path}, what: cmp.Or(path, "the model of the binary"), weights: path}
-	if info, err := os.Stat(path); err == nil {
-		d.bytes = info.Size()
-	}
-	return d
+	id := identify(path)
+	return &delivery{origin: origin{path: path, id: id}, what: cmp.Or(path, "the model of the binary"), weights: path, bytes: id.size}
 }
 
 func originOf(s *fw.Store, slot string) origin {

@@ -264,11 +264,33 @@ func TestExchangeConfigured(t *testing.T) {
 	write("bad.gguf", demoInt4[:len(demoInt4)/2])
 	write("c.yaml", append([]byte("model: bad.gguf\n"), scenes...))
 	r.reload(t, "the model of the binary goes on", 1)
+	runs := func(want []byte) {
+		t.Helper()
+		if st, err := c.Status(t.Context()); err != nil || st.Model != modelName(t, want) {
+			t.Errorf("%+v, %v", st, err)
+		}
+	}
 	write("c.yaml", append([]byte("model: m.gguf\n"), scenes...))
 	r.reload(t, "m.gguf runs", 1)
-	if st, err := c.Status(t.Context()); err != nil || st.Model != modelName(t, demoInt4) {
-		t.Errorf("%+v, %v", st, err)
+	runs(demoInt4)
+	// Another file of that name is another model, the same one is not opened again.
+	read := strings.Count(r.err.String(), "the configuration was read again")
+	r.reload(t, "the configuration was read again", read+1)
+	if n := strings.Count(r.err.String(), "m.gguf is tried"); n != 1 {
+		t.Errorf("m.gguf was tried %d times", n)
 	}
+	write("new.gguf", demoInt8)
+	m := filepath.Join(filepath.Dir(path), "m.gguf")
+	if err := os.Rename(filepath.Join(filepath.Dir(path), "new.gguf"), m); err != nil {
+		t.Fatal(err)
+	}
+	r.reload(t, "m.gguf runs", 2)
+	runs(demoInt8)
+	if err := os.Chtimes(m, time.Time{}, time.Unix(1, 0)); err != nil { // as who writes into it
+		t.Fatal(err)
+	}
+	r.reload(t, "m.gguf runs", 3)
+	r.waitLog(t, "m.gguf was written to while it is in use", 1)
 	c.Close()
 	r.stop(t)
 }

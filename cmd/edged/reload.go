@@ -82,6 +82,9 @@ func (r *reloader) reload() error {
 		return r.refuse(err)
 	}
 	if want := r.depot.wanted(f.Model); want.origin != r.running.origin {
+		if want.id.changedInPlace(r.running.id) {
+			r.log.printf("%s was written to while it is in use, which can end edged: give another file its name instead (mv)", want.what)
+		}
 		err := r.beside(want)
 		if err == nil {
 			r.settling = true

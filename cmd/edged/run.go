@@ -25,9 +25,10 @@ Ctrl-C. What happens to cameras and scenes is told on the standard error, in one
 line per change. SIGHUP has the configuration read again: scenes that have the same
 views go on, with what else was changed of them, their plugins included; those of other
 views begin anew with the memory that they had. A file that is wrong changes nothing.
-Another model, and a bundle that was installed or given up, is tried beside the one that
-runs and exchanged while cameras stay open. state_dir, wasm, threads, cpus, and path and
-mode of the socket take effect at the next start, which the log says when they differ.`
+Another model, another file of its name, and a bundle that was installed or given up,
+is tried beside the one that runs and exchanged while cameras stay open. state_dir, wasm,
+threads, cpus, and path and mode of the socket take effect at the next start, which the
+log says when they differ.`
 
 // runMain is "edged run".
 func runMain(args []string, stdout, stderr io.Writer) int {
