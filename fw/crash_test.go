@@ -1,6 +1,7 @@
 package fw
 
 import (
+	"context"
 	"maps"
 	"strings"
 	"syscall"
@@ -19,7 +20,7 @@ type event struct {
 
 // life is what happens to a device: an update that proves itself over one that ran, which brings keys; one that is
 // cut off, is begun again and does not prove itself; one in its place that is replaced on trial; one that is given up
-// after three starts; one after which the device goes back; a downgrade; going back to what the binary brings.
+// after three starts that count; one after which the device goes back; a downgrade; going back to what the binary brings.
 func life(t testing.TB) []event {
 	old, both := keys(t, "minisign.pub"), keys(t, "minisign.pub", "other.pub")
 	put := func(name string, bundle []byte, trusted []PublicKey, o InstallOptions) event {
@@ -34,7 +35,8 @@ func life(t testing.TB) []event {
 			return f(s)
 		}}
 	}
-	start := on("start", func(s *Store) error { s.Start(); return nil }) // what is given up is told
+	start := on("start", func(s *Store) error { s.Start(context.Background()); return nil }) // what is given up is told
+	stop := on("stop", (*Store).Stop)
 	commit := on("commit", (*Store).Commit)
 	back := on("rollback", func(s *Store) error { return s.Rollback("for a test") })
 	one, three := version(t, 1), version(t, 3)
@@ -45,7 +47,7 @@ func life(t testing.TB) []event {
 		put("install 2, with keys", version(t, 2, both...), old, InstallOptions{}), start, commit,
 		cut, put("install 3", three, both, InstallOptions{}), start, back,
 		put("install 4 over a bad one", version(t, 4), both, InstallOptions{}), start,
-		put("install 5 over one on trial", version(t, 5), both, InstallOptions{}), start, start, start, start,
+		put("install 5 over one on trial", version(t, 5), both, InstallOptions{}), start, stop, start, start, start, start,
 		put("install 6", version(t, 6), both, InstallOptions{}), start, commit, back,
 		put("install 1 again", one, both, InstallOptions{Downgrade: true}), start, commit, back, back,
 	}

@@ -1,6 +1,7 @@
 package fw
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func (t *Store) Install(b *Bundle, o *InstallOptions) error {
 // intact says whether a slot is whole. Its files are read when it is to be installed again.
 func (t *Store) intact(name string, sum Hash) bool {
 	i, err := t.open(name)
-	return err == nil && (t.s.slot(name).Manifest != sum || i.check() == nil)
+	return err == nil && (t.s.slot(name).Manifest != sum || i.check(context.Background()) == nil)
 }
 
 // allowed says why a bundle must not be installed.
@@ -246,7 +247,7 @@ func (t *Store) has(path string, f *File) bool {
 	if f.Encoding == "" {
 		return f.Have(r) == len(f.Chunks) // the first that differs is the last that is read
 	}
-	sum, err := t.sum(path)
+	sum, err := t.sum(context.Background(), path)
 	return err == nil && sum == f.Sum
 }
 

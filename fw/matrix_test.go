@@ -29,32 +29,34 @@ type row struct {
 	state, what string
 	step
 	starts int // that are killed on trial before
+	stops  int // that are told to stop on trial
 }
 
 var matrix = []row{
-	{"none", "an installation is begun: the state says so", step{"install", "rename", "state.json.tmp", 1}, 0},
-	{"installing", "the bundle is read or downloaded", step{"install", "download", "", 6}, 0},
-	{"installing", "a piece of it is verified", step{"install", "verify", "", 1}, 0},
-	{"installing", "a file is made", step{"install", "create", "b/demo.gguf~", 1}, 0},
-	{"installing", "a file is written", step{"install", "write", "b/demo.gguf~", 1}, 0},
-	{"installing", "a file is synced", step{"install", "sync", "b/demo.gguf~", 1}, 0},
-	{"installing", "a file gets its name", step{"install", "rename", "b/demo.gguf~", 1}, 0},
-	{"installing", "names of files are synced", step{"install", "syncdir", "b", 1}, 0},
-	{"installing", "the manifest is written", step{"install", "rename", "b/manifest.json.tmp", 1}, 0},
-	{"installing", "the state says that it is ready", step{"install", "rename", "state.json.tmp", 2}, 0},
-	{"ready", "the state is read at a start", step{"run", "read", "state.json", 1}, 0},
-	{"ready", "the first start is counted", step{"run", "rename", "state.json.tmp", 1}, 0},
-	{"trying", "its files are checked", step{"run", "read", "b/demo.gguf", 1}, 0},
-	{"trying", "the model is opened", step{"run", "open the model", "", 1}, 0},
-	{"trying", "it captions simulated pictures", step{"run", "smoke", "", 1}, 0},
-	{"trying", "it watches until its first caption", step{"run", "serve", "", 1}, 0},
-	{"trying", "the second start is counted", step{"run", "rename", "state.json.tmp", 1}, 1},
-	{"trying", "the third start is counted", step{"run", "rename", "state.json.tmp", 1}, 2},
-	{"trying", "it is given up after three starts", step{"run", "rename", "state.json.tmp", 1}, 3},
-	{"trying", "it is committed", step{"run", "rename", "state.json.tmp", 2}, 0},
-	{"trying", "it does not work and is given up", step{"give up", "rename", "state.json.tmp", 1}, 0},
-	{"good", "its files are looked for at a start", step{"run again", "open", "b/demo.gguf", 1}, 0},
-	{"good", "the state says that it is given up by hand", step{"rollback", "rename", "state.json.tmp", 1}, 0},
+	{"none", "an installation is begun: the state says so", step{"install", "rename", "state.json.tmp", 1}, 0, 0},
+	{"installing", "the bundle is read or downloaded", step{"install", "download", "", 6}, 0, 0},
+	{"installing", "a piece of it is verified", step{"install", "verify", "", 1}, 0, 0},
+	{"installing", "a file is made", step{"install", "create", "b/demo.gguf~", 1}, 0, 0},
+	{"installing", "a file is written", step{"install", "write", "b/demo.gguf~", 1}, 0, 0},
+	{"installing", "a file is synced", step{"install", "sync", "b/demo.gguf~", 1}, 0, 0},
+	{"installing", "a file gets its name", step{"install", "rename", "b/demo.gguf~", 1}, 0, 0},
+	{"installing", "names of files are synced", step{"install", "syncdir", "b", 1}, 0, 0},
+	{"installing", "the manifest is written", step{"install", "rename", "b/manifest.json.tmp", 1}, 0, 0},
+	{"installing", "the state says that it is ready", step{"install", "rename", "state.json.tmp", 2}, 0, 0},
+	{"ready", "the state is read at a start", step{"run", "read", "state.json", 1}, 0, 0},
+	{"ready", "the first start is counted", step{"run", "rename", "state.json.tmp", 1}, 0, 0},
+	{"trying", "its files are checked", step{"run", "read", "b/demo.gguf", 1}, 0, 0},
+	{"trying", "the model is opened", step{"run", "open the model", "", 1}, 0, 0},
+	{"trying", "it captions simulated pictures", step{"run", "smoke", "", 1}, 0, 0},
+	{"trying", "it watches until its first caption", step{"run", "serve", "", 1}, 0, 0},
+	{"trying", "the second start is counted", step{"run", "rename", "state.json.tmp", 1}, 1, 0},
+	{"trying", "the third start is counted", step{"run", "rename", "state.json.tmp", 1}, 2, 0},
+	{"trying", "it is told to stop: the start is taken back", step{"stop", "rename", "state.json.tmp", 1}, 0, 4},
+	{"trying", "it is given up after three starts", step{"run", "rename", "state.json.tmp", 1}, 3, 0},
+	{"trying", "it is committed", step{"run", "rename", "state.json.tmp", 2}, 0, 0},
+	{"trying", "it does not work and is given up", step{"give up", "rename", "state.json.tmp", 1}, 0, 0},
+	{"good", "its files are looked for at a start", step{"run again", "open", "b/demo.gguf", 1}, 0, 0},
+	{"good", "the state says that it is given up by hand", step{"rollback", "rename", "state.json.tmp", 1}, 0, 0},
 }
 
 // cell is one way for a step to go wrong.
@@ -62,12 +64,13 @@ type cell struct {
 	row
 	kill, always bool
 
-	d       *faultdisk.Disk
-	command string
-	count   map[step]int // of what the present command did
-	reached int          // how often the step was
-	killing int          // starts on trial that are still to be killed
-	runs    string       // version, at the last start
+	d        *faultdisk.Disk
+	command  string
+	count    map[step]int // of what the present command did
+	reached  int          // how often the step was
+	killing  int          // starts on trial that are still to be killed
+	stopping int          // and to be told to stop
+	runs     string       // version, at the last start
 }
 
 // do is called before each operation of the disk, and for what else can go wrong.
@@ -116,7 +119,7 @@ func (p *passing) Read(b []byte) (int, error) {
 // boot is what "edged run" does with the slots; that it does is tested there, with processes.
 func (c *cell) boot(t *testing.T) error {
 	s, _ := OpenStore(c.d, folder)
-	i, _ := s.Start()
+	i, _ := s.Start(t.Context())
 	if i == nil || !i.Trial {
 		c.run(i)
 		return nil
@@ -125,6 +128,12 @@ func (c *cell) boot(t *testing.T) error {
 		c.killing--
 		panic(dies{})
 	}
+	if c.stopping > 0 {
+		c.stopping--
+		c.run(i)
+		c.command, c.count = "stop", map[step]int{}
+		return s.Stop()
+	}
 	for _, what := range []string{"open the model", "smoke", "serve"} {
 		err := c.do(what, "")
 		if c.step.command == "give up" { // of all that is tried
@@ -132,10 +141,11 @@ func (c *cell) boot(t *testing.T) error {
 		}
 		if err != nil {
 			if err := s.Rollback(what + ": " + err.Error()); err != nil {
-				c.run(nil) // not what it cannot go back to for certain
+				before, _ := s.Active() // what is in the slots would be tried once more
+				c.run(before)
 				return err
 			}
-			i, err := s.Start()
+			i, err := s.Start(t.Context())
 			c.run(i)
 			return err
 		}
@@ -157,7 +167,7 @@ func (c *cell) end(t *testing.T, one, two []byte) string {
 	trusted := keys(t, "minisign.pub")
 	c.d = faultdisk.New()
 	heals(t, c.d, one, trusted, 1)
-	c.killing = c.starts
+	c.killing, c.stopping = c.starts, c.stops
 	c.d.Fault = c.do
 	for range 5 {
 		if err, killed := c.process("install", func() error {
@@ -178,6 +188,9 @@ func (c *cell) end(t *testing.T, one, two []byte) string {
 	for range 6 {
 		c.runs = "none"
 		c.process(command, func() error { return c.boot(t) })
+		if c.runs == "the binary's" && c.op != "read" {
+			t.Errorf("%s: the binary's model runs, and version 1 is whole", c.what)
+		}
 		if store(t, c.d).State().B.Phase == PhaseGood {
 			command = "run again"
 		}

@@ -1,11 +1,14 @@
 package fw
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"syscall"
 
 	"github.com/visualrwkv/edged/internal/disk"
 )
@@ -24,11 +27,12 @@ func (i *Installed) Path(f *File) string { return i.t.path(i.Slot, f.Name) }
 
 // Start says what is to run, and must be called once for each start, before
 // anything of it is used. nil is what the binary brings. A slot on trial that was started [MaxStarts] times
-// is given up; so is one that is not whole. err tells what went wrong, and what is
-// returned can run all the same.
-func (t *Store) Start() (i *Installed, err error) {
+// is given up; so is one that is not whole. One that the disk does not let it read stays on trial and is
+// not run; nor is one of which not all was read before ctx ended: that start does not count, see [Store.Stop].
+// err tells what went wrong, and what is returned can run all the same.
+func (t *Store) Start(ctx context.Context) (i *Installed, err error) {
 	if t.s.Trial != "" {
-		i, err := t.try()
+		i, err := t.try(ctx)
 		if i != nil {
 			return i, nil
 		}
@@ -39,7 +43,7 @@ func (t *Store) Start() (i *Installed, err error) {
 }
 
 // try starts what is on trial, or gives it up.
-func (t *Store) try() (*Installed, error) {
+func (t *Store) try(ctx context.Context) (*Installed, error) {
 	name, slot := t.s.Trial, *t.s.slot(t.s.Trial)
 	if t.s.Starts >= MaxStarts {
 		return nil, t.told(fmt.Sprintf("it was started %d times and did not prove itself", t.s.Starts))
@@ -53,13 +57,36 @@ func (t *Store) try() (*Installed, error) {
 	}
 	i, err := t.open(name)
 	if err == nil {
-		err = i.check()
+		err = i.check(ctx)
 	}
-	if err != nil {
-		return nil, t.told(err.Error())
+	switch {
+	case err == nil:
+		i.Trial = true
+		return i, nil
+	case ctx.Err() != nil:
+		return nil, t.Stop()
+	case unread(err):
+		return nil, fmt.Errorf("%s cannot be read and is tried again at the next start: %w", slot, err)
 	}
-	i.Trial = true
-	return i, nil
+	return nil, t.told(err.Error())
+}
+
+// unread reports whether err is of the system, which may let a file be read another time, and
+// not about what the file is.
+func unread(err error) bool {
+	_, ok := errors.AsType[syscall.Errno](err)
+	return ok && !errors.Is(err, fs.ErrNotExist)
+}
+
+// Stop ends a start of what is on trial that neither proved itself nor failed, since edged was told to
+// stop: it does not count. Without a trial that was started it changes nothing.
+func (t *Store) Stop() error {
+	if t.s.Trial == "" || t.s.Starts == 0 {
+		return nil
+	}
+	next := t.s
+	next.Starts--
+	return t.write(next)
 }
 
 // told gives up what is on trial, and says so.
@@ -127,11 +154,11 @@ func (t *Store) open(name string) (*Installed, error) {
 	return &Installed{Slot: name, Manifest: m, t: t}, nil
 }
 
-// check reads all files and compares them with the manifest.
-func (i *Installed) check() error {
+// check reads all files and compares them with the manifest, until ctx ends.
+func (i *Installed) check(ctx context.Context) error {
 	for n := range i.Manifest.Files {
 		f := &i.Manifest.Files[n]
-		sum, err := i.t.sum(i.Path(f))
+		sum, err := i.t.sum(ctx, i.Path(f))
 		if err != nil {
 			return err
 		}
@@ -142,16 +169,29 @@ func (i *Installed) check() error {
 	return nil
 }
 
-// sum reads a file.
-func (t *Store) sum(path string) (sum Hash, err error) {
+// sum reads a file, until ctx ends.
+func (t *Store) sum(ctx context.Context, path string) (sum Hash, err error) {
 	r, err := t.fsys.Open(path)
 	if err != nil {
 		return sum, err
 	}
 	defer r.Close()
 	h := sha256.New()
-	_, err = io.Copy(h, r)
+	_, err = io.Copy(h, whileReader{ctx, r})
 	return Hash(h.Sum(nil)), err
+}
+
+// whileReader reads until ctx ends.
+type whileReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (w whileReader) Read(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.r.Read(p)
 }
 
 // Commit makes what is on trial what runs. The slot that ran before stays as it

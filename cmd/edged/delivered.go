@@ -124,11 +124,17 @@ func (d *delivery) describe(m *fw.Manifest, path func(*fw.File) string) {
 // time; one that does not is given up, and what is to run then is opened. Beside running, which is not nil while a daemon
 // runs, every model has to; it is returned when it is to go on.
 func (p *depot) open(ctx context.Context, configured string, running *delivery) (*delivery, error) {
-	for {
-		d, err := p.next(ctx, configured)
-		if err != nil {
-			return nil, err
-		}
+	d, err := p.next(ctx, configured)
+	if err != nil {
+		return nil, err
+	}
+	return p.openFrom(ctx, d, running)
+}
+
+// openFrom opens d, or where that does not work what is to run instead, as open does.
+func (p *depot) openFrom(ctx context.Context, d *delivery, running *delivery) (*delivery, error) {
+	var err error
+	for err == nil {
 		if running != nil && d.origin == running.origin {
 			return running, nil
 		}
@@ -140,74 +146,102 @@ func (p *depot) open(ctx context.Context, configured string, running *delivery) 
 		case err == nil:
 			return d, nil
 		case ctx.Err() != nil:
-			return nil, ctx.Err() // told to stop: it will be tried again
+			p.stopped(d)
+			return nil, ctx.Err()
 		case d.slot == "":
 			return nil, err
 		case d.trial && p.giveUp(d, err):
-			continue
+			d, err = p.next(ctx, "")
 		case d.trial && running != nil:
 			return running, nil
-		case !d.trial: // whole when it was tried: this machine has changed
+		case d.trial:
+			d, err = p.active(), nil
+		default: // whole when it was tried: this machine has changed
 			p.log.printf("bundle: %s: %v; what the binary brings runs instead", d.what, err)
+			d, err = p.plain(""), nil
 		}
-		d = p.plain("")
-		if running != nil && d.origin == running.origin {
-			return running, nil
-		}
-		return d, p.load(ctx, d, running != nil)
 	}
+	return nil, err
 }
 
-// next says what is to be opened. Of what is on trial all files are read, which takes a while and is not waited for when ctx ends.
+// next says what is to be opened. Of what is on trial all files are read, which takes a while and ends when ctx does.
 func (p *depot) next(ctx context.Context, configured string) (*delivery, error) {
 	found := make(chan *delivery, 1)
-	go func() { found <- p.chosen(configured) }()
+	go func() { found <- p.chosen(ctx, configured) }()
 	select {
 	case d := <-found:
 		return d, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
+	// Where the disk does not hang the start does not count; nobody waits for one that does.
+	select {
+	case d := <-found:
+		p.stopped(d)
+	case <-time.After(storePatience):
+	}
+	return nil, ctx.Err()
 }
 
-func (p *depot) chosen(configured string) *delivery {
+func (p *depot) chosen(ctx context.Context, configured string) *delivery {
 	if configured == "" && hasSlots(p.state) {
-		if o, i := p.start(); i != nil {
-			d := &delivery{origin: o, trial: i.Trial}
-			d.describe(i.Manifest, i.Path)
-			return d
-		}
+		return p.installed(p.start(ctx))
 	}
 	return p.plain(configured)
 }
 
+// active is what runs without what is on trial: where a trial cannot be ended, and what is in the slots would be
+// tried once more.
+func (p *depot) active() *delivery { return p.installed(p.look()) }
+
+// installed is what a bundle has brought, or what the binary brings when i is nil.
+func (p *depot) installed(o origin, i *fw.Installed) *delivery {
+	if i == nil {
+		return p.plain("")
+	}
+	d := &delivery{origin: o, trial: i.Trial}
+	d.describe(i.Manifest, i.Path)
+	return d
+}
+
 // start says what is to run of what is installed, nil for what the binary brings. While a bundle is being installed, or
 // where the disk cannot be written to, nothing is tried: then what runs is only read.
-func (p *depot) start() (o origin, i *fw.Installed) {
+func (p *depot) start(ctx context.Context) (o origin, i *fw.Installed) {
 	var damaged error
 	opened := false
 	err := withStore(p.state, func(s *fw.Store, d error) (err error) {
 		opened, damaged = true, d
-		if i, err = s.Start(); i != nil {
+		if i, err = s.Start(ctx); i != nil {
 			o = originOf(s, i.Slot)
 		}
 		return err
 	})
 	if !opened {
-		if errors.Is(err, errSlotsBusy) {
-			err = nil
+		if !errors.Is(err, errSlotsBusy) {
+			p.trouble(err)
 		}
-		var s *fw.Store
-		s, damaged = lookAtStore(p.state)
-		active, e := s.Active()
-		if i, err = active, errors.Join(err, e); i != nil {
-			o = originOf(s, i.Slot)
-		}
+		return p.look()
 	}
-	if err = errors.Join(damaged, err); err != nil {
+	p.trouble(damaged, err)
+	return o, i
+}
+
+// look says what runs of what is installed without what is on trial, nil for what the binary brings, and
+// changes nothing.
+func (p *depot) look() (o origin, i *fw.Installed) {
+	s, damaged := lookAtStore(p.state)
+	i, err := s.Active()
+	if i != nil {
+		o = originOf(s, i.Slot)
+	}
+	p.trouble(damaged, err)
+	return o, i
+}
+
+// trouble tells what is wrong with the slots.
+func (p *depot) trouble(errs ...error) {
+	if err := errors.Join(errs...); err != nil {
 		p.log.printf("bundle: %v", err)
 	}
-	return o, i
 }
 
 // load opens a delivery. One that has to prove itself does so, in time: what hangs is left alone.
@@ -259,6 +293,13 @@ func (p *depot) fill(ctx context.Context, d *delivery, prove bool) (err error) {
 		d.model.Close()
 	}
 	return err
+}
+
+// stopped takes the start of a trial back that had not come to an end when edged was told to stop.
+func (p *depot) stopped(d *delivery) {
+	if d.trial {
+		p.settle(d, (*fw.Store).Stop, "was not tried to the end, since edged is to stop: that start does not count")
+	}
 }
 
 // giveUp ends a trial, and reports whether it has ended.

@@ -65,11 +65,12 @@ func (r *reloader) settle(d *delivery, err error, back *delivery, before *config
 		err = r.daemon.Proof(r.ctx, r.depot.limit(d.bytes))
 	}
 	switch {
-	case r.ctx.Err() != nil: // told to stop: it will be tried again
+	case r.ctx.Err() != nil:
+		r.depot.stopped(d)
 	case err != nil:
 		back, err = r.goBack(d, err, back, before)
 		if err != nil && r.ctx.Err() == nil {
-			r.failed <- fmt.Errorf("%s cannot take the place of %s: %w", back.what, d.what, err)
+			r.failed <- fmt.Errorf("nothing can take the place of %s: %w", d.what, err)
 			<-r.ctx.Done() // the daemon ends, and with it what still uses the models
 		}
 	case d.trial:
@@ -104,9 +105,8 @@ func (r *reloader) goBack(d *delivery, why error, back *delivery, before *config
 		var err error
 		if kept {
 			back, err = r.depot.open(r.ctx, "", nil)
-		} else { // what is in the slots would be tried once more
-			back = r.depot.plain("")
-			err = r.depot.load(r.ctx, back, false)
+		} else {
+			back, err = r.depot.openFrom(r.ctx, r.depot.active(), nil)
 		}
 		if err == nil {
 			before, back.set, err = r.load(back)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -19,6 +21,7 @@ import (
 	"github.com/visualrwkv/edged/camera/sim"
 	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/edge/config"
+	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -358,6 +361,38 @@ func newGatedCamera(t *testing.T) *gatedCamera {
 	return c
 }
 
+// shows waits for the next picture.
+func (c *gatedCamera) shows() {
+	for before := c.shown.Load(); c.shown.Load() == before; {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// configure writes a configuration of a scene that this camera sees.
+func (c *gatedCamera) configure(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "c.yaml")
+	text := fmt.Sprintf("scenes: [{name: a, interval: 50ms, gate: {idle: 50ms}, views: [{name: v, rate: 10, source: %q}]}]\n", c.url)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// damage writes into the model of a slot, from which no caption comes any more.
+func (r *running) damage(t *testing.T, slot string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(slotsPath(r.state), slot, "demo.gguf"), os.O_RDWR, 0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0x7f}, len(demoInt4)/2), int64(len(demoInt4)/2)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTrialFailsAtCameras damages a model's file in its place once it has captioned the simulated room: at a start, and while edged
 // runs, it is given up, and what ran before goes on with its memory.
 func TestTrialFailsAtCameras(t *testing.T) {
@@ -365,24 +400,8 @@ func TestTrialFailsAtCameras(t *testing.T) {
 		t.Skip("waits for seconds for captions that do not come")
 	}
 	camera := newGatedCamera(t)
-	path := filepath.Join(t.TempDir(), "c.yaml")
-	text := fmt.Sprintf("scenes: [{name: a, interval: 50ms, gate: {idle: 50ms}, views: [{name: v, rate: 10, source: %q}]}]\n", camera.url)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
-	r.runOptions = runOptions{config: path, socket: testSocket(t), state: t.TempDir(), again: r.hup}
-	damage := func() {
-		f, err := os.OpenFile(filepath.Join(slotsPath(r.state), "a", "demo.gguf"), os.O_RDWR, 0)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer f.Close()
-		if _, err := f.WriteAt(bytes.Repeat([]byte{0x7f}, len(demoInt4)/2), int64(len(demoInt4)/2)); err != nil {
-			t.Error(err)
-		}
-	}
+	r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
 	// How long it may take is asked for when it is tried, when scenes are about to have it and when cameras are; at
 	// a start first of all instead of in between.
 	var asked atomic.Int64
@@ -390,17 +409,15 @@ func TestTrialFailsAtCameras(t *testing.T) {
 	r.limit = func(int64) time.Duration {
 		switch n := asked.Add(1); {
 		case atStart && n == 3:
-			damage()
+			r.damage(t, "a")
 			close(camera.open)
 		case !atStart && n == 2:
-			damage()
+			r.damage(t, "a")
 		}
 		if asked.Load() < 3 {
 			return time.Minute
 		}
-		for before := camera.shown.Load(); camera.shown.Load() == before; {
-			time.Sleep(time.Millisecond)
-		}
+		camera.shows()
 		return 2 * time.Second
 	}
 	r.install(t, makeBundle(t, 1, demoInt4))
@@ -425,5 +442,102 @@ func TestTrialFailsAtCameras(t *testing.T) {
 	r.stop(t)
 	if n := strings.Count(r.err.String(), "a: v: live"); n != 1 {
 		t.Errorf("the camera was opened %d times", n)
+	}
+}
+
+// TestTrialCannotBeGivenUp: where the disk does not take it that a trial has failed, in the simulated room or before the cameras, what
+// proved itself runs.
+func TestTrialCannotBeGivenUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for seconds for captions that do not come")
+	}
+	for _, moment := range []int64{2, 3} { // at which it is asked how long it may take
+		camera := newGatedCamera(t)
+		r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
+		r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
+		r.install(t, makeBundle(t, 1, demoInt4))
+		if err := withStore(r.state, func(s *fw.Store, _ error) error {
+			_, err := s.Start(t.Context())
+			return errors.Join(err, s.Commit())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.install(t, makeBundle(t, 2, demoInt8))
+		var asked atomic.Int64
+		r.limit = func(int64) time.Duration {
+			if asked.Add(1) != moment {
+				return time.Minute
+			}
+			if err := os.Mkdir(filepath.Join(slotsPath(r.state), "state.json.tmp"), 0o700); err != nil {
+				t.Error(err)
+			}
+			if moment == 2 {
+				return 1
+			}
+			r.damage(t, "b")
+			close(camera.open)
+			camera.shows()
+			return 2 * time.Second
+		}
+		c := r.start(t)
+		r.waitLog(t, "and that cannot be kept", 1)
+		r.waitLog(t, "garden version 1, slot a", 1)
+		if moment == 2 {
+			close(camera.open)
+		}
+		waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Captions > 0 })
+		if st, err := c.Status(t.Context()); err != nil || st.Bundle != "garden version 1, slot a" || st.Model != modelName(t, demoInt4) {
+			t.Errorf("%s of %q runs; %v", st.Model, st.Bundle, err)
+		}
+		c.Close()
+		r.stop(t)
+	}
+}
+
+// TestTrialStopped tells a daemon to stop at each moment of a trial, at a start and beside what runs: none counts as a
+// start.
+func TestTrialStopped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts one after another")
+	}
+	camera := newGatedCamera(t)
+	r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
+	r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
+	stopped := func(moment int64, run func(r *running)) {
+		t.Helper()
+		var asked atomic.Int64
+		r.limit = func(int64) time.Duration {
+			if asked.Add(1) == moment {
+				r.end()
+			}
+			return time.Minute
+		}
+		run(r)
+		if code := <-r.code; code != exitOK {
+			t.Errorf("it ended with %d:\n%s", code, &r.err)
+		}
+		s, err := lookAtStore(r.state)
+		if st := s.State(); err != nil || st.Trial != "a" || st.Starts != 0 || asked.Load() < moment {
+			t.Fatalf("told to stop at moment %d of %d: %+v, %v\n%s", moment, asked.Load(), st, err, &r.err)
+		}
+	}
+	// Before its files are read, before it is opened, and before the cameras.
+	for moment := range int64(3) {
+		r.install(t, makeBundle(t, uint64(moment)+1, demoInt4))
+		stopped(moment+1, func(r *running) {
+			var ctx context.Context
+			ctx, r.end = context.WithCancel(t.Context())
+			go func() { r.code <- runDaemon(ctx, r.runOptions, &r.out, &r.err) }()
+		})
+	}
+	fwRun(t, exitOK, "rollback", "-state", r.state)
+	// Before it is opened, before scenes have it, and before the cameras.
+	for moment := range int64(3) {
+		stopped(moment+1, func(r *running) {
+			r.start(t).Close()
+			r.install(t, makeBundle(t, uint64(moment)+4, demoInt4))
+			r.hup <- nil
+		})
+		fwRun(t, exitOK, "rollback", "-state", r.state)
 	}
 }

@@ -88,6 +88,9 @@ func (s *trialStep) end(t *testing.T, kill, always bool) string {
 			}
 			return unix.EIO
 		})
+		if s.broken && runs != "1" && runs != "none" { // whether or not that it is given up can be written down
+			t.Errorf("%s: %s runs", s.what, runs)
+		}
 		now := d.slots(t)
 		end := fmt.Sprintf("%s, %s", runs, now.B.Phase)
 		if ends = append(ends, end); len(ends) > 1 && ends[len(ends)-2] == end && (now.Trial == "" || now.Starts == 0) {
