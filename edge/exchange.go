@@ -179,7 +179,9 @@ func (s *scene) exchange(ctx context.Context, next *engine, cfg *Scene) error {
 		return err
 	}
 	defer func() { <-s.hand }()
+	s.keeps.Lock()
 	before := s.model
+	s.keeps.Unlock()
 	if before == nil {
 		return nil
 	}
@@ -218,10 +220,15 @@ func (s *scene) exchange(ctx context.Context, next *engine, cfg *Scene) error {
 	return nil
 }
 
-// become makes the model next that of the scene.
+// become makes the model next that of the scene, unless the scene has ended meanwhile: a daemon is closed at
+// any time.
 func (s *scene) become(next *engine) {
-	before, store := s.model, s.store.Load()
 	s.keeps.Lock()
+	before, store := s.model, s.store.Load()
+	if before == nil {
+		s.keeps.Unlock()
+		return
+	}
 	next.users.Add(1)
 	before.users.Done()
 	s.model = next
@@ -234,21 +241,21 @@ func (s *scene) become(next *engine) {
 	}
 	s.keeps.Unlock()
 	s.gate.state = nil
-	s.remark(s.after(before))
+	s.remark(s.after(before, next))
 	s.changed = s.sawBy != ""
 }
 
-// after finds a memory for the model that was exchanged, and tells which that is.
-func (s *scene) after(before *engine) string {
-	text := "model " + s.model.name + " instead of " + before.name
-	if s.model.hash == before.hash {
+// after finds a memory for the model next that was exchanged for before, and tells which that is.
+func (s *scene) after(before, next *engine) string {
+	text := "model " + next.name + " instead of " + before.name
+	if next.hash == before.hash {
 		return text + ": the memory goes on"
 	}
 	text += ", whose memory it cannot read"
 	var snap *memory.Snapshot
 	if s.mind.store != nil {
 		snap, _ = s.mind.store.Newest(func(memory.Info) bool { return true }, func(o *memory.Snapshot) error {
-			m, err := newMemories(s.model, s.cfg.Window, s.remark)
+			m, err := newMemories(next, s.cfg.Window, s.remark)
 			if err == nil {
 				err = m.restore(o)
 			}

@@ -222,6 +222,30 @@ func TestExchangeRefused(t *testing.T) {
 	}
 }
 
+// TestCloseInExchange closes daemons in which models are being exchanged.
+func TestCloseInExchange(t *testing.T) {
+	for range 30 {
+		d := start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(newFilm(2)), LockStep: true}}})
+		<-d.Done()
+		var closing sync.WaitGroup
+		closing.Go(func() {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		for range 5 {
+			next := &fakeModel{name: 1}
+			if err := d.Exchange(t.Context(), next, false); err != nil {
+				t.Error(err)
+			}
+		}
+		closing.Wait()
+		if n := d.scenes[0].model; n != nil {
+			t.Error("a scene that has ended has a model")
+		}
+	}
+}
+
 // TestReleaseTakesBack: a question that does not end keeps a model for a minute.
 func TestReleaseTakesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
