@@ -1,0 +1,144 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/internal/disk"
+)
+
+// connect opens the files and finds out which sequence number is next. After an
+// error what could be opened is open, for reading. A damaged file is replaced if mend
+// says so, until ctx ends; else it is an error of type damage.
+func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
+	if err := disk.OS.MkdirAll(j.dir); err != nil {
+		return err
+	}
+	if j.mark, err = openMark(filepath.Join(j.dir, "log.mark")); err != nil {
+		return err
+	}
+	s, err := j.openStore(ctx, filepath.Join(j.dir, fileName), mend)
+	if err != nil {
+		return err
+	}
+	j.mending.Store(false)
+	j.checked = true
+	j.open.Lock()
+	j.store = s
+	j.open.Unlock()
+	last, sum, err := s.state()
+	if err != nil {
+		return err
+	}
+	last = max(last, j.carried)
+	next := max(j.mark.next, last+1)
+	if j.mark.next == 0 && last > 0 { // the mark is lost: numbers behind the last record may have been given
+		next += reserve
+	}
+	j.number(next)
+	j.mu.Lock()
+	j.sum, next = sum, j.next
+	j.mu.Unlock()
+	if s.db.IsReadOnly() {
+		return fmt.Errorf("%s: %w", s.db.Path(), unix.EROFS)
+	}
+	if err := j.extend(next); err != nil {
+		return err
+	}
+	j.ready = true
+	return nil
+}
+
+// openStore opens the file. When it is damaged a new one takes its place if mend says so, with
+// the records that are whole.
+func (j *Journal) openStore(ctx context.Context, path string, mend bool) (*store, error) {
+	var bad damage
+	if j.bad < 2 {
+		s, err := openStore(path, j.checked || j.mark.clean)
+		if !errors.As(err, &bad) {
+			return s, err
+		}
+	} else {
+		bad = "bbolt cannot write it, though nothing is wrong to be seen"
+	}
+	j.mending.Store(true)
+	if j.mark.next > 0 {
+		j.number(j.mark.next)
+	}
+	if !mend {
+		return nil, bad
+	}
+	n, err := j.carryOver(ctx, path)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	aside, e := moveAside(path, j.mark.next)
+	if e != nil {
+		return nil, e
+	}
+	j.bad = 0
+	if err != nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		j.report(ReportDamaged, "the log was damaged (%v): it is kept as %s, and a new one begins, since its records could not be carried over: %v", bad, aside, err)
+		return openStore(path, true)
+	}
+	if err := putInPlace(path); err != nil {
+		return nil, err
+	}
+	j.report(ReportDamaged, "the log was damaged (%v): it is kept as %s, and the %d records that were whole are in a new one", bad, aside, n)
+	return openStore(path, true)
+}
+
+// number lets sequence numbers go on at next at the earliest, and gives numbers to
+// records that have none.
+func (j *Journal) number(next uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.next > 0 {
+		return // they went on in memory
+	}
+	for _, r := range j.pending {
+		r.Seq = next
+		next++
+	}
+	j.next = next
+}
+
+// finish marks the log as closed in order: numbers go on without a gap.
+func (j *Journal) finish() {
+	j.open.Lock()
+	err := j.store.close()
+	j.store = nil
+	j.open.Unlock()
+	if err == nil {
+		j.mu.Lock()
+		next := j.next
+		j.mu.Unlock()
+		err = j.mark.write(next, true)
+	}
+	if err != nil {
+		j.report(ReportFailing, "closing the log: %v", err)
+	}
+}
+
+// disconnect closes the files, as far as they are open.
+func (j *Journal) disconnect() {
+	j.ready = false
+	j.open.Lock()
+	defer j.open.Unlock()
+	if j.store != nil {
+		j.store.close() // what was committed is safe
+		j.store = nil
+	}
+	if j.mark != nil {
+		j.mark.close()
+		j.mark = nil
+	}
+}
