@@ -351,19 +351,8 @@ func gated(t *testing.T, with []Plugin) (d *Daemon, next func(frames int64), f *
 	t.Helper()
 	f = newFilm(100)
 	f.gate = make(chan struct{})
-	d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Gate: Gate{Pixels: -1}, Plugins: with}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-		f.check(t)
-	})
+	t.Cleanup(func() { f.check(t) }) // once the daemon is closed
+	d = start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Gate: Gate{Pixels: -1}, Plugins: with}}})
 	return d, func(frames int64) {
 		t.Helper()
 		before := f.released.Load()

@@ -393,15 +393,22 @@ func (r *running) damage(t *testing.T, slot string) {
 	}
 }
 
+// newGated is a daemon that is not started yet, and its camera.
+func newGated(t *testing.T) (*gatedCamera, *running) {
+	t.Helper()
+	camera := newGatedCamera(t)
+	r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
+	r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
+	return camera, r
+}
+
 // TestTrialFailsAtCameras damages a model's file in its place once it has captioned the simulated room: at a start, and while edged
 // runs, it is given up, and what ran before goes on with its memory.
 func TestTrialFailsAtCameras(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for seconds for captions that do not come")
 	}
-	camera := newGatedCamera(t)
-	r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
-	r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
+	camera, r := newGated(t)
 	// How long it may take is asked for when it is tried, when scenes are about to have it and when cameras are; at
 	// a start first of all instead of in between.
 	var asked atomic.Int64
@@ -452,9 +459,7 @@ func TestTrialCannotBeGivenUp(t *testing.T) {
 		t.Skip("waits for seconds for captions that do not come")
 	}
 	for _, moment := range []int64{2, 3} { // at which it is asked how long it may take
-		camera := newGatedCamera(t)
-		r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
-		r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
+		camera, r := newGated(t)
 		r.install(t, makeBundle(t, 1, demoInt4))
 		if err := withStore(r.state, func(s *fw.Store, _ error) error {
 			_, err := s.Start(t.Context())
@@ -500,9 +505,7 @@ func TestTrialStopped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts one after another")
 	}
-	camera := newGatedCamera(t)
-	r := &running{code: make(chan int, 1), hup: make(chan os.Signal)}
-	r.runOptions = runOptions{config: camera.configure(t), socket: testSocket(t), state: t.TempDir(), again: r.hup}
+	_, r := newGated(t)
 	stopped := func(moment int64, run func(r *running)) {
 		t.Helper()
 		var asked atomic.Int64

@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -128,7 +126,7 @@ func TestInstallPowerCuts(t *testing.T) {
 		d.bundles[v] = plainBundle(t, v, model)
 	}
 	up := diskcalls.NewDisk(slotsPath(d.state))
-	c := &slotsCutter{t: t, seen: map[uint64]bool{}, seed: maphash.MakeSeed()}
+	c := &slotsCutter{t: t}
 	rng := rand.New(rand.NewPCG(3, 4))
 	noted := 0
 	// do runs a command until it ends or until says so.
@@ -193,9 +191,9 @@ func TestInstallPowerCuts(t *testing.T) {
 			t.Errorf("%s is not as its calls say: %v", name, err)
 		}
 	}
-	t.Logf("%d states of %d calls", c.states, noted)
-	if c.states < 200 {
-		t.Errorf("only %d states", c.states)
+	t.Logf("%d states of %d calls", c.states.N(), noted)
+	if c.states.N() < 200 {
+		t.Errorf("only %d states", c.states.N())
 	}
 }
 
@@ -204,28 +202,14 @@ type slotsCutter struct {
 	t      *testing.T
 	during []string
 	may    map[uint64]bool // versions
-	seed   maphash.Seed
-	seen   map[uint64]bool
-	states int
+	states diskcalls.States
 }
 
 // try starts what is in these files, unless it has.
 func (c *slotsCutter) try(files map[string][]byte) {
-	if c.t.Failed() {
+	if c.t.Failed() || !c.states.New(files, c.may) {
 		return
 	}
-	var h maphash.Hash
-	h.SetSeed(c.seed)
-	fmt.Fprint(&h, c.may)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprint(&h, name, len(files[name]))
-		h.Write(files[name])
-	}
-	if c.seen[h.Sum64()] {
-		return
-	}
-	c.seen[h.Sum64()] = true
-	c.states++
 	up := faultdisk.New()
 	for name, b := range files {
 		f, err := up.Create("/fw/" + name)

@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -82,7 +80,7 @@ func TestPowerCuts(t *testing.T) {
 	dir := t.TempDir()
 	d := diskcalls.NewDisk(dir)
 	d.Heads = 2 * pageSize
-	c := cutter{t: t, dir: fastDir(t), seen: map[uint64]bool{}, seed: maphash.MakeSeed()}
+	c := cutter{t: t, dir: fastDir(t)}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for round := range cutRounds {
 		var calls []diskcalls.Call
@@ -128,9 +126,9 @@ func TestPowerCuts(t *testing.T) {
 			t.Errorf("%s is not as its calls say: %v", name, err)
 		}
 	}
-	t.Logf("%d states of %d numbers given", c.states, c.given)
-	if c.states < 5000 {
-		t.Errorf("only %d states", c.states)
+	t.Logf("%d states of %d numbers given", c.states.N(), c.given)
+	if c.states.N() < 5000 {
+		t.Errorf("only %d states", c.states.N())
 	}
 }
 
@@ -150,9 +148,7 @@ type cutter struct {
 	t           *testing.T
 	dir         string
 	given, safe uint64
-	seed        maphash.Seed
-	seen        map[uint64]bool
-	states      int
+	states      diskcalls.States
 }
 
 // hear takes in what the process says.
@@ -174,21 +170,9 @@ func (c *cutter) hear(line string) {
 
 // try opens a log in a folder that holds these files, unless it has.
 func (c *cutter) try(files map[string][]byte) {
-	if c.t.Failed() {
+	if c.t.Failed() || !c.states.New(files, c.safe, c.given) {
 		return
 	}
-	var h maphash.Hash
-	h.SetSeed(c.seed)
-	fmt.Fprint(&h, c.safe, c.given)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprint(&h, name, len(files[name]))
-		h.Write(files[name])
-	}
-	if c.seen[h.Sum64()] {
-		return
-	}
-	c.seen[h.Sum64()] = true
-	c.states++
 	if err := os.RemoveAll(c.dir); err != nil {
 		c.t.Fatal(err)
 	}
