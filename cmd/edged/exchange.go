@@ -74,8 +74,8 @@ func (r *reloader) settle(d *delivery, err error, back *delivery, before *config
 			<-r.ctx.Done() // the daemon ends, and with it what still uses the models
 		}
 	case d.trial:
-		r.depot.commit(d)
-		r.tell(d, false)
+		d.trial = !r.depot.commit(d)
+		r.tell(d, d.trial)
 	default:
 		r.log.printf("%s runs", d.what)
 	}
