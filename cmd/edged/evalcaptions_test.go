@@ -8,7 +8,7 @@ import (
 )
 
 // TestEvalCaptions holds what people are told: changes get captions at once, nothing is told
-// twice, and of a still room nothing is told at all. The figures of the README are of
+// twice, and of a still room nothing is told at all. The figures in docs/demo-model.md are of
 // longer streams.
 func TestEvalCaptions(t *testing.T) {
 	frames := "60"
