@@ -47,16 +47,7 @@ func openCache(root string) (*cache, error) {
 			}
 		}
 	}
-	files := c.files()
-	slices.SortFunc(files, func(a, b cached) int { return b.info.ModTime().Compare(a.info.ModTime()) })
-	var kept, size int64
-	for _, f := range files {
-		if f.sealed() && kept < maxCached && size+f.info.Size() <= maxCachedBytes {
-			kept, size = kept+1, size+f.info.Size()
-		} else {
-			f.remove()
-		}
-	}
+	c.bound(cached.sealed)
 	c.wazero, err = wazero.NewCompilationCacheWithDir(c.dir)
 	return c, err
 }
@@ -116,14 +107,29 @@ func (f cached) remove() {
 	_ = os.RemoveAll(f.path + seal)
 }
 
-// seal seals what wazero has added. A seal that cannot be written, or is lost with the power,
-// makes the next start compile anew.
+// bound removes what is not to be kept, and the oldest of too much.
+func (c *cache) bound(keep func(cached) bool) {
+	files := c.files()
+	slices.SortFunc(files, func(a, b cached) int { return b.info.ModTime().Compare(a.info.ModTime()) })
+	var kept, size int64
+	for _, f := range files {
+		if keep(f) && kept < maxCached && size+f.info.Size() <= maxCachedBytes {
+			kept, size = kept+1, size+f.info.Size()
+		} else {
+			f.remove()
+		}
+	}
+}
+
+// seal seals what wazero has added, in place of the oldest. A seal that cannot be written, or is lost with
+// the power, makes the next start compile anew.
 func (c *cache) seal() {
 	for _, f := range c.files() {
 		if _, err := os.Stat(f.path + seal); err != nil {
 			_ = os.WriteFile(f.path+seal, []byte(f.sum()), 0o600)
 		}
 	}
+	c.bound(func(cached) bool { return true })
 }
 
 // clear removes everything.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/visualrwkv/edged/internal/hostile"
 )
@@ -107,20 +108,45 @@ func TestCacheUseless(t *testing.T) {
 	start(t, e, guest("", ""), new(record).options())
 }
 
+// TestCacheBounded: the oldest make place, when a folder has too much in it, and as modules are compiled.
 func TestCacheBounded(t *testing.T) {
 	dir := t.TempDir()
 	c := cachedEngine(t, dir)
+	first := only(t, c)
 	for i := range maxCached + 10 {
 		name := filepath.Join(c.dir, "a"+strings.Repeat("b", i))
 		if err := os.WriteFile(name, []byte{byte(i)}, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Chtimes(name, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	c.seal()
-	if n := len(c.files()); n != maxCached+11 {
-		t.Fatalf("%d files", n)
+	if c.seal(); len(c.files()) != maxCached || !first.sealed() {
+		t.Errorf("%d files, %d may be", len(c.files()), maxCached)
 	}
-	if n := len(cachedEngine(t, dir).files()); n < maxCached || n > maxCached+1 {
+	if n := len(cachedEngine(t, dir).files()); n != maxCached {
 		t.Errorf("%d files stay, %d may", n, maxCached)
+	}
+	e := newEngine(t, EngineConfig{Mode: "compiler", CacheDir: dir})
+	for i := range maxCached + 10 {
+		m, err := e.Compile(t.Context(), "test.wasm", guest(verdict(0, 0, 0, 0, 0, float32(i)), "").Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(e.cache.files()); n > maxCached {
+			t.Fatalf("%d files after %d more modules", n, i+1)
+		}
+	}
+	if _, err := os.Stat(first.path); err == nil {
+		t.Error("the oldest is still there")
+	}
+	for _, f := range e.cache.files() {
+		if !f.sealed() {
+			t.Errorf("%s is not sealed", f.path)
+		}
 	}
 }

@@ -131,7 +131,7 @@ func (e *Engine) Compile(ctx context.Context, name string, wasm []byte) (*Module
 	}
 	m := &Module{name: name, layout: l, compiled: e.compiler}
 	if m.runtime, m.code, err = e.compile(ctx, code); err != nil {
-		return nil, fmt.Errorf("plugin %s: %w", name, err)
+		return nil, fmt.Errorf("plugin %s: %s", name, brief(err.Error()))
 	}
 	return m, nil
 }

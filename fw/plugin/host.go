@@ -33,8 +33,14 @@ func provide(ctx context.Context, r wazero.Runtime) (imports, error) {
 	}
 	wasi := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(wasi)
-	// wazero's sleeps as long as the guest wishes.
+	// wazero's sleeps as long as the guest wishes,
 	export(wasi, "poll_oneoff", signature{i32 + i32 + i32 + i32, i32}, (*instance).pollOneoff)
+	// and looks at all the bytes of a path, or all the places to read to, before it finds that there is
+	// nothing: a loop of such calls is a long one between two looks at the clock.
+	export(wasi, "fd_read", signature{i32 + i32 + i32 + i32, i32}, (*instance).fdRead)
+	for name, params := range withoutFiles {
+		export(wasi, name, signature{params, i32}, func(_ *instance, stack []uint64) { stack[0] = errnoBadf })
+	}
 
 	host := imports{}
 	for _, b := range []wazero.HostModuleBuilder{edged, wasi} {
@@ -99,12 +105,22 @@ func (in *instance) say(level slog.Level, line []byte) {
 // clean makes one line of text that a terminal shows as it is.
 func clean(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if controls(r) {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD")))
 }
+
+// controls reports whether a character does something to the text around it: control characters,
+// ends of lines and paragraphs (U+2028 and 2029), and those that have others shown in another order
+// than they come (U+202A to 202E, U+2066 to 2069).
+func controls(r rune) bool {
+	return unicode.IsControl(r) || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// brief is as much of an error as belongs in a log: it may quote what a guest has made up.
+func brief(s string) string { return clean(s[:min(len(s), maxLine)]) }
 
 // lines makes log lines of what a guest writes to a stream.
 type lines struct {

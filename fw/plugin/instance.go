@@ -247,7 +247,7 @@ func (in *instance) reason(name string, err error) error {
 	if in.words != "" {
 		text = in.words + ": " + text
 	}
-	return fmt.Errorf("%s: %s", name, text)
+	return fmt.Errorf("%s: %s", name, brief(text))
 }
 
 // close frees the instance.

@@ -277,8 +277,7 @@ func (p *Plugin) failed(err error) (pause time.Duration, again bool) {
 		p.set(Restarting, 0)
 		return 0, true // the caller's wish, nobody's fault
 	}
-	reason := err.Error()
-	reason = clean(reason[:min(len(reason), maxLine)])
+	reason := brief(err.Error())
 	now := p.opts.Clock()
 	p.mu.Lock()
 	p.failures = append(slices.DeleteFunc(p.failures, func(t time.Duration) bool { return now-t > failureWindow }), now)

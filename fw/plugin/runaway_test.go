@@ -49,6 +49,15 @@ var runaways = map[string]func() *w.Module{
 	"log": func() *w.Module {
 		return inFrame(w.Code(w.Op(0x03, 0x40), w.I32(1), w.I32(0), w.I32(60000), w.Call(0), w.Op(0x0c, 0), w.Op(0x0b)))
 	},
+	"opening a long path": func() *w.Module {
+		return calling("path_open", "iiiiiIIii", w.I32(3), w.I32(0), w.I32(0), w.I32(16<<20), w.I32(0), w.I64(0), w.I64(0), w.I32(0), w.I32(0))
+	},
+	"reading to many places": func() *w.Module {
+		return calling("fd_read", "iiii", w.I32(0), w.I32(0), w.I32(2<<20), w.I32(0))
+	},
+	"reading from somewhere to many places": func() *w.Module {
+		return calling("fd_pread", "iiiIi", w.I32(0), w.I32(0), w.I32(2<<20), w.I64(0), w.I32(0))
+	},
 	"random bytes": func() *w.Module {
 		var code []byte
 		for range 3000 {
@@ -77,6 +86,15 @@ var runaways = map[string]func() *w.Module{
 func inFrame(code []byte) *w.Module {
 	m := guest("", "")
 	m.Funcs[2].Code = w.Code(code, w.I64(0))
+	return m
+}
+
+// calling is a guest that calls a function of WASI again and again, with as much memory as there is
+// by default.
+func calling(name, params string, args ...[]byte) *w.Module {
+	m := inFrame(w.Code(w.Op(0x03, 0x40), w.Code(args...), w.Call(3), w.Op(0x1a), w.Op(0x0c, 0), w.Op(0x0b)))
+	m.Imports = append(m.Imports, w.Import{Module: "wasi_snapshot_preview1", Name: name, Params: params, Results: "i"})
+	m.Pages = 16 * 16
 	return m
 }
 

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ const (
 	maxPieces = 1 << 16 // of data, and of elements
 	maxTables = 16
 	maxTable  = 1 << 16 // elements of all tables
+	maxName   = 256     // bytes of a function's name
 )
 
 // Sections of a module. https://www.w3.org/TR/wasm-core-2/#sections%E2%91%A0
@@ -194,7 +196,7 @@ type module struct {
 	squares  int      // of the branches of functions, together
 	products int      // of their branches and locals
 	bodies   [][]byte // of functions, metered
-	names    []byte   // of functions, a part of the section "name"; nil: none
+	names    []byte   // of functions, shortened: a part of the section "name"; nil: none
 	last     int      // place of the last section in sectionOrder
 }
 
@@ -265,10 +267,10 @@ func (m *module) section(s *scanner) {
 }
 
 // functionNames keeps the names of functions, for errors, if they are well made: in custom
-// sections errors do not count. The scanner is a copy.
+// sections errors do not count. An error has up to thirty of them, so of each there is as much as
+// a person reads. The scanner is a copy.
 func (m *module) functionNames(s scanner) {
 	for s.err == nil && s.left() > 0 {
-		from := s.off
 		id, size := s.byte(), s.u32()
 		part := s
 		s.bytes(size)
@@ -276,14 +278,19 @@ func (m *module) functionNames(s scanner) {
 			continue
 		}
 		part.end = s.off
-		for range part.count(2, "names", maxFuncs) {
-			part.u32()
-			if !utf8.ValidString(part.name()) {
+		n := part.count(2, "names", maxFuncs)
+		names := binary.AppendUvarint(nil, uint64(n))
+		for range n {
+			index, name := part.u32(), part.name()
+			if !utf8.ValidString(name) {
 				part.fail("not UTF-8")
 			}
+			name = clean(name[:min(len(name), maxName)])
+			names = binary.AppendUvarint(binary.AppendUvarint(names, uint64(index)), uint64(len(name)))
+			names = append(names, name...)
 		}
 		if part.err == nil && part.left() == 0 {
-			m.names = s.b[from:s.off]
+			m.names = append(binary.AppendUvarint([]byte{1}, uint64(len(names))), names...)
 		}
 	}
 }
