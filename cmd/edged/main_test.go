@@ -14,16 +14,22 @@ import (
 // asMain makes the test binary behave as edged, for tests that need a process.
 const asMain = "EDGED_TEST_AS_MAIN"
 
-// beforeMain is what such a process does first.
-var beforeMain = func() error { return nil }
+// beforeMain is what such a process does first, and afterMain what it does in the end.
+var beforeMain, afterMain = func() error { return nil }, func() error { return nil }
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
-		if err := beforeMain(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(exitFailed)
+		err := beforeMain()
+		code := exitFailed
+		if err == nil {
+			code = run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
+			err = afterMain()
 		}
-		main()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = exitFailed
+		}
+		os.Exit(code)
 	}
 	if dir := os.Getenv(asVictim); dir != "" {
 		if err := victim(dir); err != nil {
