@@ -505,12 +505,12 @@ func afterCut(t *testing.T, d *vmDaemon) {
 	t.Logf("the film went on after picture %d, with %d captions", snap.Frame, n)
 }
 
-// filmGoesOn lets the film go on for a while with the snapshots in a folder, and compares what
-// is said of it with what the run alone says, which begins no later. It returns how many
-// captions that were.
+// filmGoesOn lets the film go on with the snapshots in a folder, for a while after its first
+// caption, and compares what is said of it with what the run alone says, which begins no later.
+// It returns how many captions that were.
 func filmGoesOn(t *testing.T, dir string, span time.Duration, alone *uninterrupted) int {
 	t.Helper()
-	lines := life(t, dir, span)
+	lines := life(t, dir, 1, span)
 	for i, l := range lines {
 		if want := lines[0].frame + uint64(i); l.frame != want {
 			t.Fatalf("picture %d of the film is described, want %d", l.frame, want)
