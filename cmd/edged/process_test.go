@@ -13,7 +13,7 @@ import (
 )
 
 // processTime is how long a process of a test may live, on a busy machine too.
-const processTime = 3 * time.Minute
+const processTime = 5 * time.Minute
 
 // process is edged in a process of its own. It ends with the test or after
 // processTime; then it says where its goroutines are (SIGQUIT), and what does not

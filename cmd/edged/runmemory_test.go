@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/wire"
 )
 
 // quickScene is a simulated scene that sees as often as it can and captions everything.
@@ -64,6 +65,8 @@ func TestRunRemembers(t *testing.T) {
 		return a
 	}
 	askAt()
+	// The last memory is saved at the end if the disk is not too busy for that; one is there in any case.
+	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Memory.Snapshots > 0 })
 	c.Close()
 	r.stop(t)
 	last := time.Now()

@@ -33,7 +33,7 @@ func newManager(t *testing.T, period time.Duration) (m manager, environment []st
 // until then.
 func (m manager) wait(t *testing.T, text string) string {
 	t.Helper()
-	m.SetReadDeadline(time.Now().Add(time.Minute))
+	m.SetReadDeadline(time.Now().Add(processTime))
 	var all []string
 	for b := make([]byte, 4096); ; {
 		n, _, err := m.ReadFrom(b)
