@@ -120,7 +120,9 @@ func (d *Daemon) quit(t *testing.T) {
 
 // TestHubWithJournal: whoever watches from a number has every event from there once, in
 // order, however slow it is and whatever is published meanwhile, also after a restart.
-func TestHubWithJournal(t *testing.T) {
+func TestHubWithJournal(t *testing.T) { synctest.Test(t, testHubWithJournal) }
+
+func testHubWithJournal(t *testing.T) {
 	dir := t.TempDir()
 	d := logged(t, dir)
 	const n = 4 * hubRing
@@ -141,6 +143,7 @@ func TestHubWithJournal(t *testing.T) {
 	for _, from := range []uint64{0, 1, 2, hubRing, n, n + 1, 2 * n} {
 		watchFrom(d, from)
 	}
+	synctest.Wait() // until they watch: the first would wait for ever for what came before
 	for range 2 {
 		all.Go(func() {
 			for i := range n / 64 {
