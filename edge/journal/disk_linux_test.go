@@ -44,7 +44,7 @@ func fails(t *testing.T, j *Journal, why string) {
 func finds(t *testing.T, j *Journal, want int) {
 	t.Helper()
 	n := 0
-	for range 5000 {
+	for range 60_000 {
 		n = 0
 		for r, err := range j.Search(t.Context(), Query{}) {
 			if err == nil && r != nil {

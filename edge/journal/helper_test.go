@@ -48,7 +48,7 @@ func (r *reports) kinds() string {
 // await waits until what was told is want: it is told after what it is about.
 func (r *reports) await(t *testing.T, want string) {
 	t.Helper()
-	for range 5000 {
+	for range 60_000 {
 		if r.kinds() == want {
 			return
 		}

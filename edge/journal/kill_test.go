@@ -60,10 +60,19 @@ func TestKill(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// From before it has opened anything to well in the middle.
-		time.AfterFunc(time.Duration(rng.Int64N(int64(40*time.Millisecond))), func() { cmd.Process.Kill() })
+		// From before it has opened anything to well in the middle: every second one that long after
+		// its first words, however long a busy machine takes to these.
+		end := func() {
+			time.AfterFunc(time.Duration(rng.Int64N(int64(40*time.Millisecond))), func() { cmd.Process.Kill() })
+		}
+		if kill%2 == 0 {
+			end()
+		}
 		lines := bufio.NewScanner(out)
-		for lines.Scan() {
+		for first := kill%2 == 1; lines.Scan(); first = false {
+			if first {
+				end()
+			}
 			var word string
 			var seq uint64
 			if n, _ := fmt.Sscan(lines.Text(), &word, &seq); n != 2 {
