@@ -118,8 +118,9 @@ func (h house) Ask(ctx context.Context, a *wire.Ask, piece func(string) error) (
 	return &wire.Answer{Text: a.Question, Scene: a.Scene}, nil
 }
 
-// serve serves h at a socket until the test ends or stop is called.
-func serve(t *testing.T, h wire.Handler, o *wire.ServeOptions) (path string, stop func()) {
+// serve serves h at a socket until the test ends or stop is called; zero clients are as many as
+// usual.
+func serve(t *testing.T, h wire.Handler, maxClients int) (path string, stop func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "client")
 	if err != nil {
@@ -132,6 +133,7 @@ func serve(t *testing.T, h wire.Handler, o *wire.ServeOptions) (path string, sto
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := &wire.ServeOptions{MaxClients: maxClients, StopTimeout: time.Minute} // last messages leave on a busy machine too
 	done := make(chan error)
 	go func() { done <- wire.Serve(ctx, ln, h, o) }()
 	stop = sync.OnceFunc(func() {
@@ -168,7 +170,7 @@ func ask(ctx context.Context, c *Client, question string) (text string, answer *
 
 func TestClient(t *testing.T) {
 	ctx := context.Background()
-	path, _ := serve(t, house{count: 3}, nil)
+	path, _ := serve(t, house{count: 3}, 0)
 	c := dial(t, path)
 	if s := c.Server(); s.Server != "house" || s.Protocol != wire.Protocol {
 		t.Errorf("%+v", s)
@@ -223,7 +225,7 @@ func TestClient(t *testing.T) {
 }
 
 func TestContext(t *testing.T) {
-	path, _ := serve(t, house{}, nil)
+	path, _ := serve(t, house{}, 0)
 	c := dial(t, path)
 	for range 20 {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -251,7 +253,7 @@ func TestContext(t *testing.T) {
 }
 
 func TestServerEnds(t *testing.T) {
-	path, stop := serve(t, house{count: 1}, nil)
+	path, stop := serve(t, house{count: 1}, 0)
 	c := dial(t, path)
 	var got error
 	for _, err := range c.Watch(context.Background(), nil) {
@@ -270,7 +272,7 @@ func TestServerEnds(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	path, _ := serve(t, house{}, nil)
+	path, _ := serve(t, house{}, 0)
 	c := dial(t, path)
 	ended := make(chan error)
 	go func() {
@@ -290,7 +292,7 @@ func TestClose(t *testing.T) {
 
 func TestDialErrors(t *testing.T) {
 	ctx := context.Background()
-	path, _ := serve(t, house{}, &wire.ServeOptions{MaxClients: 1})
+	path, _ := serve(t, house{}, 1)
 	if _, err := Dial(ctx, path, &Options{Name: "stranger"}); wire.Code(err) != wire.CodeRequest {
 		t.Errorf("stranger: %v", err)
 	}
@@ -451,7 +453,7 @@ func TestMemory(t *testing.T) {
 
 // TestMany: several goroutines share one connection, nothing is lost or mixed.
 func TestMany(t *testing.T) {
-	path, _ := serve(t, house{}, nil)
+	path, _ := serve(t, house{}, 0)
 	c := dial(t, path)
 	var all sync.WaitGroup
 	for k := range 8 {

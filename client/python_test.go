@@ -18,7 +18,7 @@ func TestPython(t *testing.T) {
 	if err != nil {
 		t.Skipf("the Python client needs python3: %v", err)
 	}
-	path, _ := serve(t, house{count: 3000, kept: true}, nil)
+	path, _ := serve(t, house{count: 3000, kept: true}, 0)
 	run := func(args ...string) (string, error) {
 		cmd := exec.Command(python, append([]string{filepath.Join("..", "docs", "edged_client.py")}, args...)...)
 		out, err := cmd.Output()

@@ -79,7 +79,7 @@ func TestConnReadAllocation(t *testing.T) {
 	grew := hostile.Allocated(64<<10, func() {
 		c, far := pair(t, nil)
 		go func() { far.Write([]byte{0, 0x10, 0, 0, 1, 2, 3}); far.Close() }()
-		if _, err := c.Read(time.Second); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := c.Read(time.Minute); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Error(err)
 		}
 	})
@@ -102,7 +102,7 @@ func TestConnReadAgain(t *testing.T) {
 	}()
 	for i, n := range sizes {
 		for k, c := range []*Conn{a, b} {
-			got, err := c.Read(time.Second)
+			got, err := c.Read(time.Minute)
 			if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{byte(2*i + k)}, n)) {
 				t.Fatalf("payload %d of %d bytes: %d bytes of %.8x, %v", i, n, len(got), got, err)
 			}
@@ -118,10 +118,10 @@ func TestConnReadAgain(t *testing.T) {
 func TestConnLimits(t *testing.T) {
 	c, far := pair(t, &ConnOptions{MaxRead: 10, MaxSend: 40})
 	go far.Write([]byte{0, 0, 0, 2, 'a', 'b', 0, 0, 0, 11})
-	if got, err := c.Read(time.Second); err != nil || string(got) != "ab" {
+	if got, err := c.Read(time.Minute); err != nil || string(got) != "ab" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := c.Read(time.Second); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "length 11 is not in 1..10") {
+	if _, err := c.Read(time.Minute); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "length 11 is not in 1..10") {
 		t.Errorf("too long: %v", err)
 	}
 	if err := c.TrySend(1, &Ask{Question: strings.Repeat("x", 41)}); err == nil || !strings.Contains(err.Error(), "more than 40") {
@@ -164,7 +164,7 @@ func TestConnReadMutations(t *testing.T) {
 			defer c.Close()
 			for err = nil; err == nil; {
 				var payload []byte
-				if payload, err = c.Read(time.Second); err == nil {
+				if payload, err = c.Read(time.Minute); err == nil {
 					ParseRequest(payload)
 					ParseReply(payload)
 				}
@@ -206,7 +206,7 @@ func FuzzRead(f *testing.F) {
 		c := &Conn{nc: from, br: bufio.NewReader(from), o: ConnOptions{MaxRead: MaxRequest}}
 		defer c.recycle()
 		for {
-			payload, err := c.Read(time.Second)
+			payload, err := c.Read(time.Minute)
 			n := int64(-1)
 			if len(rest) >= headSize {
 				n = int64(binary.BigEndian.Uint32(rest))

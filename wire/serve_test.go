@@ -188,7 +188,7 @@ func (p *client) send(id uint64, m Message) {
 
 func (p *client) read() (uint64, Message) {
 	p.t.Helper()
-	payload, err := p.conn.Read(5 * time.Second)
+	payload, err := p.conn.Read(time.Minute)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func (p *client) wantError(id uint64, code, text string) {
 // wantEnd checks that the server closes.
 func (p *client) wantEnd() {
 	p.t.Helper()
-	if payload, err := p.conn.Read(5 * time.Second); !errors.Is(err, io.EOF) {
+	if payload, err := p.conn.Read(time.Minute); !errors.Is(err, io.EOF) {
 		p.t.Fatalf("%q, %v", payload, err)
 	}
 }
