@@ -144,9 +144,9 @@ func TestRudeCameras(t *testing.T) {
 				patience = time.Minute // must be told for its fault, not for being slow
 			}
 			frames, err := try(t.Context(), t, address, patience, 1000)
-			// A busy machine may not even have connected by then.
-			for ; err != nil && !strings.Contains(err.Error(), tt.want) && strings.HasPrefix(err.Error(), "it did not answer") && patience < 3*time.Second; patience *= 4 {
-				tt.want = strings.Replace(tt.want, short.String(), (4 * patience).String(), 1)
+			// A busy machine may not even have connected by then, or have come to what is to be seen.
+			for ; err != nil && !strings.Contains(err.Error(), tt.want) && strings.Contains(err.Error(), "for "+patience.String()) && patience < 10*time.Second; patience *= 4 {
+				tt.want = strings.Replace(tt.want, patience.String(), (4 * patience).String(), 1)
 				frames, err = try(t.Context(), t, address, 4*patience, 1000)
 			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -331,7 +331,7 @@ func TestUnplugs(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
-			for end := time.Now().Add(10 * time.Second); descriptors(t) > before; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(time.Minute); descriptors(t) > before; time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("%d descriptors, %d before", descriptors(t), before)
 				}

@@ -192,6 +192,8 @@ func TestHelperFaults(t *testing.T) {
 					s.first, s.next = 300*time.Millisecond, 300*time.Millisecond
 					if tt.what == "hang in a picture" {
 						s.first = time.Minute
+					} else {
+						until(t, "its words", func() bool { return s.p.said.String() != "" })
 					}
 				}
 				var err error
@@ -220,9 +222,15 @@ func TestHelperFaults(t *testing.T) {
 // gone fails unless the process group is.
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); syscall.Kill(-pid, 0) == nil; time.Sleep(time.Millisecond) {
+	until(t, fmt.Sprintf("the end of process group %d", pid), func() bool { return syscall.Kill(-pid, 0) != nil })
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("process group %d is still there", pid)
+			t.Fatal("for a minute not: ", what)
 		}
 	}
 }

@@ -202,13 +202,7 @@ func TestRealRTSP(t *testing.T) {
 	}
 	t.Logf("hung up %d times, %d pictures; without one for %v at most", st.Faults, st.Frames, longest)
 	// The server still holds its end of the last connection for a moment.
-	for range 500 {
-		if descriptors(t) <= before {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("%d descriptors are open, and there were %d", descriptors(t), before)
+	until(t, fmt.Sprintf("%d descriptors, as before", before), func() bool { return descriptors(t) <= before })
 }
 
 // descriptors counts those of this process.

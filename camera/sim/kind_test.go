@@ -19,14 +19,15 @@ func TestKind(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
-	front, side, other := open("7/front", 100), open("7/side", 100), open("7x4/top", 100)
+	// A picture a second: a room in which nobody looked for 64 of them begins its time anew.
+	front, side, other := open("7/front", 1), open("7/side", 1), open("7x4/top", 1)
 	var at [3]time.Time
 	for i, c := range []*camera.Camera{front, side, other} {
 		f, err := c.Next(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		at[i] = f.Time.Add(-time.Duration(f.Seq) * 10 * time.Millisecond)
+		at[i] = f.Time.Add(-time.Duration(f.Seq) * time.Second)
 		f.Release()
 	}
 	if len(rooms.rooms) != 2 || !at[0].Equal(at[1]) {

@@ -76,7 +76,7 @@ func plug(t testing.TB, o fakev4l2.Options) *fakev4l2.Camera {
 	t.Cleanup(func() {
 		f.Release()
 		f.Unplug()
-		for end := time.Now().Add(20 * time.Second); f.Opened()+f.Mapped() > 0; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); f.Opened()+f.Mapped() > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("%s: %d descriptors and %d mappings are left", o.Path, f.Opened(), f.Mapped())
 				return
@@ -153,7 +153,7 @@ func TestFakePictures(t *testing.T) {
 				if got := color.GrayModel.Convert(p.Image.At(5, 9)).(color.Gray).Y; math.Abs(float64(got)-want) > 3 {
 					t.Errorf("picture %d has luma %d, want %.0f", p.Seq, got, want)
 				}
-				if age := time.Since(p.Time); last.Seq > 0 && (p.Seq <= last.Seq || !p.Time.After(last.Time)) || age < 0 || age > 5*time.Second {
+				if age := time.Since(p.Time); last.Seq > 0 && (p.Seq <= last.Seq || !p.Time.After(last.Time)) || age < 0 || age > time.Minute {
 					t.Errorf("picture %d, %v old, after %d, %v apart", p.Seq, age, last.Seq, p.Time.Sub(last.Time))
 				}
 				last = p
@@ -288,12 +288,5 @@ func TestUnplugs(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	var now held
-	for range 500 {
-		if now = holds(t); now == before {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("held before %+v, now %+v", before, now)
+	until(t, fmt.Sprintf("what was held before, %+v", before), func() bool { return holds(t) == before })
 }

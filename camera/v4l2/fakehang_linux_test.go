@@ -109,9 +109,6 @@ func TestHungInEachCall(t *testing.T) {
 			break
 		}
 	}
-	if best < 0.95*without {
-		t.Errorf("%.1f %% of the pictures arrive beside cameras that hang, %.1f %% without", 100*best, 100*without)
-	}
 	t.Logf("%.1f %% of the pictures arrive beside %d cameras that hang, %.1f %% without", 100*best, len(hung), 100*without)
 
 	before := map[fakev4l2.Call]uint64{}
@@ -127,6 +124,10 @@ func TestHungInEachCall(t *testing.T) {
 			s := c.Status()
 			return s.Frames > before[call] && s.Hanging == 0
 		})
+	}
+	// It may have become busy only since that was measured without.
+	if after := rate(); best < 0.95*min(without, after) {
+		t.Errorf("%.1f %% of the pictures arrive beside cameras that hang, %.1f %% without, and %.1f %% afterwards", 100*best, 100*without, 100*after)
 	}
 	for _, c := range well {
 		if s := c.Status(); s.Faults+s.Hung != 0 {
