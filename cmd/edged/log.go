@@ -132,6 +132,9 @@ func (q *logQuery) printer(several bool) func(io.Writer, *wire.Event) error {
 // logFolder is where below the state folder the log is.
 const logFolder = "log"
 
+// maxHeld is how many events are held while it is not known whether their scenes differ.
+const maxHeld = 4096
+
 // printFile prints what is in a log that nobody writes. What is wrong with it is said, and
 // is no failure where something could be read.
 func (q *logQuery) printFile(ctx context.Context, path string, out, stderr io.Writer) error {
@@ -139,39 +142,52 @@ func (q *logQuery) printFile(ctx context.Context, path string, out, stderr io.Wr
 	if err != nil {
 		return err
 	}
-	if err := l.Damaged(); err != nil {
-		fmt.Fprintf(stderr, "edged log: the log is damaged (%v); what follows is what can be read of it\n", err)
-	}
 	var match *regexp.Regexp
 	if q.Match != "" {
 		match = regexp.MustCompile(q.Match) // it was compiled before
 	}
-	several, err := q.several(ctx, l, match)
-	if err != nil {
-		return err
-	}
 	w := bufio.NewWriter(out)
-	show := q.printer(several)
-	err = l.Search(ctx, &q.Search, match, func(e *wire.Event) error { return show(w, e) })
-	return errors.Join(w.Flush(), err)
+	search := func(emit func(*wire.Event) error) error { return l.Search(ctx, &q.Search, match, emit) }
+	if q.json || q.Scene != "" {
+		show := q.printer(false)
+		err = search(func(e *wire.Event) error { return show(w, e) })
+	} else {
+		err = q.printScenes(search, w)
+	}
+	if err = errors.Join(err, w.Flush()); l.Damaged() != nil {
+		fmt.Fprintf(stderr, "edged log: the log is damaged (%v); this is what can be read of it\n", l.Damaged())
+	}
+	return err
 }
 
-// several reports whether what is found is of several scenes.
-func (q *logQuery) several(ctx context.Context, l *edge.LogFile, match *regexp.Regexp) (bool, error) {
-	if q.json || q.Scene != "" {
-		return false, nil
-	}
-	found := errors.New("found")
-	scene := ""
-	err := l.Search(ctx, &q.Search, match, func(e *wire.Event) error {
-		if e.Scene != "" && scene != "" && e.Scene != scene {
-			return found
+// printScenes prints what search finds, with scenes where those are several. Who searches for few
+// need not wait for that twice.
+func (q *logQuery) printScenes(search func(emit func(*wire.Event) error) error, w io.Writer) error {
+	var held []*wire.Event
+	known := errors.New("known")
+	several, scene := false, ""
+	find := func(e *wire.Event) error {
+		if several = e.Scene != "" && scene != "" && e.Scene != scene; several {
+			return known
 		}
 		scene = cmp.Or(scene, e.Scene)
+		if len(held) <= maxHeld {
+			held = append(held, e)
+		}
 		return nil
-	})
-	if err == found {
-		return true, nil
 	}
-	return false, err
+	err := search(find)
+	if err != nil && err != known {
+		return err
+	}
+	show := q.printer(several)
+	if several || len(held) > maxHeld {
+		return search(func(e *wire.Event) error { return show(w, e) })
+	}
+	for _, e := range held {
+		if err := show(w, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }

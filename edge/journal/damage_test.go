@@ -45,6 +45,13 @@ func tryFile(t testing.TB, dir string, b []byte) (kinds string, found int) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	r, err := OpenReader(path, newDevice().Clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seqs := read(t, r, Query{}); !slices.IsSorted(seqs) {
+		t.Errorf("read without a journal: %v", seqs)
+	}
 	var said reports
 	j := open(t, dir, &Options{Report: said.add, MaxBytes: 40 << 10})
 	defer j.Close()

@@ -361,11 +361,12 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
+// BenchmarkSearch searches a million records in the journal, then in its file without one, and checks
+// that as a start after a power cut does.
 func BenchmarkSearch(b *testing.B) {
 	const n = 1e6
-	d := newDevice()
-	j := open(b, b.TempDir(), &Options{Clock: d.Clock, MaxBytes: 1 << 30, Delay: time.Hour})
-	defer closed(b, j)
+	dir, d := b.TempDir(), newDevice()
+	j := open(b, dir, &Options{Clock: d.Clock, MaxBytes: 1 << 30, Delay: time.Hour})
 	for i := range int(n) {
 		r := caption(i)
 		r.Data = []byte(`{"event":"caption","frame":123456,"views":["left","right"],"ms":{"vision":12.5,"encode":3.25,"decode":90}}`)
@@ -378,7 +379,7 @@ func BenchmarkSearch(b *testing.B) {
 	save(b, j)
 	s := j.Status()
 	b.Logf("%d records, %d MB", s.Records, s.Bytes>>20)
-	for _, c := range []struct {
+	cases := []struct {
 		name string
 		q    Query
 	}{
@@ -388,15 +389,43 @@ func BenchmarkSearch(b *testing.B) {
 		{"1h of 1e6, grep nothing", Query{Within: time.Hour, Match: regexp.MustCompile(`cat`)}},
 		{"all of 1e6, grep rare", Query{Match: regexp.MustCompile(`^99999\d: a red box`)}},
 		{"all of 1e6, grep nothing", Query{Match: regexp.MustCompile(`cat`)}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			found := 0
-			for b.Loop() {
-				found = len(find(b, j, c.q))
-			}
-			b.ReportMetric(float64(found), "found")
-		})
 	}
+	run := func(where string, found func(Query) int) {
+		for _, c := range cases {
+			b.Run(where+c.name, func(b *testing.B) {
+				n := 0
+				for b.Loop() {
+					n = found(c.q)
+				}
+				b.ReportMetric(float64(n), "found")
+			})
+		}
+	}
+	run("", func(q Query) int { return len(find(b, j, q)) })
+	closed(b, j)
+	run("file, ", func(q Query) int {
+		r, err := OpenReader(dir, d.Clock)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return len(read(b, r, q))
+	})
+	b.Run("check", func(b *testing.B) {
+		f, err := os.Open(filepath.Join(dir, fileName))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if err := checkFile(f, info.Size()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func BenchmarkAppend(b *testing.B) {

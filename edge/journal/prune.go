@@ -84,7 +84,7 @@ func aged(tx *bbolt.Tx, maxAge time.Duration, now clock.Time) (before uint64) {
 		if err != nil {
 			continue
 		}
-		switch age, sure := v.record(bootAt(tx, v.seq)).Time.Age(now); {
+		switch age, sure := v.record(bootAt(tx.Bucket(bootsName).Cursor(), v.seq)).Time.Age(now); {
 		case sure && age > maxAge:
 			before = v.seq
 		case sure:

@@ -94,37 +94,55 @@ type view struct {
 
 // decode checks a key and its value.
 func decode(k, value []byte) (v view, err error) {
-	if len(k) != 8 || len(value) < recordHead {
+	if v, err = parse(k, value); err == nil && !intact(v.seq, value) {
+		err = errRecord
+	}
+	return v, err
+}
+
+// intact reports whether the value of a record, which is no shorter than its head, is what was written.
+func intact(seq uint64, value []byte) bool {
+	return binary.LittleEndian.Uint32(value) == checksum(seq, value)
+}
+
+// parse finds the parts of a record. Whether they are what was written is for intact to say, which
+// takes longer: a search asks it about what it is looking for only.
+func parse(k, value []byte) (v view, err error) {
+	if len(k) != 8 || len(value) < recordHead || value[4] != recordVersion {
 		return v, errRecord
 	}
 	v.seq = binary.BigEndian.Uint64(k)
-	if binary.LittleEndian.Uint32(value) != checksum(v.seq, value) || value[4] != recordVersion {
-		return v, errRecord
-	}
 	v.trusted = value[5]&flagTrusted != 0
 	v.wall = int64(binary.LittleEndian.Uint64(value[6:]))
 	v.up = int64(binary.LittleEndian.Uint64(value[14:]))
-	rest, ok := value[recordHead:], true
-	take := func(n int) (part []byte) {
-		if ok = ok && n <= len(rest); ok {
-			part, rest = rest[:n], rest[n:]
-		}
-		return part
-	}
-	length := func(size int) (n int) {
-		for i, b := range take(size) {
-			n |= int(b) << (8 * i)
-		}
-		return n
-	}
-	v.kind = take(length(1))
-	v.scene = take(length(1))
-	v.text = take(length(2))
-	v.data = rest
-	if !ok {
+	var rest []byte
+	var ok bool
+	if v.kind, rest, ok = counted(value[recordHead:], 1); !ok {
 		return v, errRecord
 	}
+	if v.scene, rest, ok = counted(rest, 1); !ok {
+		return v, errRecord
+	}
+	if v.text, rest, ok = counted(rest, 2); !ok {
+		return v, errRecord
+	}
+	v.data = rest
 	return v, nil
+}
+
+// counted takes off b what follows its length, which has one or two bytes.
+func counted(b []byte, size int) (part, rest []byte, ok bool) {
+	if len(b) < size {
+		return nil, nil, false
+	}
+	n := int(b[0])
+	if size == 2 {
+		n |= int(b[1]) << 8
+	}
+	if b = b[size:]; len(b) < n {
+		return nil, nil, false
+	}
+	return b[:n], b[n:], true
 }
 
 func (v *view) record(boot clock.Boot) *Record {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"slices"
 )
@@ -23,37 +22,35 @@ type place struct {
 const maxSalvage = 1 << 23
 
 // salvage yields the records that f lets through of a file that is damaged.
-func (r *Reader) salvage(ctx context.Context, f *filter) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
-		file, err := os.Open(r.path)
-		if err != nil {
-			yield(nil, err)
+func (r *Reader) salvage(ctx context.Context, f *filter, yield func(*Record, error) bool) {
+	file, err := os.Open(r.path)
+	if err != nil {
+		yield(nil, err)
+		return
+	}
+	defer file.Close()
+	places, err := findRecords(ctx, file)
+	if err != nil {
+		yield(nil, fmt.Errorf("%s: %w", r.path, err))
+		return
+	}
+	f.anyBoot = true
+	var b []byte
+	for _, p := range places {
+		b = slices.Grow(b[:0], 8+int(p.size))[:8+int(p.size)]
+		if _, err := file.ReadAt(b, p.at); err != nil {
+			continue // the disk lost it since
+		}
+		v, err := decode(b[:8], b[8:])
+		if err != nil || v.seq < f.From || f.To > 0 && v.seq > f.To || !f.fitsView(&v) {
+			continue
+		}
+		if !yield(v.record([16]byte{}), nil) {
 			return
 		}
-		defer file.Close()
-		places, err := findRecords(ctx, file)
-		if err != nil {
-			yield(nil, fmt.Errorf("%s: %w", r.path, err))
-			return
-		}
-		f.anyBoot = true
-		var b []byte
-		for _, p := range places {
-			b = slices.Grow(b[:0], 8+int(p.size))[:8+int(p.size)]
-			if _, err := file.ReadAt(b, p.at); err != nil {
-				continue // the disk lost it since
-			}
-			v, err := decode(b[:8], b[8:])
-			if err != nil || v.seq < f.From || f.To > 0 && v.seq > f.To || !f.fitsView(&v) {
-				continue
-			}
-			if !yield(v.record([16]byte{}), nil) {
-				return
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			yield(nil, err)
-		}
+	}
+	if err := ctx.Err(); err != nil {
+		yield(nil, err)
 	}
 }
 

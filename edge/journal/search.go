@@ -111,7 +111,7 @@ func (j *Journal) look(f *filter, from, end uint64, found []*Record) (_ []*Recor
 		return nil, 0, false, errClosed
 	}
 	err = j.store.read(func(tx *bbolt.Tx) error {
-		found, next, more = f.look(tx, from, end, found)
+		found, next, more = f.look(func(name []byte) cursor { return tx.Bucket(name).Cursor() }, from, end, found)
 		return nil
 	})
 	if _, bad := errors.AsType[damage](err); bad {
@@ -139,9 +139,9 @@ type filter struct {
 	anyBoot bool // nobody knows which records are of which boot
 }
 
-func (f *filter) look(tx *bbolt.Tx, from, end uint64, found []*Record) (_ []*Record, next uint64, more bool) {
-	f.boot = thisBoot(tx, f.now.Boot)
-	c := tx.Bucket(recordsName).Cursor()
+func (f *filter) look(of tables, from, end uint64, found []*Record) (_ []*Record, next uint64, more bool) {
+	c, boots := of(recordsName), of(bootsName)
+	f.boot = thisBoot(boots, f.now.Boot)
 	block := ^uint64(0)
 	k, value := c.Seek(key(from))
 	for looked := 0; len(k) == 8; looked++ {
@@ -153,7 +153,7 @@ func (f *filter) look(tx *bbolt.Tx, from, end uint64, found []*Record) (_ []*Rec
 			return found, seq, true
 		}
 		if b := seq / blockSize; b != block {
-			if block = f.block(tx, b); block != b {
+			if block = f.block(of(blocksName), b); block != b {
 				if block == ^uint64(0) {
 					return found, 0, false
 				}
@@ -161,8 +161,8 @@ func (f *filter) look(tx *bbolt.Tx, from, end uint64, found []*Record) (_ []*Rec
 				continue
 			}
 		}
-		if v, err := decode(k, value); err == nil && f.fitsView(&v) {
-			found = append(found, v.record(bootAt(tx, seq)))
+		if v, err := parse(k, value); err == nil && f.fitsView(&v) && intact(seq, value) {
+			found = append(found, v.record(bootAt(boots, seq)))
 		}
 		k, value = c.Next()
 	}
@@ -171,8 +171,8 @@ func (f *filter) look(tx *bbolt.Tx, from, end uint64, found []*Record) (_ []*Rec
 
 // thisBoot is the sequence number from which on records are of the given boot,
 // beyond all if there are none.
-func thisBoot(tx *bbolt.Tx, boot clock.Boot) uint64 {
-	k, v := tx.Bucket(bootsName).Cursor().Last()
+func thisBoot(boots cursor, boot clock.Boot) uint64 {
+	k, v := boots.Last()
 	if len(k) == 8 && string(v) == string(boot[:]) {
 		return binary.BigEndian.Uint64(k)
 	}
@@ -181,12 +181,11 @@ func thisBoot(tx *bbolt.Tx, boot clock.Boot) uint64 {
 
 // block is the first block from b on that can hold records young enough, all ones if
 // there is none.
-func (f *filter) block(tx *bbolt.Tx, b uint64) uint64 {
+func (f *filter) block(blocks cursor, b uint64) uint64 {
 	if f.Within <= 0 {
 		return b
 	}
-	c := tx.Bucket(blocksName).Cursor()
-	for k, v := c.Seek(key(b)); len(k) == 8; k, v = c.Next() {
+	for k, v := blocks.Seek(key(b)); len(k) == 8; k, v = blocks.Next() {
 		b := binary.BigEndian.Uint64(k)
 		wall, up := blockTimes(v)
 		if (b+1)*blockSize > f.boot && f.young(true, 0, up) || b*blockSize < f.boot && f.young(false, wall, 0) {

@@ -295,11 +295,10 @@ func blockTimes(v []byte) (wall, up int64) {
 }
 
 // bootAt is the boot that a sequence number belongs to.
-func bootAt(tx *bbolt.Tx, seq uint64) (b clock.Boot) {
-	c := tx.Bucket(bootsName).Cursor()
-	k, v := c.Seek(key(seq))
+func bootAt(boots cursor, seq uint64) (b clock.Boot) {
+	k, v := boots.Seek(key(seq))
 	if k == nil || string(k) > string(key(seq)) {
-		_, v = c.Prev()
+		_, v = boots.Prev()
 	}
 	copy(b[:], v)
 	return b
