@@ -15,6 +15,7 @@
 # make deb      Debian packages of those
 
 GO          ?= go
+GOTEST       = ./scripts/test.sh $(GO) test
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM         = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 QEMU        ?= qemu-aarch64-static
@@ -55,18 +56,18 @@ fmt:
 native:
 	@set -e; set -- $$(./scripts/backends.sh); best=$$1; [ $$# = 0 ] || shift; \
 	echo "native: everything with $${best:-any backend}"; \
-	EDGED_TEST_LLVM=$$CI EDGED_TEST_BACKEND=$$best $(GO) test -timeout 20m ./...; \
+	EDGED_TEST_LLVM=$$CI EDGED_TEST_BACKEND=$$best $(GOTEST) -timeout 20m ./...; \
 	for backend; do \
 	  echo "native: what computes with $$backend"; \
-	  EDGED_KERNELS=$$backend EDGED_TEST_BACKEND=$$backend $(GO) test -short -timeout 20m $(COMPUTE); \
+	  EDGED_KERNELS=$$backend EDGED_TEST_BACKEND=$$backend $(GOTEST) -short -timeout 20m $(COMPUTE); \
 	done
 
 # -short leaves out what only repeats one goroutine's work at length.
 race:
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
+	CGO_ENABLED=1 $(GOTEST) -race -short -timeout 20m ./...
 
 purego:
-	EDGED_TEST_BACKEND=portable $(GO) test -tags purego -short -timeout 20m $(COMPUTE)
+	EDGED_TEST_BACKEND=portable $(GOTEST) -tags purego -short -timeout 20m $(COMPUTE)
 
 # Each test binary runs under emulation; -short leaves out what only repeats the native run
 # at length. A leg fails where another backend than the CPU model's best is in use. What does
@@ -76,15 +77,15 @@ arm64:
 	@set -e; for leg in $(CPUS); do \
 	  cpu=$${leg%:*} backend=$${leg#*:}; \
 	  echo "arm64 on $$cpu: what computes with $$backend"; \
-	  EDGED_TEST_BACKEND=$$backend GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu $$cpu" $(COMPUTE); \
+	  EDGED_TEST_BACKEND=$$backend GOARCH=arm64 $(GOTEST) -short -timeout 20m -exec "$(QEMU) -cpu $$cpu" $(COMPUTE); \
 	done; \
 	echo "arm64 on cortex-a76: the rest"; \
-	GOARCH=arm64 $(GO) test -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vxF "$$($(GO) list $(COMPUTE))")
+	GOARCH=arm64 $(GOTEST) -short -timeout 20m -exec "$(QEMU) -cpu cortex-a76" $$($(GO) list ./... | grep -vxF "$$($(GO) list $(COMPUTE))")
 
 # Where 32 bits matter: whatever reads files, sockets, modules and pictures, and the demo.
 arm:
-	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) ./weights/... ./wire ./tokenizer ./camera ./vlm/preprocess ./fw/plugin
-	GOARCH=arm GOARM=7 $(GO) test -short -timeout 20m -exec $(QEMU_ARM) -run '^TestDemo(JSON|Asked)$$' ./cmd/edged
+	GOARCH=arm GOARM=7 $(GOTEST) -short -timeout 20m -exec $(QEMU_ARM) ./weights/... ./wire ./tokenizer ./camera ./vlm/preprocess ./fw/plugin
+	GOARCH=arm GOARM=7 $(GOTEST) -short -timeout 20m -exec $(QEMU_ARM) -run '^TestDemo(JSON|Asked)$$' ./cmd/edged
 
 # Exact instruction counts under emulation and predicted cycles.
 bench-arm:
