@@ -193,15 +193,18 @@ func TestFaults(t *testing.T) {
 	trusted := keys(t, "minisign.pub", "other.pub")
 	last := makeVersion(t, 9, 0)
 	events := life(t)
-	problems := []syscall.Errno{syscall.ENOSPC, syscall.EIO, syscall.EROFS}
+	problems := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EROFS}
 	if testing.Short() {
-		problems = problems[:1]
+		problems = problems[1:2]
 	}
 	tried := 0
 	before := faultdisk.New()
 	for i, e := range events {
 		for _, problem := range problems {
 			for _, always := range []bool{false, true} {
+				if !always && problem != problems[0] {
+					continue // EIO meets each operation that the others do, and only what is told of them differs
+				}
 				for n, ended := 0, false; !ended; n++ {
 					d, ops := before.Clone(), 0
 					d.Fault = func(op, path string) error {
