@@ -470,10 +470,16 @@ func TestReload(t *testing.T) {
 // TestSystemFiles runs on the system's files and clock.
 func TestSystemFiles(t *testing.T) {
 	w := newWatching(t)
-	w.keep = memory.Config{Dir: filepath.Join(t.TempDir(), "a", "room"), Interval: time.Minute}
-	clk := clock.System
-	w.keep.Clock = clk
-	w.watch(0, 5, nil)
+	w.keep = memory.Config{Dir: filepath.Join(t.TempDir(), "a", "room"), Interval: time.Millisecond, Clock: clock.System}
+	w.watch(0, 5, func(d *Daemon, n uint64) {
+		if n < 5 {
+			return
+		}
+		waitFor(t, func() bool { // at the end a busy disk may take longer than the daemon waits
+			all, err := d.Snapshots(t.Context(), new(wire.GetSnapshots))
+			return err != nil || slices.ContainsFunc(all.Snapshots, func(s wire.SnapshotInfo) bool { return s.Disk && s.Frame == 5 })
+		})
+	})
 	w.watch(5, 8, nil)
 	if w.said[7] != saying(0, 8) {
 		t.Error("the memory was not restored")
