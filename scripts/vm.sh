@@ -10,7 +10,7 @@
 # PROGRAM is a static ELF file for arm64 or amd64, which is the machine's kind.
 # DIR is copied into the machine as /files, the program's working folder. What
 # the program prints is printed, its exit status is ours; 125 is a machine that
-# failed, 124 one that took longer than S seconds (600), 137 one whose power was cut.
+# failed, 124 one that took longer than S seconds (1200), 137 one whose power was cut.
 #
 # IMG is a disk, made if it is missing, with an ext4 file system at /disk. When the
 # program prints LINE the power is cut: what the kernel has not written is lost. LOG
@@ -34,7 +34,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/edged-vm
 mkdir -p "$cache"
 PATH=$PATH:/usr/sbin:/sbin
-cams=4 files='' limit=600 disk='' log='' cut='' later=0
+cams=4 files='' limit=1200 disk='' log='' cut='' later=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

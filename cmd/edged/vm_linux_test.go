@@ -262,7 +262,7 @@ func beforeCut(t *testing.T, d *vmDaemon) {
 		press(t, 1, vividStreamonError, 1)
 		press(t, 1, vividFatalError, 1)
 		press(t, 2, vividDropPercent, 100)
-		time.AfterFunc(5*time.Second, func() { press(t, 2, vividDropPercent, 0) })
+		time.AfterFunc(8*time.Second, func() { press(t, 2, vividDropPercent, 0) }) // twice as long as is waited for a picture
 		d.ask(t, "yard")
 	})
 	d.fail(t, "cameras pulled out", []int{0, 1, 2, 3}, func() {
