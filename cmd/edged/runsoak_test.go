@@ -28,7 +28,7 @@ import (
 // says for how long there). A fault a minute in all of four cameras would be a bad
 // place; here there are a hundred, and the world goes twenty times as fast.
 const (
-	shortSoak  = 30 * time.Second
+	shortSoak  = 20 * time.Second
 	worldRate  = 20 // instants of the room in a second
 	faultEvery = 2 * time.Second
 	faultLasts = 300 * time.Millisecond
