@@ -27,7 +27,8 @@ type engine struct {
 	mu      sync.Mutex
 	streams []Stream // of questions, not in use; made when needed, one for each question answered at a time
 
-	// A model on trial proves itself with a caption. Until then its errors end no scene.
+	// A model on trial proves itself with a caption. Until then its errors end no scene, and what hangs in it is left
+	// alone (see [tried]).
 	trial  bool
 	looked atomic.Bool   // it was shown a frame set
 	proof  chan struct{} // closed when proved is there
@@ -59,15 +60,20 @@ func (e *engine) forgives(err error) bool {
 	return e.proved != nil
 }
 
-// failed reports whether the model was on trial and is not to be used any more.
-func (e *engine) failed() bool {
+// settled reports whether it is known what became of the trial.
+func (e *engine) settled() bool {
 	select {
 	case <-e.proof:
-		return e.proved != nil
+		return true
 	default:
 		return false
 	}
 }
+
+// failed reports whether the model was on trial and is not to be used any more, and good whether it has proved
+// itself.
+func (e *engine) failed() bool { return e.settled() && e.proved != nil }
+func (e *engine) good() bool   { return e.settled() && e.proved == nil }
 
 // bound returns ctx, which ends with the engine too. free is to be called when it is needed
 // no longer.
@@ -91,7 +97,11 @@ func (e *engine) stream() (Stream, error) {
 	return e.NewStream()
 }
 
+// putBack takes back what stream gave, unless that is in use for ever.
 func (e *engine) putBack(s Stream) {
+	if t, ok := s.(*tried); ok && t.left.Load() {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.streams = append(e.streams, s)

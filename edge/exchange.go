@@ -108,29 +108,57 @@ func (d *Daemon) Proof(ctx context.Context, within time.Duration) error {
 	return e.proved
 }
 
-// lastAnswers is how long questions may go on with a model that was exchanged.
+// lastAnswers is how long questions may go on with a model that was exchanged, and what was told to end may take.
 const lastAnswers = time.Minute
 
-// Release returns when nobody uses m any more, which must not be the daemon's model: it can be closed then.
-// Questions that are not answered by it within a minute, or before ctx ends, are refused.
-func (d *Daemon) Release(ctx context.Context, m Model) {
+// Release returns nil when nobody uses m any more, which must not be the daemon's model unless that is closed: it can be closed then.
+// Questions that are not answered by it within a minute, or before ctx ends, are refused. An error says that something in
+// it hangs: then m must not be closed.
+func (d *Daemon) Release(ctx context.Context, m Model) error {
 	d.mu.Lock()
 	var held []*engine
 	d.engines = slices.DeleteFunc(d.engines, func(e *engine) bool {
-		if e.Model != m || e == d.model {
+		if e.Model != m || e == d.model && !d.over {
 			return false
 		}
 		held = append(held, e)
 		return true
 	})
 	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, lastAnswers)
-	defer cancel()
 	for _, e := range held {
-		unbind := context.AfterFunc(ctx, e.stop)
+		if err := e.release(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release waits until nobody uses the model any more.
+func (e *engine) release(ctx context.Context) error {
+	unused := make(chan struct{})
+	go func() {
 		e.users.Wait()
-		unbind()
+		close(unused)
+	}()
+	answered, cancel := context.WithTimeout(ctx, lastAnswers)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)() // of one that was given up they are told already
+	select {
+	case <-unused:
 		e.stop()
+		return nil
+	case <-answered.Done():
+	}
+	e.stop()
+	ends := lastAnswers
+	if ctx.Err() != nil { // who ends does not wait for what is closed with the process
+		ends = letGo
+	}
+	select {
+	case <-unused:
+		return nil
+	case <-time.After(ends):
+		return errors.New("something in it hangs")
 	}
 }
 

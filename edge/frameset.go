@@ -55,10 +55,16 @@ func (s *FrameSet) Seq() uint64 {
 }
 
 func (s *FrameSet) release() {
-	for i, f := range s.Frames {
+	for _, f := range s.Frames {
 		f.Release()
-		s.Frames[i], s.thumbs[i] = camera.Frame{}, nil
 	}
+	s.leave()
+}
+
+// leave lets go of the pictures without giving them back, where somebody may look at them for ever.
+func (s *FrameSet) leave() {
+	clear(s.Frames)
+	clear(s.thumbs)
 }
 
 // defaultMaxWait is how long a set waits for a view that has a frame in most others. It is

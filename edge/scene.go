@@ -209,21 +209,24 @@ func (s *scene) run(ctx context.Context) error {
 			set.release()
 			continue
 		}
-		err = s.show(ctx, set)
-		set.release()
-		if err != nil {
+		if err = s.show(ctx, set); err != nil {
 			return fmt.Errorf("frame set %d: %w", set.Number, err)
 		}
 	}
 	return nil
 }
 
-// show makes what there is to make of a set. What a model on trial fails at is left out.
+// show makes what there is to make of a set, and releases it. What a model on trial fails at is left out.
 func (s *scene) show(ctx context.Context, set *FrameSet) error {
 	if err := take(ctx, s.hand); err != nil {
+		set.release()
 		return err
 	}
 	err := s.step(ctx, set)
+	if _, ok := errors.AsType[leftAlone](err); ok {
+		set.leave()
+	}
+	set.release()
 	forgiven := err != nil && ctx.Err() == nil && s.model.forgives(err)
 	<-s.hand
 	if !forgiven {

@@ -81,8 +81,7 @@ func (r *reloader) settle(d *delivery, err error, back *delivery, before *config
 	}
 	for _, o := range []*delivery{d, back} {
 		if o != nil && o.model != nil && o != r.running {
-			r.daemon.Release(r.ctx, o.forScenes())
-			o.model.Close()
+			r.close(o)
 		}
 	}
 	if err == nil && r.ctx.Err() == nil {
@@ -91,6 +90,17 @@ func (r *reloader) settle(d *delivery, err error, back *delivery, before *config
 	if r.running == back && back != nil && back.trial && r.ctx.Err() == nil {
 		r.settle(back, nil, nil, nil)
 	}
+}
+
+// close closes the model of a delivery once nobody uses it. One that hangs keeps its memory until the process ends.
+func (r *reloader) close(d *delivery) {
+	if r.daemon != nil {
+		if err := r.daemon.Release(r.ctx, d.forScenes()); err != nil {
+			r.log.printf("%s: %v; what it has of the memory stays its own until edged is started again", d.what, err)
+			return
+		}
+	}
+	d.model.Close()
 }
 
 // goBack gives d up and has back, which it returns, run again.

@@ -137,7 +137,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	case err != nil:
 		return badInput{err}
 	}
-	defer func() { r.running.model.Close() }()
+	defer func() { r.close(r.running) }()
 	if f, r.running.set, err = r.load(r.running); err != nil {
 		return err
 	}
