@@ -26,6 +26,7 @@ const (
 	Blurred     State = "blurred"     // far less sharp than this view was before
 	Frozen      State = "frozen"      // always the same picture, where a sensor's noise would differ
 	Disabled    State = "disabled"    // switched off by the configuration
+	Blocked     State = "blocked"     // who has to look at the pictures first does not, and nobody else may
 )
 
 // Status is what is known about a camera.

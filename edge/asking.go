@@ -46,9 +46,11 @@ func (v *view) hand(ctx context.Context, f camera.Frame) error {
 	if a == nil {
 		return v.box.Put(ctx, shot{Frame: f})
 	}
+	asked := a.scene.plugs.generation.Load() // first: of plugins that come meanwhile it is not
 	period := time.Duration(a.scene.plugs.period.Load())
 	if period == 0 {
-		return v.box.Put(ctx, shot{Frame: f})
+		v.blocked("")
+		return v.box.Put(ctx, shot{Frame: f, asked: asked})
 	}
 	began := time.Now()
 	if !a.due(began, period) {
@@ -68,7 +70,7 @@ func (v *view) hand(ctx context.Context, f camera.Frame) error {
 		v.damaged.Add(1)
 		return v.box.Offer(ctx, shot{leftOut: true})
 	case !shown:
-		return v.box.Offer(ctx, shot{f, true})
+		return v.box.Offer(ctx, shot{Frame: f, leftOut: true})
 	}
-	return v.box.Put(ctx, shot{Frame: f})
+	return v.box.Put(ctx, shot{Frame: f, asked: asked})
 }

@@ -209,7 +209,7 @@ func TestLeftOutWhileCapturing(t *testing.T) {
 		released := 0
 		offer := func(view, ms int, level uint8) {
 			f := camera.NewFrame(picture(level), time.UnixMilli(int64(ms)), 0, func() { released++ })
-			if err := s.views[view].box.Offer(t.Context(), shot{f, true}); err != nil {
+			if err := s.views[view].box.Offer(t.Context(), shot{Frame: f, leftOut: true}); err != nil {
 				t.Error(err)
 			}
 		}

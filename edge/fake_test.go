@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // each piece of an answer, not of its own captions.
 type fakeModel struct {
 	see   func(ctx context.Context) error // called in See; may wait
+	shown func(views []image.Image)       // called in See, before that
 	size  func() float32                  // the magnitude; nil: 1
 	name  byte                            // of the fingerprint
 	think func(ctx context.Context) error // called before each piece of an answer
@@ -63,6 +64,9 @@ type fakeStream struct {
 }
 
 func (s *fakeStream) See(ctx context.Context, views []image.Image) (vision, encode time.Duration, err error) {
+	if s.m.shown != nil {
+		s.m.shown(views)
+	}
 	if s.m.see != nil {
 		if err := s.m.see(ctx); err != nil {
 			return 0, 0, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"image"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -21,6 +22,7 @@ type FrameSet struct {
 	Skew   time.Duration // between the oldest and the newest frame
 
 	thumbs []*thumb // of the frames; nil where the view is missing
+	asked  uint64   // generation of the plugins that were asked about the frames
 }
 
 // Images returns the pictures that are there, in the order of the views, appended to dst.
@@ -89,6 +91,9 @@ type collector struct {
 	// lock step that was said before a frame is in its mailbox.
 	shows func(ctx context.Context, view int, f *camera.Frame, set uint64) (bool, error)
 
+	asked *atomic.Uint64 // generation of the plugins that are asked now
+
+	since   uint64         // that of what is held
 	held    []camera.Frame // for the next set; the zero Frame where none is
 	gone    []bool         // missed the set before, and has not delivered since
 	leftOut []bool         // has delivered for the next set what nobody may see
@@ -99,7 +104,7 @@ type collector struct {
 func newCollector(cfg *Scene, views []*view, filled chan struct{}) *collector {
 	n := len(views)
 	c := &collector{
-		views: views, filled: filled, lockStep: cfg.LockStep,
+		views: views, filled: filled, lockStep: cfg.LockStep, asked: new(atomic.Uint64),
 		held: make([]camera.Frame, n), gone: make([]bool, n), leftOut: make([]bool, n),
 		set:  FrameSet{Frames: make([]camera.Frame, n), thumbs: make([]*thumb, n)},
 		late: time.NewTimer(0),
@@ -159,8 +164,10 @@ func (c *collector) next(ctx context.Context) (*FrameSet, error) {
 }
 
 // take takes what lies in the mailboxes and reports whether a frame is held. What nobody may see is
-// looked at, if wanted, for how the camera is, and given back; a frame that is held stays.
+// looked at, if wanted, for how the camera is, and given back; a frame that is held stays, unless there are
+// plugins now that were not asked about it.
 func (c *collector) take(look bool) bool {
+	c.renounce()
 	for i, v := range c.views {
 		holds := !c.held[i].Time.IsZero()
 		if holds && c.lockStep {
@@ -175,6 +182,9 @@ func (c *collector) take(look bool) bool {
 			}
 			s.Release()
 			c.leftOut[i], c.gone[i] = true, false
+		case !c.lockStep && s.asked != c.since:
+			s.Release()
+			v.skipped.Add(1)
 		default:
 			if holds {
 				c.leave(i)
@@ -193,18 +203,38 @@ func (c *collector) take(look bool) bool {
 	return !newest.IsZero()
 }
 
+// renounce gives back what is held when there are plugins that were not asked about it. In lock step none was.
+func (c *collector) renounce() {
+	now := c.asked.Load()
+	if now == c.since {
+		return
+	}
+	c.since = now
+	for i, f := range c.held {
+		if !c.lockStep && !f.Time.IsZero() {
+			c.leave(i)
+			c.views[i].skipped.Add(1)
+		}
+	}
+}
+
 // renew brings the set that was delivered last, and is still in hand, up to date: frames
 // that have come since replace those of their views, which are skipped. What it comes to
 // is what [collector.next] would deliver now without waiting; when that would be apart by
 // more than the skew, the set stays as it is and what has come is for the one after it.
-// False when no picture is left, since those that came are damaged or unfit. In lock step
-// every frame is used and nothing changes.
+// False when no picture is left, since those that came are damaged or unfit, or when there are plugins that were
+// not asked about the set. In lock step every other frame is used and nothing changes.
 func (c *collector) renew() bool {
-	if c.lockStep {
-		return true
-	}
-	any := c.take(false) // the thumbs of the set are those that views have looked at last
+	any := !c.lockStep && c.take(false) // the thumbs of the set are those that views have looked at last
 	clear(c.leftOut)
+	if c.set.asked != c.asked.Load() {
+		for i, t := range c.set.thumbs {
+			if t != nil {
+				c.views[i].skipped.Add(1)
+			}
+		}
+		return false
+	}
 	if !any || !c.fits() {
 		return true
 	}
@@ -318,6 +348,10 @@ func (c *collector) complete() bool {
 func (c *collector) deliver(ctx context.Context) bool {
 	oldest, _ := span(c.held)
 	there := false
+	if c.lockStep { // they are asked here
+		c.since = c.asked.Load()
+	}
+	c.set.asked = c.since
 	for i, v := range c.views {
 		f := c.held[i]
 		switch {

@@ -61,6 +61,20 @@ func times(s *FrameSet) string {
 	return strings.Join(all, " ")
 }
 
+// TestHeldIsRenounced: what waits for other views is not for a set once there are plugins that were not asked about
+// it.
+func TestHeldIsRenounced(t *testing.T) {
+	s := newStage(Scene{}, 2)
+	s.put(t.Context(), 0, 1000)
+	if !s.take(true) {
+		t.Fatal("nothing is held")
+	}
+	s.asked.Add(1)
+	if s.take(true) || s.views[0].skipped.Load() != 1 {
+		t.Errorf("held: %v", s.held)
+	}
+}
+
 // TestLockStepMatchesByTime: every frame is used, once, with those of its instant.
 func TestLockStepMatchesByTime(t *testing.T) {
 	s := newStage(Scene{LockStep: true, MaxSkew: 10 * time.Millisecond}, 2)

@@ -3,6 +3,7 @@ package edge
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -33,7 +34,7 @@ const DefaultRate = 5
 // matter of its own.
 func (p *Plugin) same(o *Plugin) bool {
 	return p.Module == o.Module && p.Name == o.Name && slices.Equal(p.Permissions, o.Permissions) &&
-		string(p.Config) == string(o.Config) && p.Memory == o.Memory && p.CallLimit == o.CallLimit
+		string(p.Config) == string(o.Config) && p.Memory == o.Memory && p.CallLimit == o.CallLimit && p.OnFailure == o.OnFailure
 }
 
 // plugins are those of a scene, asked in their order: about pictures by those who capture, or by the
@@ -50,6 +51,10 @@ type plugins struct {
 
 	all    atomic.Pointer[[]*hosted]
 	period atomic.Int64 // nanoseconds from one picture of a view to the next; 0: about pictures nobody is asked
+
+	// generation counts what is new among those that are asked about pictures. What was handed over under one
+	// before is for nobody: it may show what one of now hides.
+	generation atomic.Uint64
 }
 
 func (p *plugins) now() []*hosted {
@@ -65,7 +70,8 @@ type hosted struct {
 	p      *plugin.Plugin // nil: it did not start,
 	reason string         // and why not
 
-	leftOut atomic.Int64 // pictures and captions
+	leftOut atomic.Int64 // pictures and captions,
+	blocked atomic.Int64 // and those that it did not answer about
 
 	mu    sync.Mutex
 	about wire.Event // what an alert is about now
@@ -121,7 +127,7 @@ func (s *scene) hostPlugins(wanted []Plugin) {
 	p := &s.plugs
 	before := slices.Clone(p.now())
 	var next []*hosted
-	rate := 0.
+	rate, anew := 0., false
 	for _, w := range wanted {
 		at := slices.IndexFunc(before, func(h *hosted) bool { return h.p != nil && h.same(&w) })
 		var h *hosted
@@ -133,6 +139,7 @@ func (s *scene) hostPlugins(wanted []Plugin) {
 		}
 		next = append(next, h)
 		if wants, _ := h.wantsFrames(); wants {
+			anew = anew || at < 0
 			rate = max(rate, cmp.Or(max(w.Rate, 0), DefaultRate))
 		}
 	}
@@ -141,6 +148,9 @@ func (s *scene) hostPlugins(wanted []Plugin) {
 	p.period.Store(0)
 	if rate > 0 {
 		p.period.Store(max(1, int64(float64(time.Second)/rate)))
+	}
+	if anew { // last: who reads it before asks those who are there by then
+		p.generation.Add(1)
 	}
 	p.asking.Unlock()
 	for _, h := range before {
@@ -173,12 +183,33 @@ func (s *scene) host(w Plugin) *hosted {
 	return h
 }
 
-// wantsFrames reports whether the plugin is asked about pictures, and whether it sees them whole.
+// wantsFrames reports whether the plugin has a say about pictures, and whether it sees them whole.
 func (h *hosted) wantsFrames() (wants, full bool) {
 	if h.p == nil {
-		return false, false
+		return h.withholds(plugin.PermitFrames), false
 	}
 	return h.p.WantsFrames()
+}
+
+// withholds reports whether a plugin that did not start keeps back what it would be asked about with a
+// permission. What the bundle is missing may do is not known.
+func (h *hosted) withholds(permission string) bool {
+	return h.p == nil && h.Blocks() && (len(h.Permissions) == 0 || slices.Contains(h.Permissions, permission))
+}
+
+// blocks counts a picture or caption that nobody gets, as the plugin did not answer, and says why not.
+func (h *hosted) blocks() string {
+	h.blocked.Add(1)
+	is := h.status()
+	return fmt.Sprintf("plugin %s has not answered, it is %s: %s", h.Name, is.State, cmp.Or(is.Reason, "a call was ended"))
+}
+
+// status is how the plugin is.
+func (h *hosted) status() plugin.Status {
+	if h.p == nil {
+		return plugin.Status{State: plugin.Disabled, Reason: h.reason, Blocks: h.Blocks()}
+	}
+	return h.p.Status()
 }
 
 // log tells a line of a plugin or about it. What it says for its author is not for the log of a device.
@@ -189,13 +220,22 @@ func (h *hosted) log(s *scene, level slog.Level, line string) {
 }
 
 // shows asks the plugins about the picture of a view and hides what they say; what one of
-// them hides the next does not see either. false: the picture is to be left out. Where one of them
-// is asked, pictures are decoded: drafts would show what is hidden. While the scene is paused nobody
-// is asked, and the picture is for nobody, in lock step the whole set.
+// them hides the next does not see either. false: the picture is to be left out, as it is where one that blocks
+// does not answer. Where one of them is asked, pictures are decoded: drafts would show what is hidden. While the
+// scene is paused nobody is asked, and the picture is for nobody, in lock step the whole set.
 func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64) (bool, error) {
+	s.plugs.asking.Lock()
+	defer s.plugs.asking.Unlock()
+	shown, why, err := s.ask(ctx, view, f, set)
+	if err == nil && ctx.Err() == nil { // a call that was stopped is nobody's fault
+		s.views[view].blocked(why)
+	}
+	return shown, err
+}
+
+// ask is shows with asking held. why says who did not answer.
+func (s *scene) ask(ctx context.Context, view int, f *camera.Frame, set uint64) (shown bool, why string, err error) {
 	p := &s.plugs
-	p.asking.Lock()
-	defer p.asking.Unlock()
 	var region camera.Area
 	fresh := false // p.picture is of f
 	for _, h := range p.now() {
@@ -207,10 +247,13 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 			if s.sets.lockStep {
 				s.unasked = true
 			}
-			return s.sets.lockStep, nil
+			return s.sets.lockStep, "", nil
+		}
+		if h.p == nil {
+			return false, h.blocks(), nil
 		}
 		if err := f.Decode(); err != nil {
-			return false, err
+			return false, "", err
 		}
 		if !fresh {
 			f.Cover(nil, camera.Area{}) // of the draft
@@ -227,9 +270,12 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 			q.Pixels, q.Width, q.Height = p.picture.preview()
 		}
 		v := h.p.Frame(ctx, q)
+		if v.Blocked {
+			return false, h.blocks(), nil
+		}
 		if v.Skip {
 			h.leftOut.Add(1)
-			return false, nil
+			return false, "", nil
 		}
 		if len(v.Masks) > 0 {
 			p.masks = p.masks[:0]
@@ -246,7 +292,7 @@ func (s *scene) shows(ctx context.Context, view int, f *camera.Frame, set uint64
 	if region != (camera.Area{}) {
 		f.Cover(nil, region)
 	}
-	return true, nil
+	return true, "", nil
 }
 
 func area(r plugin.Rect) camera.Area {
@@ -267,6 +313,11 @@ func (s *scene) reviews(ctx context.Context, step *Step) (alerts []*wire.Event) 
 	for i := range step.texts {
 		t := &step.texts[i]
 		for _, h := range p.now() {
+			if h.withholds(plugin.PermitCaptions) {
+				h.blocks()
+				t.dropped = true
+				break
+			}
 			if h.p == nil || !h.p.WantsCaptions() {
 				continue
 			}
@@ -274,6 +325,11 @@ func (s *scene) reviews(ctx context.Context, step *Step) (alerts []*wire.Event) 
 			a := h.p.Caption(ctx, &plugin.Caption{
 				Text: t.text, Lang: s.cfg.Prompts[i].Language, Time: set.Time, Clock: s.clock(set.Time), Frame: set.Number, Views: step.Views,
 			})
+			if a.Blocked {
+				h.blocks()
+				t.dropped = true
+				break
+			}
 			if a.Alert != "" {
 				alerts = append(alerts, h.alert(a.Alert, a.Tags, ""))
 			}
@@ -314,13 +370,12 @@ func (s *scene) clock(at time.Time) time.Duration { return max(0, s.uptime()-tim
 // pluginStatus is how the plugins are.
 func (s *scene) pluginStatus() (all []wire.PluginStatus) {
 	for _, h := range s.plugs.now() {
-		st := wire.PluginStatus{Scene: s.cfg.Name, Name: h.Name, State: wire.PluginDisabled, Reason: h.reason, Permissions: h.Permissions, LeftOut: h.leftOut.Load()}
-		if h.p != nil {
-			is := h.p.Status()
-			st.State, st.Reason, st.MemoryBytes = string(is.State), is.Reason, is.MemoryBytes
-			st.Calls, st.Failures, st.MeanMS, st.MaxMS = int64(is.Calls), int64(is.Failures), is.MeanMS, is.MaxMS
-		}
-		all = append(all, st)
+		is := h.status()
+		all = append(all, wire.PluginStatus{
+			Scene: s.cfg.Name, Name: h.Name, State: string(is.State), Reason: is.Reason, Permissions: h.Permissions, MemoryBytes: is.MemoryBytes,
+			Calls: int64(is.Calls), Failures: int64(is.Failures), MeanMS: is.MeanMS, MaxMS: is.MaxMS,
+			LeftOut: h.leftOut.Load(), Blocks: is.Blocks, Blocked: h.blocked.Load(),
+		})
 	}
 	return all
 }

@@ -88,6 +88,7 @@ func newScene(cfg Scene, d *Daemon) (*scene, error) {
 		s.names = append(s.names, v.Name)
 	}
 	s.sets = newCollector(&cfg, s.views, filled)
+	s.sets.asked = &s.plugs.generation
 	s.plugs.wanted = cfg.Plugins
 	if cfg.LockStep { // each picture is for one set
 		s.sets.shows = s.shows

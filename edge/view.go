@@ -20,6 +20,7 @@ type shot struct {
 	camera.Frame // none when it was damaged
 	// leftOut says that nobody may see it; as far as there is one, it is looked at for how the camera is.
 	leftOut bool
+	asked   uint64 // generation of the plugins that were asked about it
 }
 
 // view captures one source into its mailbox and knows how it is.
@@ -37,7 +38,7 @@ type view struct {
 	drafts  drafts   // likewise
 	thaws   thaws    // likewise
 
-	skipped atomic.Uint64 // frames that no set was made of: not newer than the one before, or overtaken or unmatched in the collector
+	skipped atomic.Uint64 // frames that no set was made of: not newer than the one before, blocked, or overtaken or unmatched in the collector
 	damaged atomic.Uint64 // frames that could not be decoded
 	unfit   atomic.Uint64 // frames that were not for the model
 	missing atomic.Uint64 // sets without this view
@@ -47,6 +48,7 @@ type view struct {
 	newest   time.Time // of the frame that came last
 	capture  verdict   // what the source says
 	pictures verdict   // what its pictures say, while they come
+	shown    verdict   // whether they may be seen, likewise
 	told     verdict   // the one of them that counts
 }
 
@@ -63,6 +65,7 @@ func newView(v camera.View, lockStep bool, filled chan struct{}, tell func(view 
 		box:      NewMailbox(lockStep, filled, shot.Release),
 		capture:  verdict{camera.Reconnecting, "no picture yet"},
 		pictures: verdict{state: camera.Live},
+		shown:    verdict{state: camera.Live},
 	}
 	var repeats time.Duration
 	if c := v.Camera(); c != nil {
@@ -147,6 +150,16 @@ func (v *view) changed(s camera.Status) {
 	v.set(&v.capture, s.State, s.Reason)
 }
 
+// blocked says why its pictures may not be seen, which are skipped; empty: they may.
+func (v *view) blocked(why string) {
+	if why == "" {
+		v.set(&v.shown, camera.Live, "")
+		return
+	}
+	v.skipped.Add(1)
+	v.set(&v.shown, camera.Blocked, why)
+}
+
 // set changes one of the verdicts, and tells when that changes the state of the view, or the
 // reason why its source delivers nothing.
 func (v *view) set(which *verdict, state camera.State, reason string) {
@@ -154,7 +167,11 @@ func (v *view) set(which *verdict, state camera.State, reason string) {
 	defer v.mu.Unlock()
 	*which = verdict{state, reason}
 	is, was := v.capture, v.told
-	if is.state == camera.Live && v.pictures.state != camera.Live {
+	switch {
+	case is.state != camera.Live:
+	case v.shown.state != camera.Live:
+		is = v.shown
+	case v.pictures.state != camera.Live:
 		is = v.pictures
 	}
 	v.told = is

@@ -102,7 +102,7 @@ func (h *Hash) UnmarshalText(text []byte) error {
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
 // Permissions that a plugin can have. docs/plugins.md says what they allow.
-var Permissions = []string{"on_frame", "pixels", "on_caption", "replace", "emit"}
+var Permissions = []string{"on_frame", "mask", "pixels", "on_caption", "replace", "emit"}
 
 // ValidName says whether s may name a bundle or a file of one: 1 to 64 of a-z,
 // 0-9, '.', '_' and '-', the first one a letter or digit. So no name is a path,

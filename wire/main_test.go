@@ -43,7 +43,7 @@ func samples() (requests, replies []Message) {
 			Log: &LogStatus{Records: 1e6, Bytes: 1 << 28, First: 17, Next: 1000017, Pending: 3, Lost: 1, Error: "no space left on device", MaxBytes: 1 << 28, MaxAgeMS: 36e5, Written: 1 << 29, Daily: 1 << 30},
 			Plugins: []PluginStatus{{
 				Scene: "yard", Name: "zones", State: PluginDisabled, Reason: "unreachable", Permissions: []string{"on_frame", "emit"},
-				MemoryBytes: 1 << 24, Calls: 70000, Failures: 5, MeanMS: 0.5, MaxMS: 110, LeftOut: 12,
+				MemoryBytes: 1 << 24, Calls: 70000, Failures: 5, MeanMS: 0.5, MaxMS: 110, LeftOut: 12, Blocks: true, Blocked: 7,
 			}},
 		},
 		&Scenes{Scenes: []SceneInfo{{Name: "yard", Views: []string{"left", "right"}, Langs: []string{"en", "de"}}, {Name: "hall"}}},

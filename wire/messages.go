@@ -174,6 +174,8 @@ type PluginStatus struct {
 	MeanMS      float64  `msgpack:"mean_ms"`  // of a call
 	MaxMS       float64  `msgpack:"max_ms"`
 	LeftOut     int64    `msgpack:"left_out"` // pictures that it kept from the model, and captions from being published
+	Blocks      bool     `msgpack:"blocks"`   // without its answer none is seen or published,
+	Blocked     int64    `msgpack:"blocked"`  // and so many were not
 }
 
 // Values of [PluginStatus].State.
@@ -211,7 +213,7 @@ type ViewStatus struct {
 	AgeMS float64 `msgpack:"age_ms,omitempty"` // how long ago that was, whatever clocks did since
 
 	Frames  int64 `msgpack:"frames"`  // frames captured
-	Skipped int64 `msgpack:"skipped"` // of those: overtaken by a newer one, too old for the other views, or not newer than the one before
+	Skipped int64 `msgpack:"skipped"` // of those: overtaken by a newer one, too old for the other views, not newer than the one before, or blocked
 	Damaged int64 `msgpack:"damaged"` // pictures that came damaged
 	Unfit   int64 `msgpack:"unfit"`   // of those: not shown to the model: dark, overexposed, blurred or frozen
 	Missing int64 `msgpack:"missing"` // frame sets without this view
@@ -226,6 +228,7 @@ const (
 	ViewBlurred      = "blurred"      // far less sharp than they were,
 	ViewFrozen       = "frozen"       // or always the same
 	ViewDisabled     = "disabled"     // switched off by the configuration
+	ViewBlocked      = "blocked"      // pictures are left out, since a plugin without which none is seen does not run
 	ViewEnded        = "ended"        // no more pictures will come
 )
 

@@ -63,7 +63,7 @@ func bundled(path string, d *delivery, f *config.File) (string, error) {
 	}
 	all, absent := specs(f, d.plugins)
 	for _, p := range all {
-		if p.Bundle != "" {
+		if p.Bundle != "" && p.path != "" {
 			text += fmt.Sprintf("  plugin %s, may %s, in %s\n", p.Bundle, strings.Join(p.permissions, ", "), plural(p.Runs(len(f.Scenes)), "scene"))
 		}
 	}

@@ -45,7 +45,8 @@ func bundledPlugins(m *fw.Manifest, path func(*fw.File) string) (all []pluginSpe
 func pluginName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".wasm") }
 
 // specs puts the plugins of a bundle that the configuration does not name before those that it
-// does. absent are those that it names and the bundle does not have, as when another one was installed.
+// does. absent are those that it names and the bundle does not have, as when another one was installed; of these one
+// without which nothing may pass is among all, without a path.
 func specs(f *config.File, bundle []pluginSpec) (all []pluginSpec, absent []string) {
 	for _, b := range bundle {
 		if !slices.ContainsFunc(f.Plugins, func(p config.Plugin) bool { return p.Bundle == b.Bundle }) {
@@ -60,6 +61,9 @@ func specs(f *config.File, bundle []pluginSpec) (all []pluginSpec, absent []stri
 		at := slices.IndexFunc(bundle, func(b pluginSpec) bool { return b.Bundle == p.Bundle })
 		if at < 0 {
 			absent = append(absent, p.Bundle)
+			if p.OnFailure == config.OnFailureBlock {
+				all = append(all, pluginSpec{name: pluginName(p.Bundle), Plugin: p})
+			}
 			continue
 		}
 		b := bundle[at]
@@ -88,11 +92,12 @@ func (s pluginSet) of(scene string) (all []edge.Plugin) {
 	return all
 }
 
-// err says what keeps plugins from running; with ofBundle alone, those that a bundle has brought.
+// err says what keeps plugins from running; with ofBundle alone, those that a bundle has brought. What a bundle did
+// not bring is no error: the binary brings none.
 func (s pluginSet) err(ofBundle bool) error {
 	var errs []error
 	for _, p := range s {
-		if p.Missing != "" && (!ofBundle || p.spec.Bundle != "") {
+		if p.Missing != "" && p.spec.path != "" && (!ofBundle || p.spec.Bundle != "") {
 			errs = append(errs, errors.New(p.Missing))
 		}
 	}
@@ -156,16 +161,19 @@ func (h *pluginHost) load(ctx context.Context, f *config.File, bundle []pluginSp
 	running := 0
 	for _, s := range all {
 		p := loadedPlugin{s, edge.Plugin{Rate: s.Rate, Options: plugin.Options{
-			Name: s.name, Permissions: s.permissions, Config: s.Config, Memory: s.Memory, CallLimit: s.CallLimit,
+			Name: s.name, Permissions: s.permissions, Config: s.Config, Memory: s.Memory, CallLimit: s.CallLimit, OnFailure: s.OnFailure,
 		}}}
 		n := s.Runs(len(f.Scenes))
 		if n == 0 {
 			continue
 		}
 		var err error
-		if running += n; running > config.MaxRunning {
+		switch running += n; {
+		case running > config.MaxRunning:
 			err = fmt.Errorf("plugin %s: more than %d plugins run, each counted in every scene", s.name, config.MaxRunning)
-		} else {
+		case s.path == "":
+			err = fmt.Errorf("plugin %s: what runs has brought no %s, and nothing may pass without it", s.name, s.Bundle)
+		default:
 			p.Module, err = h.compile(ctx, s)
 		}
 		if err != nil {

@@ -219,7 +219,7 @@ func TestSpecs(t *testing.T) {
 		{Name: "two.wasm", Role: fw.RolePlugin}, {Name: "three.wasm", Role: fw.RolePlugin},
 	}}
 	bundle := bundledPlugins(m, func(f *fw.File) string { return "/slot/" + f.Name })
-	f, err := config.Parse("/c.yaml", []byte("plugins: [{file: own.wasm, allow: [emit]}, {bundle: two.wasm, config: {x: 1}, scenes: [b]}, {bundle: three.wasm, off: true}, {bundle: four.wasm}]\n"+
+	f, err := config.Parse("/c.yaml", []byte("plugins: [{file: own.wasm, allow: [emit]}, {bundle: two.wasm, config: {x: 1}, scenes: [b]}, {bundle: three.wasm, off: true}, {bundle: four.wasm}, {bundle: five.wasm, on_failure: block}]\n"+
 		"scenes: [{name: a, views: [{name: v, source: 'sim:1/front'}]}, {name: b, views: [{name: v, source: 'sim:1/front'}]}]\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -234,8 +234,9 @@ func TestSpecs(t *testing.T) {
 		"own /own.wasm [emit] a:true b:true ",
 		`two /slot/two.wasm [] a:false b:true {"x":1}`,
 		"three /slot/three.wasm [] a:false b:false ",
+		"five  [] a:true b:true ",
 	}
-	if !slices.Equal(got, want) || !slices.Equal(absent, []string{"four.wasm"}) {
+	if !slices.Equal(got, want) || !slices.Equal(absent, []string{"four.wasm", "five.wasm"}) {
 		t.Errorf("%q, absent %q", got, absent)
 	}
 }
@@ -249,7 +250,7 @@ func TestDemoPlugin(t *testing.T) {
 	}
 	_, plain, _ := runCommand(t, args("-json")...)
 	code, out, stderr := runCommand(t, args("-json", "-plugin", path)...)
-	if code != exitOK || stderr != "edged demo: plugin "+path+" may do everything that a plugin can: on_frame, pixels, on_caption, replace, emit\n" {
+	if code != exitOK || stderr != "edged demo: plugin "+path+" may do everything that a plugin can: on_frame, mask, pixels, on_caption, replace, emit\n" {
 		t.Fatalf("code %d, %q", code, stderr)
 	}
 	var captions, alerts []string
@@ -328,6 +329,41 @@ func TestRunPluginRate(t *testing.T) {
 	if !(times[0] < times[1] && times[1] < times[2]) {
 		t.Errorf("pictures of %d", times)
 	}
+	c.Close()
+	r.stop(t)
+}
+
+// TestRunBlocks: a plugin that is to mask and does not start lets nothing be seen, which "edged status" tells; that
+// keeps no configuration from being read.
+func TestRunBlocks(t *testing.T) {
+	dir := t.TempDir()
+	const scenes = "scenes: [{name: a, interval: 10ms, views: [{name: v, rate: 100, source: 'sim:1/front'}]}]\n"
+	configure := func(plugin string) string {
+		return pluginFile(t, dir, "c.yaml", []byte("plugins: ["+plugin+"]\n"+scenes))
+	}
+	r, c := startRun(t, configure("{file: mask.wasm, allow: [on_frame, mask]}"))
+	room := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Views[0].Skipped > 0 })["a"]
+	if room.Views[0].State != wire.ViewBlocked || room.Frames != 0 {
+		t.Errorf("%+v", room)
+	}
+	_, out, _ := runCommand(t, "status", "-socket", r.socket)
+	contains(t, out, "plugin mask has not answered, it is disabled: plugin mask: open "+filepath.Join(dir, "mask.wasm")+": no such file")
+	contains(t, out, ", may on_frame, mask; 0 calls of 0.0 ms, 0.0 at most, 0 failed; left out 0; blocked ")
+	_, out, _ = runCommand(t, "status", "-socket", r.socket, "-json")
+	contains(t, out, `"state":"blocked","reason":"plugin mask has not answered`)
+	contains(t, out, `"blocks":true,"blocked":`)
+
+	configure("{bundle: mask.wasm, on_failure: block}")
+	r.reload(t, "the configuration was read again: 1 scene, of which 0 began anew", 1)
+	room = waitScenes(t, c, func(s wire.SceneStatus) bool {
+		return strings.Contains(s.Views[0].Reason, "brought no mask.wasm") || s.Frames > 0
+	})["a"]
+	if room.Frames != 0 {
+		t.Errorf("%+v", room)
+	}
+	configure("")
+	r.reload(t, "the configuration was read again: 1 scene, of which 0 began anew", 2)
+	waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Captions > 0 && s.Views[0].State == wire.ViewLive })
 	c.Close()
 	r.stop(t)
 }

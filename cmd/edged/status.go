@@ -86,6 +86,8 @@ type jsonPlugin struct {
 	MeanMS      float64  `json:"mean_ms"`
 	MaxMS       float64  `json:"max_ms"`
 	LeftOut     int64    `json:"left_out"` // pictures kept from the model, captions from being published
+	Blocks      bool     `json:"blocks"`   // nothing passes without its answer,
+	Blocked     int64    `json:"blocked"`  // and so much did not
 }
 
 // jsonKept is what is kept of a scene's memory: a [wire.MemoryStatus].
@@ -204,7 +206,7 @@ func newStatus(st *wire.Status) *jsonStatus {
 			}
 			j.Plugins = append(j.Plugins, jsonPlugin{
 				p.Name, p.State, p.Reason, append([]string{}, p.Permissions...), p.MemoryBytes, p.Calls, p.Failures,
-				round(p.MeanMS, 1e3), round(p.MaxMS, 1e3), p.LeftOut,
+				round(p.MeanMS, 1e3), round(p.MaxMS, 1e3), p.LeftOut, p.Blocks, p.Blocked,
 			})
 		}
 		s.Scenes = append(s.Scenes, j)
@@ -293,8 +295,12 @@ func (s *jsonStatus) print(out io.Writer) error {
 			if p.Reason != "" {
 				fmt.Fprintf(&b, " (%s)", p.Reason)
 			}
-			fmt.Fprintf(&b, ", may %s; %d calls of %.1f ms, %.1f at most, %d failed; left out %d; memory %s\n",
-				cmp.Or(strings.Join(p.Permissions, ", "), "nothing"), p.Calls, p.MeanMS, p.MaxMS, p.Failures, p.LeftOut, megabytes(p.MemoryBytes))
+			fmt.Fprintf(&b, ", may %s; %d calls of %.1f ms, %.1f at most, %d failed; left out %d; ",
+				cmp.Or(strings.Join(p.Permissions, ", "), "nothing"), p.Calls, p.MeanMS, p.MaxMS, p.Failures, p.LeftOut)
+			if p.Blocks {
+				fmt.Fprintf(&b, "blocked %d, as nothing passes without it; ", p.Blocked)
+			}
+			fmt.Fprintf(&b, "memory %s\n", megabytes(p.MemoryBytes))
 		}
 	}
 	for line := range strings.Lines(b.String()) {

@@ -68,7 +68,7 @@ func TestStatusPrints(t *testing.T) {
 		}},
 		Plugins: []wire.PluginStatus{
 			{Scene: "hall", Name: "zones", State: wire.PluginRunning, Permissions: []string{"on_frame", "emit"}, Calls: 70_000, Failures: 1, MeanMS: 0.52, MaxMS: 9.96, LeftOut: 12, MemoryBytes: 2_100_000},
-			{Scene: "hall", Name: "words", State: wire.PluginDisabled, Reason: "it refuses: no words"},
+			{Scene: "hall", Name: "words", State: wire.PluginDisabled, Reason: "it refuses: no words", Blocks: true, Blocked: 3},
 			{Scene: "other", Name: "words", State: wire.PluginRunning},
 		},
 	})
@@ -90,7 +90,7 @@ hall: stopped (no more pictures), 90000 frame sets, 1.00 a second; the newest is
   problem: the disk fails
   door  reconnecting    0 frames  - old  no such device
   plugin zones: running, may on_frame, emit; 70000 calls of 0.5 ms, 10.0 at most, 1 failed; left out 12; memory 2.1 MB
-  plugin words: disabled (it refuses: no words), may nothing; 0 calls of 0.0 ms, 0.0 at most, 0 failed; left out 0; memory 0.0 MB
+  plugin words: disabled (it refuses: no words), may nothing; 0 calls of 0.0 ms, 0.0 at most, 0 failed; left out 0; blocked 3, as nothing passes without it; memory 0.0 MB
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

@@ -97,7 +97,14 @@ type Plugin struct {
 	Memory    int64           // bytes that it may take in each scene; 0: as many as by default
 	CallLimit time.Duration   // that a call may take; 0: as long as by default
 	Rate      float64         // pictures of each view that it is asked about in a second; 0: as many as by default
+	OnFailure string          // OnFailurePass or OnFailureBlock; empty: as its permissions have it
 }
+
+// Values of [Plugin].OnFailure: what becomes of pictures and captions that it has not answered about.
+const (
+	OnFailurePass  = "pass"
+	OnFailureBlock = "block"
+)
 
 // Values of [File].WASM.
 const (

@@ -35,7 +35,7 @@ func TestExample(t *testing.T) {
 		WASM:     WASMAuto,
 		Plugins: []Plugin{{
 			File: "/etc/edged/crossing.wasm", Allow: []string{"on_frame", "emit"}, Scenes: []string{"yard"},
-			Config: json.RawMessage(`{"line":[0.1,0.5,0.9,0.5]}`), Memory: 16 << 20, CallLimit: 100 * time.Millisecond, Rate: 5,
+			Config: json.RawMessage(`{"line":[0.1,0.5,0.9,0.5]}`), Memory: 16 << 20, CallLimit: 100 * time.Millisecond, Rate: 5, OnFailure: OnFailurePass,
 		}, {
 			Bundle: "words.wasm", Config: json.RawMessage(`{"words":["person","dog"]}`),
 		}},
@@ -208,8 +208,8 @@ func TestRefused(t *testing.T) {
 		small + "plugins: [x]\n":                                   "c:2:11: want keys with values, such as {file: ...}",
 		small + "plugins: [{scenes: [a]}]\n":                       "c:2:11: want file, or bundle",
 		small + "plugins: [{file: p, bundle: q, allow: [emit]}]\n": "want file, or bundle",
-		small + "plugins: [{file: p}]\n":                           "c:2:11: a file needs allow: what it may do, of on_frame, pixels, on_caption, replace, emit",
-		small + "plugins: [{file: p, allow: [fly]}]\n":             `c:2:29: "fly": want one of on_frame, pixels`,
+		small + "plugins: [{file: p}]\n":                           "c:2:11: a file needs allow: what it may do, of on_frame, mask, pixels, on_caption, replace, emit",
+		small + "plugins: [{file: p, allow: [fly]}]\n":             `c:2:29: "fly": want one of on_frame, mask, pixels`,
 		small + "plugins: [{file: p, allow: [emit, emit]}]\n":      "c:2:35: emit is there a second time",
 		small + "plugins: [{bundle: p, allow: [emit]}]\n":          "allow is for files",
 		small + "plugins: [{file: p, allow: [emit], off: true}]\n": "off is for plugins of a bundle",
@@ -220,6 +220,7 @@ func TestRefused(t *testing.T) {
 		small + "plugins: [{bundle: p, memory: 1GiB}]\n":           "c:2:31: 1073741824 bytes: want 64KiB to 256MiB",
 		small + "plugins: [{bundle: p, call_limit: 1h}]\n":         `c:2:35: "1h": want a time from 1ms to 10s`,
 		small + "plugins: [{bundle: p, rate: 0}]\n":                `c:2:29: "0": want a number from 0.1 to 30`,
+		small + "plugins: [{bundle: p, on_failure: open}]\n":       `c:2:35: "open": want one of pass, block`,
 		small + "plugins: [{bundle: p, rate: often}]\n":            `c:2:29: "often": want a number from 0.1 to 30`,
 		small + "plugins: [{bundle: p, config: {a: .inf}}]\n":      "c:2:35: want a text, a number, true, false, a list or keys with values",
 		small + "plugins: [{bundle: p, config: {1: b}}]\n":         "a key must be a plain word",
@@ -329,6 +330,8 @@ func fill(v reflect.Value) {
 		fill(v.Elem())
 	case reflect.String:
 		v.SetString(strings.Repeat("x", 1<<10))
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.Int32:
 		v.SetInt(1 << 30)
 	case reflect.Uint16:

@@ -85,6 +85,7 @@ func (p *parsing) plugin(n ast.Node, scenes []Scene) (g Plugin, ok bool) {
 		"memory":     p.within(&g.Memory, leastPlugin, mostPlugin),
 		"call_limit": p.duration(&g.CallLimit, leastCall, mostCall),
 		"rate":       p.number(&g.Rate, leastRate, mostRate),
+		"on_failure": p.choice(&g.OnFailure, OnFailurePass, OnFailureBlock),
 	})
 	if p.count == before {
 		switch {

@@ -47,14 +47,18 @@ type Answer struct {
 	Text   string   // instead of the caption's, with Replace
 	Tags   []string // to be added, up to 8 of 1 to 64 bytes
 	Alert  string   // to be raised, with the permission and within the limits of emit; empty: none
+
+	Blocked bool // the plugin has not answered, and what it has not answered about is for nobody
 }
 
-// Caption asks the plugin about a caption. What goes wrong in the plugin lets it pass.
+// Caption asks the plugin about a caption. What goes wrong in the plugin lets it pass, or blocks it, as
+// Options.OnFailure says.
 func (p *Plugin) Caption(ctx context.Context, c *Caption) Answer {
 	pass := Answer{Action: Pass}
 	if !p.caption {
 		return pass
 	}
+	pass.Blocked = p.blocks.Load()
 	p.calls.Lock()
 	defer p.calls.Unlock()
 	in := p.in
@@ -78,7 +82,7 @@ func (p *Plugin) Caption(ctx context.Context, c *Caption) Answer {
 	in.begin(ctx, p.opts.CallLimit)
 	data, err := in.ask(exportCaption, in.caption, nil, input, maxAnswer)
 	a := pass
-	if err == nil && data != nil {
+	if err == nil {
 		if a, err = parseAnswer(data); err != nil {
 			a, err = pass, fmt.Errorf("%s: %w", exportCaption, err)
 		}
@@ -90,8 +94,8 @@ func (p *Plugin) Caption(ctx context.Context, c *Caption) Answer {
 // permitted leaves out what the plugin may not do.
 func (p *Plugin) permitted(a Answer) Answer {
 	if a.Action == Replace && !p.replace {
-		p.once("replace", "it replaced a caption without the permission replace: the caption passes")
-		a.Action, a.Text = Pass, ""
+		p.once("replace", "it replaced a caption without the permission replace, which is no answer")
+		a.Action, a.Text, a.Blocked = Pass, "", p.blocks.Load()
 	}
 	if a.Alert != "" && !p.mayAlert() {
 		a.Alert = ""
@@ -99,8 +103,11 @@ func (p *Plugin) permitted(a Answer) Answer {
 	return a
 }
 
-// parseAnswer reads an answer to a caption, strictly.
+// parseAnswer reads an answer to a caption, strictly; none lets it pass.
 func parseAnswer(data []byte) (Answer, error) {
+	if data == nil {
+		return Answer{Action: Pass}, nil
+	}
 	var w struct {
 		Action Action   `json:"action"`
 		Text   string   `json:"text"`
@@ -110,7 +117,7 @@ func parseAnswer(data []byte) (Answer, error) {
 	if err := strict(data, &w); err != nil {
 		return Answer{}, err
 	}
-	a := Answer{w.Action, clean(w.Text), w.Tags, clean(w.Alert)}
+	a := Answer{Action: w.Action, Text: clean(w.Text), Tags: w.Tags, Alert: clean(w.Alert)}
 	switch a.Action {
 	case "":
 		a.Action = Pass

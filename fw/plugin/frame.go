@@ -36,6 +36,7 @@ type Verdict struct {
 	HasRegion bool
 	Region    Rect   // what the model sees of the picture
 	Masks     []Rect // to be painted black, of the whole picture; until the next call of Frame
+	Blocked   bool   // the plugin has not answered, and what it has not answered about is for nobody
 }
 
 const (
@@ -46,7 +47,8 @@ const (
 	maxVerdict  = verdictHead + maxMasks*rectBytes
 )
 
-// Frame asks the plugin about a frame. What goes wrong in the plugin keeps it.
+// Frame asks the plugin about a frame. What goes wrong in the plugin keeps it, or blocks it, as
+// Options.OnFailure says.
 func (p *Plugin) Frame(ctx context.Context, f *Frame) Verdict {
 	if !p.frames {
 		return Verdict{}
@@ -54,13 +56,14 @@ func (p *Plugin) Frame(ctx context.Context, f *Frame) Verdict {
 	p.calls.Lock()
 	defer p.calls.Unlock()
 	in := p.in
+	unanswered := func() Verdict { return Verdict{Blocked: p.blocks.Load()} }
 	if in == nil {
-		return Verdict{}
+		return unanswered()
 	}
 	if f.View < 0 || f.View >= len(p.opts.Views) || f.Width <= 0 || f.Height <= 0 || len(f.Pixels) != 3*f.Width*f.Height {
 		p.once("frame", fmt.Sprintf("edged has a frame of view %d of %d with %d bytes for %d x %d pixels: the plugin does not see it",
 			f.View, len(p.opts.Views), len(f.Pixels), f.Width, f.Height))
-		return Verdict{}
+		return unanswered()
 	}
 	began := time.Now()
 	in.begin(ctx, p.opts.CallLimit)
@@ -73,6 +76,12 @@ func (p *Plugin) Frame(ctx context.Context, f *Frame) Verdict {
 		}
 	}
 	p.done(began, err)
+	if err != nil {
+		return unanswered()
+	}
+	if len(v.Masks) > 0 && p.opts.OnFailure == "" && !p.blocks.Swap(true) {
+		p.once("mask", "it masks without the permission mask: from now on no picture is seen without its answer; with it that is so from the start, and on_failure: pass rules it out")
+	}
 	return v
 }
 

@@ -32,7 +32,7 @@ func TestInputs(t *testing.T) {
 		o := new(record).options()
 		o.Config = []byte(` {"line": [0.1, 0.5]}`)
 		p := start(t, e, g, o)
-		want := `{"abi":1,"scene":"yard","views":["a","b"],"permissions":["on_frame","pixels","on_caption","replace","emit"],"config":{"line":[0.1,0.5]}}`
+		want := `{"abi":1,"scene":"yard","views":["a","b"],"permissions":["on_frame","mask","pixels","on_caption","replace","emit"],"config":{"line":[0.1,0.5]}}`
 		if got := given(t, p, uint32(len(want))); string(got) != want {
 			t.Errorf("start: %s", got)
 		}

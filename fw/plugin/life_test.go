@@ -57,6 +57,64 @@ func TestFailures(t *testing.T) {
 	})
 }
 
+// TestBlocks: what a plugin has not answered about passes or not as its options say, and its permissions where those
+// do not; and once it has masked a frame none is without its answer.
+func TestBlocks(t *testing.T) {
+	e := newEngine(t, EngineConfig{})
+	may := []string{PermitFrames, PermitCaptions}
+	masks := verdict(0, 0, 0, 0, 0, 0, 0, 0, 0.5, 0.5)
+	for name, c := range map[string]struct {
+		frame, caption string
+		traps          bool
+		permissions    []string
+		onFailure      string
+		blocks         [3]bool // before its first call, after, and once it is closed
+	}{
+		"nothing":          {traps: true},
+		"pass":             {traps: true, permissions: []string{PermitMask}, onFailure: FailPass},
+		"block":            {traps: true, onFailure: FailBlock, blocks: [3]bool{true, true, true}},
+		"mask":             {traps: true, permissions: []string{PermitMask}, blocks: [3]bool{true, true, true}},
+		"answers":          {caption: `{"action":"drop"}`, onFailure: FailBlock, blocks: [3]bool{true, false, true}},
+		"no answer":        {onFailure: FailBlock, blocks: [3]bool{true, false, true}},
+		"masked":           {frame: masks, blocks: [3]bool{false, false, true}},
+		"masked, and pass": {frame: masks, onFailure: FailPass},
+		"wrong":            {frame: masks + "x", caption: "{", onFailure: FailBlock, blocks: [3]bool{true, true, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := guest(c.frame, c.caption)
+			if c.traps {
+				g = inFrame(w.Trap())
+			}
+			r := new(record)
+			o := r.options()
+			o.Permissions, o.OnFailure = append(may, c.permissions...), c.onFailure
+			p := start(t, e, g, o)
+			if s := p.Status(); s.Blocks != c.blocks[0] {
+				t.Errorf("before: %+v", s)
+			}
+			for _, blocks := range c.blocks[1:] {
+				v := p.Frame(t.Context(), preview())
+				a := p.Caption(t.Context(), &Caption{Text: "a dog"})
+				if v.Blocked != blocks || a.Blocked != blocks || blocks && (v.Skip || a.Action != Pass) {
+					t.Errorf("%+v, %+v", v, a)
+				}
+				if err := p.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if r.said("it masks without the permission mask") != (name == "masked") {
+				t.Errorf("%q", r.lines)
+			}
+		})
+	}
+	o := new(record).options()
+	o.Permissions, o.OnFailure = may, FailBlock
+	p := start(t, e, guest("", `{"action":"replace","text":"x"}`), o)
+	if a := p.Caption(t.Context(), &Caption{Text: "a dog"}); !a.Blocked || a.Text != "" {
+		t.Errorf("without the permission to replace: %+v", a)
+	}
+}
+
 // TestForgiven has failures that are too far apart to disable a plugin.
 func TestForgiven(t *testing.T) {
 	e := newEngine(t, EngineConfig{})

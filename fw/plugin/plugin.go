@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,13 +35,20 @@ const (
 // Permissions.
 const (
 	PermitFrames   = "on_frame"   // look at frames: previews
+	PermitMask     = "mask"       // hide parts of them, which nobody is to see: without its answer none is seen
 	PermitPixels   = "pixels"     // look at them in full
 	PermitCaptions = "on_caption" // read captions: tag and drop them
 	PermitReplace  = "replace"    // write them anew
 	PermitEmit     = "emit"       // raise alerts
 )
 
-var permissions = []string{PermitFrames, PermitPixels, PermitCaptions, PermitReplace, PermitEmit}
+var permissions = []string{PermitFrames, PermitMask, PermitPixels, PermitCaptions, PermitReplace, PermitEmit}
+
+// Values of [Options].OnFailure.
+const (
+	FailPass  = "pass"
+	FailBlock = "block"
+)
 
 // Options say how a plugin runs. Its functions are called while it runs, by the goroutine that
 // called it: they must not wait, nor call the plugin.
@@ -56,12 +64,22 @@ type Options struct {
 	Memory    int64         // bytes at most; 0: DefaultMemory
 	CallLimit time.Duration // 0: DefaultCallLimit
 
+	// OnFailure says what becomes of frames and captions that the plugin should have been asked about and has
+	// not answered: FailPass or FailBlock. Empty: FailBlock with PermitMask, and from the first mask on, else
+	// FailPass.
+	OnFailure string
+
 	// Log takes lines of the plugin and about it, which name neither plugin nor scene.
 	Log func(level slog.Level, line string)
 	// Emit takes alerts.
 	Emit func(Alert)
 	// Clock is the time since edged started; it never jumps.
 	Clock func() time.Duration
+}
+
+// Blocks reports whether nothing passes without the plugin's answer, as far as options tell that.
+func (o *Options) Blocks() bool {
+	return o.OnFailure == FailBlock || o.OnFailure == "" && slices.Contains(o.Permissions, PermitMask)
 }
 
 // Alert is what a plugin wants to be known.
@@ -77,7 +95,7 @@ type State string
 // States.
 const (
 	Running    State = "running"
-	Restarting State = "restarting" // after a failure; meanwhile frames are kept and captions pass
+	Restarting State = "restarting" // after a failure; see Options.OnFailure
 	Disabled   State = "disabled"   // for good, after repeated failures, or closed
 )
 
@@ -87,6 +105,7 @@ type Status struct {
 	Reason   string // of the last failure; empty: none
 	Calls    uint64 // of frames and captions
 	Failures uint64 // those of starting anew too
+	Blocks   bool   // nothing passes without its answer
 	MeanMS   float64
 	MaxMS    float64
 	// MemoryBytes is what the guest's memory has now.
@@ -105,6 +124,7 @@ type Plugin struct {
 	caption bool
 	replace bool
 	emits   bool
+	blocks  atomic.Bool // nothing passes without its answer
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -164,6 +184,10 @@ func (p *Plugin) setup() error {
 		return fmt.Errorf("a call limit of %v, not within %v and %v", o.CallLimit, MinCallLimit, MaxCallLimit)
 	}
 	may := func(permission string) bool { return slices.Contains(o.Permissions, permission) }
+	if !slices.Contains([]string{"", FailPass, FailBlock}, o.OnFailure) {
+		return fmt.Errorf("on failure %q, neither %s nor %s", o.OnFailure, FailPass, FailBlock)
+	}
+	p.blocks.Store(o.Blocks())
 	for _, name := range o.Permissions {
 		if !slices.Contains(permissions, name) {
 			return fmt.Errorf("unknown permission %q", name)
@@ -173,6 +197,9 @@ func (p *Plugin) setup() error {
 	_, caption := p.module.layout.functions[exportCaption]
 	p.frames, p.caption = frame && may(PermitFrames), caption && may(PermitCaptions)
 	p.pixels, p.replace, p.emits = p.frames && may(PermitPixels), may(PermitReplace), may(PermitEmit)
+	if may(PermitMask) && !p.frames && o.OnFailure != FailPass {
+		return fmt.Errorf("it is to mask, and cannot: that needs %s and the permission %q", exportFrame, PermitFrames)
+	}
 	if !p.frames && !p.caption {
 		return fmt.Errorf("it may do nothing: permitted is %q; frames need %q, captions %q", o.Permissions, PermitFrames, PermitCaptions)
 	}
@@ -216,6 +243,7 @@ func (p *Plugin) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.status
+	s.Blocks = p.blocks.Load()
 	if s.Calls > 0 {
 		s.MeanMS = p.total.Seconds() * 1e3 / float64(s.Calls)
 	}
@@ -290,12 +318,20 @@ func (p *Plugin) failed(err error) (pause time.Duration, again bool) {
 	}
 	p.mu.Unlock()
 	if n >= maxFailures {
-		p.opts.Log(slog.LevelError, fmt.Sprintf("%s; it failed %d times within %v and is disabled", reason, n, failureWindow))
+		p.opts.Log(slog.LevelError, fmt.Sprintf("%s; it failed %d times within %v and is disabled%s", reason, n, failureWindow, p.consequence("")))
 		return 0, false
 	}
 	pause = firstPause << (n - 1)
-	p.opts.Log(slog.LevelWarn, fmt.Sprintf("%s; it is started anew in %v", reason, pause))
+	p.opts.Log(slog.LevelWarn, fmt.Sprintf("%s; it is started anew in %v%s", reason, pause, p.consequence(" until then")))
 	return pause, true
+}
+
+// consequence tells what a failure means for frames and captions, for so long.
+func (p *Plugin) consequence(until string) string {
+	if !p.blocks.Load() {
+		return ""
+	}
+	return ":" + until + " nothing passes that it should be asked about"
 }
 
 // restart makes an instance after a pause, until one starts or it failed too often.

@@ -78,7 +78,7 @@ type record struct {
 // options have the longest limit for calls: a machine that is busy with other things may take
 // more than the usual one.
 func (r *record) options() Options {
-	return Options{Scene: "yard", Views: []string{"a", "b"}, Permissions: permissions, CallLimit: MaxCallLimit,
+	return Options{Scene: "yard", Views: []string{"a", "b"}, Permissions: permissions, CallLimit: MaxCallLimit, OnFailure: FailPass,
 		Log: func(l slog.Level, line string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -100,9 +100,13 @@ func TestOptions(t *testing.T) {
 		"memory of 268435457 bytes, more than 268435456":           func(o *Options) { o.Memory = MaxMemory + 1 },
 		"a call limit of 11s, not within 1ms and 10s":              func(o *Options) { o.CallLimit = 11e9 },
 		`unknown permission "root"`:                                func(o *Options) { o.Permissions = []string{"root"} },
-		"it may do nothing":                                        func(o *Options) { o.Permissions = []string{PermitEmit, PermitPixels} },
-		"its config":                                               func(o *Options) { o.Config = []byte("{") },
-		"a config of 65537 bytes":                                  func(o *Options) { o.Config = make([]byte, maxConfig+1) },
+		"it is to mask, and cannot: that needs edged_on_frame and the permission \"on_frame\"": func(o *Options) {
+			o.Permissions, o.OnFailure = []string{PermitMask, PermitCaptions}, ""
+		},
+		`on failure "open", neither pass nor block`: func(o *Options) { o.OnFailure = "open" },
+		"it may do nothing":                         func(o *Options) { o.Permissions = []string{PermitEmit, PermitPixels} },
+		"its config":                                func(o *Options) { o.Config = []byte("{") },
+		"a config of 65537 bytes":                   func(o *Options) { o.Config = make([]byte, maxConfig+1) },
 	} {
 		o := new(record).options()
 		change(&o)
