@@ -35,7 +35,7 @@ func life(t testing.TB) []event {
 			return f(s)
 		}}
 	}
-	start := on("start", func(s *Store) error { s.Start(context.Background()); return nil }) // what is given up is told
+	start := on("start", func(s *Store) error { s.Start(context.Background(), ""); return nil }) // what is given up is told
 	stop := on("stop", (*Store).Stop)
 	commit := on("commit", (*Store).Commit)
 	back := on("rollback", func(s *Store) error { return s.Rollback("for a test") })

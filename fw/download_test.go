@@ -64,7 +64,7 @@ func TestDownload(t *testing.T) {
 	b, err := Open(d, trusted)
 	must(t, err)
 	must(t, store(t, disk).Install(b, &InstallOptions{}))
-	i, err := store(t, disk).Start(t.Context())
+	i, err := store(t, disk).Start(t.Context(), "")
 	must(t, err)
 	must(t, i.check(t.Context()))
 	if n := requests.Load(); n < 3 {

@@ -52,7 +52,7 @@ func (t *Store) Install(b *Bundle, o *InstallOptions) error {
 	if err := t.fits(name, b); err != nil {
 		return err
 	}
-	next.Trial, next.Starts = "", 0
+	next.endTrial()
 	*next.slot(name) = Slot{Phase: PhaseInstalling, Name: m.Name, Version: m.Version, Manifest: sum}
 	if err := t.write(next); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (t *Store) Install(b *Bundle, o *InstallOptions) error {
 	}
 	next = t.s
 	next.slot(name).Phase = PhaseReady
-	next.Trial, next.Starts = name, 0
+	next.Trial = name
 	return t.write(next)
 }
 

@@ -28,35 +28,38 @@ type step struct {
 type row struct {
 	state, what string
 	step
-	starts int // that are killed on trial before
-	stops  int // that are told to stop on trial
+	starts  int // that are killed on trial before
+	stops   int // that are told to stop on trial
+	crashes int // that end by themselves
 }
 
 var matrix = []row{
-	{"none", "an installation is begun: the state says so", step{"install", "rename", "state.json.tmp", 1}, 0, 0},
-	{"installing", "the bundle is read or downloaded", step{"install", "download", "", 6}, 0, 0},
-	{"installing", "a piece of it is verified", step{"install", "verify", "", 1}, 0, 0},
-	{"installing", "a file is made", step{"install", "create", "b/demo.gguf~", 1}, 0, 0},
-	{"installing", "a file is written", step{"install", "write", "b/demo.gguf~", 1}, 0, 0},
-	{"installing", "a file is synced", step{"install", "sync", "b/demo.gguf~", 1}, 0, 0},
-	{"installing", "a file gets its name", step{"install", "rename", "b/demo.gguf~", 1}, 0, 0},
-	{"installing", "names of files are synced", step{"install", "syncdir", "b", 1}, 0, 0},
-	{"installing", "the manifest is written", step{"install", "rename", "b/manifest.json.tmp", 1}, 0, 0},
-	{"installing", "the state says that it is ready", step{"install", "rename", "state.json.tmp", 2}, 0, 0},
-	{"ready", "the state is read at a start", step{"run", "read", "state.json", 1}, 0, 0},
-	{"ready", "the first start is counted", step{"run", "rename", "state.json.tmp", 1}, 0, 0},
-	{"trying", "its files are checked", step{"run", "read", "b/demo.gguf", 1}, 0, 0},
-	{"trying", "the model is opened", step{"run", "open the model", "", 1}, 0, 0},
-	{"trying", "it captions simulated pictures", step{"run", "smoke", "", 1}, 0, 0},
-	{"trying", "it watches until its first caption", step{"run", "serve", "", 1}, 0, 0},
-	{"trying", "the second start is counted", step{"run", "rename", "state.json.tmp", 1}, 1, 0},
-	{"trying", "the third start is counted", step{"run", "rename", "state.json.tmp", 1}, 2, 0},
-	{"trying", "it is told to stop: the start is taken back", step{"stop", "rename", "state.json.tmp", 1}, 0, 4},
-	{"trying", "it is given up after three starts", step{"run", "rename", "state.json.tmp", 1}, 3, 0},
-	{"trying", "it is committed", step{"run", "rename", "state.json.tmp", 2}, 0, 0},
-	{"trying", "it does not work and is given up", step{"give up", "rename", "state.json.tmp", 1}, 0, 0},
-	{"good", "its files are looked for at a start", step{"run again", "open", "b/demo.gguf", 1}, 0, 0},
-	{"good", "the state says that it is given up by hand", step{"rollback", "rename", "state.json.tmp", 1}, 0, 0},
+	{"none", "an installation is begun: the state says so", step{"install", "rename", "state.json.tmp", 1}, 0, 0, 0},
+	{"installing", "the bundle is read or downloaded", step{"install", "download", "", 6}, 0, 0, 0},
+	{"installing", "a piece of it is verified", step{"install", "verify", "", 1}, 0, 0, 0},
+	{"installing", "a file is made", step{"install", "create", "b/demo.gguf~", 1}, 0, 0, 0},
+	{"installing", "a file is written", step{"install", "write", "b/demo.gguf~", 1}, 0, 0, 0},
+	{"installing", "a file is synced", step{"install", "sync", "b/demo.gguf~", 1}, 0, 0, 0},
+	{"installing", "a file gets its name", step{"install", "rename", "b/demo.gguf~", 1}, 0, 0, 0},
+	{"installing", "names of files are synced", step{"install", "syncdir", "b", 1}, 0, 0, 0},
+	{"installing", "the manifest is written", step{"install", "rename", "b/manifest.json.tmp", 1}, 0, 0, 0},
+	{"installing", "the state says that it is ready", step{"install", "rename", "state.json.tmp", 2}, 0, 0, 0},
+	{"ready", "the state is read at a start", step{"run", "read", "state.json", 1}, 0, 0, 0},
+	{"ready", "the first start is counted", step{"run", "rename", "state.json.tmp", 1}, 0, 0, 0},
+	{"trying", "its files are checked", step{"run", "read", "b/demo.gguf", 1}, 0, 0, 0},
+	{"trying", "the model is opened", step{"run", "open the model", "", 1}, 0, 0, 0},
+	{"trying", "it captions simulated pictures", step{"run", "smoke", "", 1}, 0, 0, 0},
+	{"trying", "it watches until its first caption", step{"run", "serve", "", 1}, 0, 0, 0},
+	{"trying", "the second start is counted", step{"run", "rename", "state.json.tmp", 1}, 1, 0, 0},
+	{"trying", "the third start is counted", step{"run", "rename", "state.json.tmp", 1}, 2, 0, 0},
+	{"trying", "it is told to stop: the start is taken back", step{"stop", "rename", "state.json.tmp", 1}, 0, 4, 0},
+	{"trying", "it is given up after three starts", step{"run", "rename", "state.json.tmp", 1}, 3, 0, 0},
+	{"trying", "it is given up after a crash", step{"run", "rename", "state.json.tmp", 1}, 0, 0, 1},
+	{"trying", "it is given up after ten times of being told to stop", step{"run", "rename", "state.json.tmp", 1}, 0, MaxStops, 0},
+	{"trying", "it is committed", step{"run", "rename", "state.json.tmp", 2}, 0, 0, 0},
+	{"trying", "it does not work and is given up", step{"give up", "rename", "state.json.tmp", 1}, 0, 0, 0},
+	{"good", "its files are looked for at a start", step{"run again", "open", "b/demo.gguf", 1}, 0, 0, 0},
+	{"good", "the state says that it is given up by hand", step{"rollback", "rename", "state.json.tmp", 1}, 0, 0, 0},
 }
 
 // cell is one way for a step to go wrong.
@@ -70,6 +73,8 @@ type cell struct {
 	reached  int          // how often the step was
 	killing  int          // starts on trial that are still to be killed
 	stopping int          // and to be told to stop
+	crashing int          // and to crash
+	crashed  string       // why, once one has
 	runs     string       // version, at the last start
 }
 
@@ -78,7 +83,7 @@ func (c *cell) do(op, path string) error {
 	s := step{c.command, op, strings.TrimPrefix(strings.TrimPrefix(path, folder), "/"), 0}
 	c.count[s]++
 	s.n = c.count[s]
-	if s != c.step || c.killing > 0 {
+	if s != c.step || c.killing > 0 || c.crashing > 0 || c.stopping > 0 && c.command == "run" {
 		return nil
 	}
 	if c.reached++; c.reached > 1 && !c.always {
@@ -119,13 +124,20 @@ func (p *passing) Read(b []byte) (int, error) {
 // boot is what "edged run" does with the slots; that it does is tested there, with processes.
 func (c *cell) boot(t *testing.T) error {
 	s, _ := OpenStore(c.d, folder)
-	i, _ := s.Start(t.Context())
+	crashed := c.crashed
+	c.crashed = "" // whoever is killed leaves no word
+	i, _ := s.Start(t.Context(), crashed)
 	if i == nil || !i.Trial {
 		c.run(i)
 		return nil
 	}
 	if c.killing > 0 {
 		c.killing--
+		panic(dies{})
+	}
+	if c.crashing > 0 {
+		c.crashing--
+		c.crashed = "SIGSEGV"
 		panic(dies{})
 	}
 	if c.stopping > 0 {
@@ -145,7 +157,7 @@ func (c *cell) boot(t *testing.T) error {
 				c.run(before)
 				return err
 			}
-			i, err := s.Start(t.Context())
+			i, err := s.Start(t.Context(), "")
 			c.run(i)
 			return err
 		}
@@ -167,7 +179,7 @@ func (c *cell) end(t *testing.T, one, two []byte) string {
 	trusted := keys(t, "minisign.pub")
 	c.d = faultdisk.New()
 	heals(t, c.d, one, trusted, 1)
-	c.killing, c.stopping = c.starts, c.stops
+	c.killing, c.stopping, c.crashing = c.starts, c.stops, c.crashes
 	c.d.Fault = c.do
 	for range 5 {
 		if err, killed := c.process("install", func() error {
@@ -185,7 +197,7 @@ func (c *cell) end(t *testing.T, one, two []byte) string {
 		}
 	}
 	command := "run"
-	for range 6 {
+	for range 6 + c.stops {
 		c.runs = "none"
 		c.process(command, func() error { return c.boot(t) })
 		if c.runs == "the binary's" && c.op != "read" {

@@ -26,13 +26,14 @@ type Installed struct {
 func (i *Installed) Path(f *File) string { return i.t.path(i.Slot, f.Name) }
 
 // Start says what is to run, and must be called once for each start, before
-// anything of it is used. nil is what the binary brings. A slot on trial that was started [MaxStarts] times
-// is given up; so is one that is not whole. One that the disk does not let it read stays on trial and is
+// anything of it is used. nil is what the binary brings. crash is why the run of edged before this one ended by itself,
+// "" where it did not: it was told to stop or killed, or the power failed. A slot on trial that was started then is given up; so is
+// one that was started [MaxStarts] times or stopped [MaxStops] times, or that is not whole. One that the disk does not let it read stays on trial and is
 // not run; nor is one of which not all was read before ctx ended: that start does not count, see [Store.Stop].
 // err tells what went wrong, and what is returned can run all the same.
-func (t *Store) Start(ctx context.Context) (i *Installed, err error) {
+func (t *Store) Start(ctx context.Context, crash string) (i *Installed, err error) {
 	if t.s.Trial != "" {
-		i, err := t.try(ctx)
+		i, err := t.try(ctx, crash)
 		if i != nil {
 			return i, nil
 		}
@@ -43,10 +44,15 @@ func (t *Store) Start(ctx context.Context) (i *Installed, err error) {
 }
 
 // try starts what is on trial, or gives it up.
-func (t *Store) try(ctx context.Context) (*Installed, error) {
+func (t *Store) try(ctx context.Context, crash string) (*Installed, error) {
 	name, slot := t.s.Trial, *t.s.slot(t.s.Trial)
-	if t.s.Starts >= MaxStarts {
+	switch {
+	case t.s.Starts > 0 && crash != "":
+		return nil, t.told("edged ended while it was tried: " + crash)
+	case t.s.Starts >= MaxStarts:
 		return nil, t.told(fmt.Sprintf("it was started %d times and did not prove itself", t.s.Starts))
+	case t.s.Stops >= MaxStops:
+		return nil, t.told(fmt.Sprintf("edged was told to stop %d times before it had proved itself", t.s.Stops))
 	}
 	next := t.s
 	next.Starts++
@@ -79,13 +85,14 @@ func unread(err error) bool {
 }
 
 // Stop ends a start of what is on trial that neither proved itself nor failed, since edged was told to
-// stop: it does not count. Without a trial that was started it changes nothing.
+// stop: it is counted among Stops instead. Without a trial that was started it changes nothing.
 func (t *Store) Stop() error {
 	if t.s.Trial == "" || t.s.Starts == 0 {
 		return nil
 	}
 	next := t.s
 	next.Starts--
+	next.Stops++
 	return t.write(next)
 }
 
@@ -100,7 +107,7 @@ func (t *Store) giveUp(why string) error {
 	next := t.s
 	slot := next.slot(next.Trial)
 	slot.Phase, slot.Why = PhaseBad, why
-	next.Trial, next.Starts = "", 0
+	next.endTrial()
 	return t.write(next)
 }
 
@@ -213,7 +220,8 @@ func (t *Store) Commit() error {
 		next.Keys = i.Manifest.Keys
 	}
 	slot.Phase = PhaseGood
-	next.Active, next.Trial, next.Starts = next.Trial, "", 0
+	next.Active = next.Trial
+	next.endTrial()
 	next.Highest = maps.Clone(next.Highest)
 	if next.Highest == nil {
 		next.Highest = map[string]uint64{}

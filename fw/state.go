@@ -56,10 +56,11 @@ type State struct {
 	B      Slot `json:"b"`
 	// Active is the slot that runs, "" for what the binary brings.
 	Active string `json:"active,omitempty"`
-	// Trial is the slot that is being tried instead, and Starts how often it was
-	// started.
+	// Trial is the slot that is being tried instead, Starts how often it was started, and Stops how often
+	// edged was told to stop before it had proved itself, which is not among Starts.
 	Trial  string `json:"trial,omitempty"`
 	Starts int    `json:"starts,omitempty"`
+	Stops  int    `json:"stops,omitempty"`
 	// Highest is the highest version of a name that ever proved itself: none below
 	// it is installed by itself.
 	Highest map[string]uint64 `json:"highest,omitempty"`
@@ -68,9 +69,12 @@ type State struct {
 	Keys []string `json:"keys,omitempty"`
 }
 
-// MaxStarts is how often a slot is started without proving itself before it is
-// given up.
-const MaxStarts = 3
+// A slot is given up that was started MaxStarts times without proving itself, or was told to stop MaxStops times before it
+// had: of one that is too much for the device the machine may shut down in good order, again and again, when it is too hot.
+const (
+	MaxStarts = 3
+	MaxStops  = 10
+)
 
 func (s *State) slot(name string) *Slot {
 	if name == slotB {
@@ -87,6 +91,8 @@ func (s *State) spare() string {
 	return slotA
 }
 
+func (s *State) endTrial() { s.Trial, s.Starts, s.Stops = "", 0, 0 }
+
 func (s *State) validate() error {
 	for _, name := range []string{s.Active, s.Trial} {
 		if name != "" && name != slotA && name != slotB {
@@ -102,7 +108,7 @@ func (s *State) validate() error {
 		return fmt.Errorf("slot %s runs and is %q", s.Active, s.slot(s.Active).Phase)
 	case s.Trial != "" && s.slot(s.Trial).Phase != PhaseReady && s.slot(s.Trial).Phase != PhaseTrying:
 		return fmt.Errorf("slot %s is tried and is %q", s.Trial, s.slot(s.Trial).Phase)
-	case s.Starts < 0 || len(s.Highest) > maxNames || len(s.Keys) > MaxKeys:
+	case s.Starts < 0 || s.Stops < 0 || len(s.Highest) > maxNames || len(s.Keys) > MaxKeys:
 		return errors.New("a count that cannot be")
 	}
 	for _, k := range s.Keys {

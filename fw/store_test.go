@@ -84,7 +84,7 @@ func install(fsys disk.FS, bundle []byte, trusted []PublicKey, o InstallOptions)
 func running(t testing.TB, fsys disk.FS) (v uint64, trial bool) {
 	t.Helper()
 	s := store(t, fsys)
-	i, err := s.Start(t.Context())
+	i, err := s.Start(t.Context(), "")
 	if i == nil {
 		if s.s.Active != "" {
 			t.Fatalf("nothing runs: %v", err)
@@ -196,12 +196,12 @@ func TestDamagedSlot(t *testing.T) {
 		must(t, store(t, d).Commit())
 	}
 	must(t, d.Remove(folder+"/b/demo.gguf"))
-	i, err := store(t, d).Start(t.Context())
+	i, err := store(t, d).Start(t.Context(), "")
 	if err == nil || i == nil || i.Manifest.Version != 1 {
 		t.Errorf("runs %v: %v", i, err)
 	}
 	must(t, d.Remove(folder+"/a/manifest.json"))
-	if i, err = store(t, d).Start(t.Context()); err == nil || i != nil {
+	if i, err = store(t, d).Start(t.Context(), ""); err == nil || i != nil {
 		t.Errorf("runs %v: %v", i, err)
 	}
 	d.Edit(folder+"/state.json", func(data []byte) []byte { return data[:len(data)/2] })
@@ -209,7 +209,7 @@ func TestDamagedSlot(t *testing.T) {
 	if err == nil {
 		t.Error("half a state is read")
 	}
-	if i, err := s.Start(t.Context()); i != nil || err != nil {
+	if i, err := s.Start(t.Context(), ""); i != nil || err != nil {
 		t.Errorf("runs %v: %v", i, err)
 	}
 }
@@ -253,7 +253,7 @@ func TestInUse(t *testing.T) {
 	}
 	for v := uint64(1); v <= 2; v++ {
 		put(v)
-		on(func(s *Store) error { _, err := s.Start(t.Context()); return err })
+		on(func(s *Store) error { _, err := s.Start(t.Context(), ""); return err })
 		on((*Store).Commit)
 	}
 	f, err := os.Open(filepath.Join(dir, "b", "demo.gguf"))
@@ -265,7 +265,7 @@ func TestInUse(t *testing.T) {
 		t.Errorf("the file of version 2 that is in use holds %d others: %v", len(data), err)
 	}
 	on(func(s *Store) error {
-		if i, err := s.Start(t.Context()); err != nil || i.Manifest.Version != 3 {
+		if i, err := s.Start(t.Context(), ""); err != nil || i.Manifest.Version != 3 {
 			t.Errorf("runs %+v: %v", i, err)
 		}
 		return nil
@@ -277,7 +277,7 @@ func TestTrialDamaged(t *testing.T) {
 	d, trusted := faultdisk.New(), keys(t, "minisign.pub")
 	must(t, install(d, version(t, 1), trusted, InstallOptions{}))
 	d.Edit(folder+"/a/zones.wasm", func(data []byte) []byte { data[9] ^= 1; return data })
-	i, err := store(t, d).Start(t.Context())
+	i, err := store(t, d).Start(t.Context(), "")
 	if i != nil || err == nil || !strings.Contains(err.Error(), "zones.wasm is not what was installed") {
 		t.Errorf("runs %v: %v", i, err)
 	}
@@ -297,7 +297,7 @@ func TestTrialUnread(t *testing.T) {
 			}
 			return nil
 		}
-		i, err := store(t, d).Start(t.Context())
+		i, err := store(t, d).Start(t.Context(), "")
 		if i != nil || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "tried again at the next start") {
 			t.Errorf("runs %v: %v", i, err)
 		}
@@ -323,7 +323,7 @@ func TestTrialStopped(t *testing.T) {
 			}
 			return nil
 		}
-		if i, err := store(t, d).Start(ctx); i != nil || err != nil {
+		if i, err := store(t, d).Start(ctx, ""); i != nil || err != nil {
 			t.Errorf("runs %v: %v", i, err)
 		}
 		if cancel(); store(t, d).State().Starts != 0 {
@@ -360,7 +360,7 @@ func TestResume(t *testing.T) {
 	if r.skipped < ChunkSize || first <= ChunkSize || written != b.Manifest.Bytes() {
 		t.Errorf("%d bytes skipped, began at %d, %d of %d", r.skipped, first, written, b.Manifest.Bytes())
 	}
-	i, err := store(t, d).Start(t.Context())
+	i, err := store(t, d).Start(t.Context(), "")
 	must(t, err)
 	must(t, i.check(t.Context()))
 }
@@ -386,7 +386,7 @@ func FuzzState(f *testing.F) {
 		must(t, disk.Replace(d, folder+"/state.json", data))
 		s, err := OpenStore(d, folder)
 		before := maps.Clone(s.s.Highest)
-		if i, _ := s.Start(t.Context()); i != nil {
+		if i, _ := s.Start(t.Context(), ""); i != nil {
 			t.Errorf("slot %s runs, and there is none", i.Slot)
 		}
 		if err == nil && !maps.Equal(before, s.State().Highest) {

@@ -74,6 +74,7 @@ type depot struct {
 	log     *runLog
 	limit   func(bytes int64) time.Duration // see healthLimit
 	fits    func(*delivery) error           // sets file and set, or says why scenes cannot be watched with it
+	crash   string                          // why the run before ended by itself, until the slots have been told; empty: it did not
 }
 
 // wanted says what is to run, as far as that can be known without trying it: nothing is changed, and nobody
@@ -210,9 +211,10 @@ func (p *depot) start(ctx context.Context) (o origin, i *fw.Installed) {
 	opened := false
 	err := withStore(p.state, func(s *fw.Store, d error) (err error) {
 		opened, damaged = true, d
-		if i, err = s.Start(ctx); i != nil {
+		if i, err = s.Start(ctx, p.crash); i != nil {
 			o = originOf(s, i.Slot)
 		}
+		p.crash = ""
 		return err
 	})
 	if !opened {
@@ -298,7 +300,7 @@ func (p *depot) fill(ctx context.Context, d *delivery, prove bool) (err error) {
 // stopped takes the start of a trial back that had not come to an end when edged was told to stop.
 func (p *depot) stopped(d *delivery) {
 	if d.trial {
-		p.settle(d, (*fw.Store).Stop, "was not tried to the end, since edged is to stop: that start does not count")
+		p.settle(d, (*fw.Store).Stop, "was not tried to the end, since edged is to stop: that is not among its starts")
 	}
 }
 

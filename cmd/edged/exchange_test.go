@@ -462,7 +462,7 @@ func TestTrialCannotBeGivenUp(t *testing.T) {
 		camera, r := newGated(t)
 		r.install(t, makeBundle(t, 1, demoInt4))
 		if err := withStore(r.state, func(s *fw.Store, _ error) error {
-			_, err := s.Start(t.Context())
+			_, err := s.Start(t.Context(), "")
 			return errors.Join(err, s.Commit())
 		}); err != nil {
 			t.Fatal(err)

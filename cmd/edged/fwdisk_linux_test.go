@@ -227,7 +227,7 @@ func (c *slotsCutter) try(files map[string][]byte) {
 	}
 	version := uint64(0)
 	// A trial is started only after its files were compared with their sums.
-	i, err := s.Start(c.t.Context())
+	i, err := s.Start(c.t.Context(), "")
 	if i != nil {
 		version = i.Manifest.Version
 	}

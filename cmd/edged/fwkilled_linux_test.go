@@ -97,7 +97,7 @@ func (d *fwDevice) prepare(t *testing.T, command string) {
 		d.install(t)
 	}
 	if command != "run" {
-		do(func(s *fw.Store) error { s.Start(t.Context()); return nil })
+		do(func(s *fw.Store) error { s.Start(t.Context(), ""); return nil })
 	}
 	if !trial {
 		do((*fw.Store).Commit)
@@ -173,7 +173,7 @@ func (d *fwDevice) check(t *testing.T) fw.State {
 		if damaged != nil {
 			return damaged
 		}
-		i, err := s.Start(t.Context())
+		i, err := s.Start(t.Context(), "")
 		if err != nil && before.Starts < fw.MaxStarts {
 			return err
 		}

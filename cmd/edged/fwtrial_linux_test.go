@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/visualrwkv/edged/fw"
 	"github.com/visualrwkv/edged/internal/diskcalls"
 )
 
@@ -169,6 +170,54 @@ func (s *trialStep) start(t *testing.T, d *fwDevice, wrong func() unix.Errno) st
 		return "the binary's"
 	}
 	return lines[len(lines)-1][2]
+}
+
+// TestTrialCrashes ends an edged that tries a bundle before its camera by the signal that a service manager sends when its watchdog
+// heard nothing, and by one that leaves no word: after the first the next start has the one before run, after the second
+// it is tried once more. Ten times told to stop, it is given up.
+func TestTrialCrashes(t *testing.T) {
+	needProcess(t)
+	t.Parallel()
+	d := newFWDevice(t)
+	camera := newGatedCamera(t) // that shows nothing
+	d.config = camera.configure(t)
+	install := func(v uint64) {
+		t.Helper()
+		fwRun(t, exitOK, "install", d.bundles[v], "-trust", fwKeys+"minisign.pub", "-quiet", "-state", d.state)
+	}
+	run := func(sig unix.Signal) string {
+		t.Helper()
+		p := newProcess(t, "run", "-config", d.config, "-socket", filepath.Join(d.state, "s"), "-state", d.state)
+		d.log = new(syncBuffer)
+		p.Stderr = d.log
+		p.start(t)
+		d.watches(t, p)
+		p.Process.Signal(sig)
+		p.wait()
+		return d.log.String()
+	}
+	trial := func() (phase fw.Phase, starts, stops int) {
+		s := d.slots(t)
+		return s.A.Phase, s.Starts, s.Stops
+	}
+	install(1)
+	run(unix.SIGKILL)
+	if phase, starts, _ := trial(); phase != fw.PhaseTrying || starts != 1 {
+		t.Errorf("%s after the first start, %d starts", phase, starts)
+	}
+	contains(t, run(unix.SIGABRT), "garden version 1, slot a is tried")
+	contains(t, run(unix.SIGTERM), "garden version 1 is given up: edged ended while it was tried: SIGABRT: abort")
+	if phase, _, _ := trial(); phase != fw.PhaseBad {
+		t.Errorf("%s after a crash", phase)
+	}
+	install(2)
+	for n := range fw.MaxStops {
+		contains(t, run(unix.SIGTERM), "garden version 2, slot a is tried")
+		if phase, starts, stops := trial(); phase != fw.PhaseTrying || starts != 0 || stops != n+1 {
+			t.Fatalf("%s, %d starts, %d stops", phase, starts, stops)
+		}
+	}
+	contains(t, run(unix.SIGTERM), "garden version 2 is given up: edged was told to stop 10 times before it had proved itself")
 }
 
 // exited reports whether a child is only waited for.

@@ -114,7 +114,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	defer service.close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	p := &depot{state: state, options: &vlm.Options{Threads: f.Threads}, log: log, limit: o.limit}
+	p := &depot{state: state, options: &vlm.Options{Threads: f.Threads}, log: log, limit: o.limit, crash: service.crash()}
 	if p.limit == nil {
 		p.limit = healthLimit
 	}

@@ -72,6 +72,14 @@ func (s *service) keepReports(state string) {
 	}
 }
 
+// crash says why the run before ended by itself, as far as it could tell: nothing of one that was killed.
+func (s *service) crash() string {
+	if r := s.reports.Last(); r != nil && r.File != "" {
+		return r.Cause
+	}
+	return ""
+}
+
 // trouble tells the log and the status.
 func (s *service) trouble(concern, text string) {
 	s.problems.set(concern, text)

@@ -109,7 +109,7 @@ func TestBundlePowerCuts(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		i, err := s.Start(t.Context())
+		i, err := s.Start(t.Context(), "")
 		if err != nil {
 			return err
 		}

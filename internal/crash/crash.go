@@ -220,8 +220,14 @@ func tells(line string) bool {
 	return false
 }
 
-// Last is how the process before ended; nil when it ended by itself, or there was none.
-func (k *Keeper) Last() *Report { return k.last }
+// Last is how the process before ended; nil when it ended by itself, or there was none. A keeper
+// that is nil knows of none.
+func (k *Keeper) Last() *Report {
+	if k == nil {
+		return nil
+	}
+	return k.last
+}
 
 // Note writes a line that will stand before what the runtime says, should it say
 // anything. A keeper that is nil or closed keeps none.
