@@ -96,7 +96,7 @@ func helper(name string, args []string) {
 		picture(0)
 		time.Sleep(time.Hour)
 	case "chatty":
-		for range 100_000 {
+		for range 20_000 { // 2 MB
 			fmt.Fprintln(os.Stderr, strings.Repeat("blah ", 20))
 		}
 		fmt.Fprintln(os.Stderr, "the last word")
