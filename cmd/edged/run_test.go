@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/visualrwkv/edged/client"
+	"github.com/visualrwkv/edged/internal/backendtest"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -45,6 +46,7 @@ type running struct {
 // startRun runs a configuration until stop, and waits until its socket answers.
 func startRun(t *testing.T, configFile string) (*running, *client.Client) {
 	t.Helper()
+	backendtest.SkipAgain(t)
 	r := &running{code: make(chan int, 1)}
 	r.runOptions = runOptions{config: configFile, socket: testSocket(t), state: filepath.Join(t.TempDir(), "state")}
 	r.hup = make(chan os.Signal)
@@ -55,6 +57,7 @@ func startRun(t *testing.T, configFile string) (*running, *client.Client) {
 // start runs it and waits until its socket answers.
 func (r *running) start(t *testing.T) *client.Client {
 	t.Helper()
+	backendtest.SkipAgain(t)
 	var ctx context.Context
 	ctx, r.end = context.WithCancel(t.Context())
 	go func() { r.code <- runDaemon(ctx, r.runOptions, &r.out, &r.err) }()

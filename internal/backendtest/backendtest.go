@@ -1,4 +1,5 @@
-// Package backendtest lets a run of tests insist on the kernels that it is meant to test.
+// Package backendtest lets a run of tests insist on the kernels that it is meant to test, and
+// leave out what does not depend on them.
 package backendtest
 
 import (
@@ -23,5 +24,15 @@ func Check(t *testing.T) {
 	}
 	if got := kernels.Backend(); got != want {
 		t.Errorf("%s is in use, want %s; there are %q, EDGED_KERNELS is %q", got, want, kernels.Backends(), asked)
+	}
+}
+
+// SkipAgain skips a test of what is the same with every backend, such as what becomes of files,
+// processes and clients, where EDGED_TEST_AGAIN is set: as the Makefile does for all backends of
+// an architecture but one.
+func SkipAgain(t testing.TB) {
+	t.Helper()
+	if os.Getenv("EDGED_TEST_AGAIN") != "" {
+		t.Skip("the same with every backend, and tried with another")
 	}
 }
