@@ -12,20 +12,30 @@ import (
 type asking struct {
 	scene *scene
 	view  int
+	epoch time.Time // the same for all views of the scene
 
 	period time.Duration // from one picture to the next
 	next   time.Time     // what comes before that is left out
 }
 
+// seldom is the longest period in which views have moments of their own: pictures that are further apart than the
+// usual max_skew make no set.
+const seldom = 500 * time.Millisecond
+
 // due reports whether plugins are to be asked about a picture that came now. It is so once in a period
 // on average, as long as pictures come: who is late once, by up to half a period, is not late
-// from then on.
+// from then on. Long periods begin at the same moments in all views, of which each asks about the first picture after
+// them.
 func (a *asking) due(now time.Time, period time.Duration) bool {
 	if period != a.period {
 		a.period, a.next = period, time.Time{}
 	}
 	if now.Before(a.next) {
 		return false
+	}
+	if period > seldom {
+		a.next = a.epoch.Add((now.Sub(a.epoch)/period + 1) * period)
+		return true
 	}
 	a.next = a.next.Add(period)
 	a.notBefore(now.Add(period / 2))

@@ -24,9 +24,9 @@ func TestAskingRate(t *testing.T) {
 		camera, rate float64 // pictures a second
 		want         int     // of a minute
 	}{{25, 5, 300}, {30, 7, 420}, {12, 5, 300}, {5, 5, 300}, {1, 5, 60}, {30, 30, 1800}, {25, 0.1, 6}} {
-		a := &asking{}
-		period := time.Duration(float64(time.Second) / c.rate)
 		begin := time.Unix(1000, 0)
+		a := &asking{epoch: begin}
+		period := time.Duration(float64(time.Second) / c.rate)
 		asked := 0
 		var last time.Time
 		for i := range int(60 * c.camera) {
@@ -43,6 +43,25 @@ func TestAskingRate(t *testing.T) {
 		}
 		if asked < c.want-1-c.want/100 || asked > c.want+1 {
 			t.Errorf("%v: asked %d times", c, asked)
+		}
+	}
+	// Whatever their cameras do, views are asked about at the same moments where these are rare.
+	begin := time.Unix(1000, 0)
+	asked := map[int]int{}
+	for i, camera := range []float64{25, 12, 6} {
+		a := &asking{epoch: begin}
+		for n := range int(60 * camera) {
+			if now := begin.Add(time.Duration((float64(n) + rng.Float64()) / camera * float64(time.Second))); a.due(now, 2*time.Second) {
+				asked[int(now.Sub(begin)/(2*time.Second))] += 1 << (8 * i)
+				if late := now.Sub(begin) % (2 * time.Second); late > 2*time.Second/6 {
+					t.Errorf("camera %d: asked %v late", i, late)
+				}
+			}
+		}
+	}
+	for n, views := range asked {
+		if views != 0x010101 || len(asked) != 30 {
+			t.Errorf("period %d of %d: %x", n, len(asked), views)
 		}
 	}
 	// What asking takes is left to capture, and another rate holds at once.
@@ -134,6 +153,29 @@ func TestPluginsWhileModelLooks(t *testing.T) {
 		after(10 * time.Second)
 		if n := d.scenes[0].views[0].skipped.Load() - skipped; n > 2 || d.scenes[0].pluginStatus()[0].Calls == 0 {
 			t.Errorf("%d pictures were left out for nobody", n)
+		}
+	})
+}
+
+// TestPluginsSeldomAsked: views that are asked about seldom still make sets with each other.
+func TestPluginsSeldomAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newFilm(1<<40), newFilm(1<<40)
+		a.live, b.live = 40*time.Millisecond, 130*time.Millisecond
+		with := compiled(t, framer(leftHalf))
+		with[0].Rate = 0.5
+		d := start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{
+			Views: views(a, b), Gate: Gate{Pixels: -1}, Interval: time.Second, MaxSkew: 500 * time.Millisecond, Plugins: with,
+		}}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := d.Stats().Frames; n < 29 || n > 31 {
+			t.Errorf("%d frame sets", n)
+		}
+		for _, v := range d.scenes[0].report().Views {
+			if v.Missing > 0 {
+				t.Errorf("%+v", v)
+			}
 		}
 	})
 }

@@ -111,6 +111,11 @@ func (s *scene) beginPlugins(ctx context.Context) {
 	defer p.changing.Unlock()
 	p.ctx = ctx
 	s.hostPlugins(p.wanted)
+	for now, i := time.Now(), 0; i < len(s.views); i++ {
+		if a := s.views[i].asks; a != nil {
+			a.epoch = now
+		}
+	}
 }
 
 func (s *scene) endPlugins() {
