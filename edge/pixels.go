@@ -3,7 +3,6 @@ package edge
 import (
 	"image"
 
-	"github.com/visualrwkv/edged/fw/plugin"
 	"github.com/visualrwkv/edged/vlm/preprocess"
 )
 
@@ -13,9 +12,9 @@ type pixels struct {
 	rgb  []uint8
 	w, h int
 
-	small          []uint8 // the preview
+	small          []uint8 // a smaller one
 	smallW, smallH int
-	both           bool     // small is of the picture in hand
+	both           bool     // it is of the picture in hand
 	sums           []uint32 // of a row of it
 }
 
@@ -35,13 +34,17 @@ func sized[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// preview returns the picture as small as a preview has to be: means of boxes, of equal sizes as
-// far as pixels go. A small picture is its own preview.
-func (p *pixels) preview() (pix []uint8, w, h int) {
-	if p.both {
-		return p.small, p.smallW, p.smallH
+// within returns the picture, made smaller where it is larger than a size that is not 0: means of boxes, of equal
+// sizes as far as pixels go.
+func (p *pixels) within(mostW, mostH int) (pix []uint8, w, h int) {
+	if mostW == 0 || p.w <= mostW && p.h <= mostH {
+		return p.rgb, p.w, p.h
 	}
-	p.smallW, p.smallH = fit(p.w, p.h, plugin.PreviewWidth, plugin.PreviewHeight)
+	w, h = fit(p.w, p.h, mostW, mostH)
+	if p.both && p.smallW == w && p.smallH == h {
+		return p.small, w, h
+	}
+	p.smallW, p.smallH = w, h
 	p.small, p.sums = sized(p.small, 3*p.smallW*p.smallH), sized(p.sums, 3*p.smallW)
 	p.both = true
 	for y := range p.smallH {
@@ -73,12 +76,8 @@ func (p *pixels) preview() (pix []uint8, w, h int) {
 	return p.small, p.smallW, p.smallH
 }
 
-// fit returns the largest size of a picture of w x h pixels, its shape kept, within mostW x mostH,
-// and never more than it has.
+// fit returns the largest size of a picture of w x h pixels, its shape kept, within mostW x mostH, which it is not.
 func fit(w, h, mostW, mostH int) (int, int) {
-	if w <= mostW && h <= mostH {
-		return w, h
-	}
 	if w*mostH > h*mostW {
 		return mostW, max(1, (h*mostW+w/2)/w)
 	}

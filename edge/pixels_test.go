@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/visualrwkv/edged/camera"
+	"github.com/visualrwkv/edged/fw/plugin"
 )
 
 // TestPreview compares previews with the means of their boxes, for pictures of all shapes, one
@@ -22,7 +23,7 @@ func TestPreview(t *testing.T) {
 			m.Pix[i] = uint8(rng.Uint32())
 		}
 		p.set(m)
-		pix, w, h := p.preview()
+		pix, w, h := p.within(plugin.PreviewWidth, plugin.PreviewHeight)
 		if w != c.smallW || h != c.smallH || len(pix) != 3*w*h {
 			t.Errorf("%dx%d: a preview of %dx%d, %d bytes, want %dx%d", c.w, c.h, w, h, len(pix), c.smallW, c.smallH)
 			continue
@@ -40,7 +41,15 @@ func TestPreview(t *testing.T) {
 				t.Fatalf("%dx%d: %d at %d,%d of %d pixels with the sum %d", c.w, c.h, got, x, y, n, sum)
 			}
 		}
-		if again, _, _ := p.preview(); &again[0] != &pix[0] {
+		if c.w == 640 {
+			for _, size := range [][2]int{{0, 0}, {640, 480}, {4000, 500}, {160, 120}} {
+				if whole, w, h := p.within(size[0], size[1]); size[0] == 160 && (w != 160 || h != 120) || size[0] != 160 && (w != 640 || h != 480 || &whole[0] != &p.rgb[0]) {
+					t.Errorf("within %v: %dx%d", size, w, h)
+				}
+			}
+			pix, _, _ = p.within(plugin.PreviewWidth, plugin.PreviewHeight)
+		}
+		if again, _, _ := p.within(plugin.PreviewWidth, plugin.PreviewHeight); &again[0] != &pix[0] {
 			t.Error("made twice")
 		}
 	}
@@ -48,7 +57,7 @@ func TestPreview(t *testing.T) {
 	m.Reset(640, 480)
 	if n := testing.AllocsPerRun(10, func() {
 		p.set(m)
-		p.preview()
+		p.within(plugin.PreviewWidth, plugin.PreviewHeight)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -59,6 +68,6 @@ func BenchmarkPreview(b *testing.B) {
 	m := image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
 	for b.Loop() {
 		p.set(m)
-		p.preview()
+		p.within(plugin.PreviewWidth, plugin.PreviewHeight)
 	}
 }

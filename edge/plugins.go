@@ -34,7 +34,7 @@ const DefaultRate = 5
 // matter of its own.
 func (p *Plugin) same(o *Plugin) bool {
 	return p.Module == o.Module && p.Name == o.Name && slices.Equal(p.Permissions, o.Permissions) &&
-		string(p.Config) == string(o.Config) && p.Memory == o.Memory && p.CallLimit == o.CallLimit && p.OnFailure == o.OnFailure
+		p.Width == o.Width && p.Height == o.Height && string(p.Config) == string(o.Config) && p.Memory == o.Memory && p.CallLimit == o.CallLimit && p.OnFailure == o.OnFailure
 }
 
 // plugins are those of a scene, asked in their order: about pictures by those who capture, or by the
@@ -143,7 +143,7 @@ func (s *scene) hostPlugins(wanted []Plugin) {
 			before = slices.Delete(before, at, at+1)
 		}
 		next = append(next, h)
-		if wants, _ := h.wantsFrames(); wants {
+		if h.wantsFrames() {
 			anew = anew || at < 0
 			rate = max(rate, cmp.Or(max(w.Rate, 0), DefaultRate))
 		}
@@ -184,16 +184,23 @@ func (s *scene) host(w Plugin) *hosted {
 	if h.p, err = w.Module.Start(s.plugs.ctx, o); err != nil {
 		h.reason = err.Error()
 		h.log(s, slog.LevelError, "it is not used: "+h.reason)
+		return h
+	}
+	if _, pixels := h.p.WantsFrames(); pixels && w.Width == 0 {
+		if width, height := h.p.PictureSize(); width > 0 {
+			h.log(s, slog.LevelInfo, fmt.Sprintf("it is interpreted, and given pictures of no more than %dx%d; its size in the configuration says otherwise", width, height))
+		}
 	}
 	return h
 }
 
-// wantsFrames reports whether the plugin has a say about pictures, and whether it sees them whole.
-func (h *hosted) wantsFrames() (wants, full bool) {
+// wantsFrames reports whether the plugin has a say about pictures.
+func (h *hosted) wantsFrames() bool {
 	if h.p == nil {
-		return h.withholds(plugin.PermitFrames), false
+		return h.withholds(plugin.PermitFrames)
 	}
-	return h.p.WantsFrames()
+	wants, _ := h.p.WantsFrames()
+	return wants
 }
 
 // withholds reports whether a plugin that did not start keeps back what it would be asked about with a
@@ -244,8 +251,7 @@ func (s *scene) ask(ctx context.Context, view int, f *camera.Frame, set uint64) 
 	var region camera.Area
 	fresh := false // p.picture is of f
 	for _, h := range p.now() {
-		wants, full := h.wantsFrames()
-		if !wants {
+		if !h.wantsFrames() {
 			continue
 		}
 		if s.paused.Load() {
@@ -267,13 +273,10 @@ func (s *scene) ask(ctx context.Context, view int, f *camera.Frame, set uint64) 
 		}
 		h.concerns(wire.Event{Time: f.Time.UnixMilli(), Frame: int64(set), View: s.names[view]})
 		q := &p.frame
-		*q = plugin.Frame{
-			View: view, Full: full, CameraWidth: p.picture.w, CameraHeight: p.picture.h, Time: f.Time, Clock: s.clock(f.Time), Number: f.Seq,
-			Pixels: p.picture.rgb, Width: p.picture.w, Height: p.picture.h,
-		}
-		if !full {
-			q.Pixels, q.Width, q.Height = p.picture.preview()
-		}
+		*q = plugin.Frame{View: view, CameraWidth: p.picture.w, CameraHeight: p.picture.h, Time: f.Time, Clock: s.clock(f.Time), Number: f.Seq}
+		q.Pixels, q.Width, q.Height = p.picture.within(h.p.PictureSize())
+		_, pixels := h.p.WantsFrames()
+		q.Full = pixels && q.Width == p.picture.w && q.Height == p.picture.h
 		v := h.p.Frame(ctx, q)
 		if v.Blocked {
 			return false, h.blocks(), nil

@@ -257,6 +257,59 @@ func TestPluginsDecode(t *testing.T) {
 	}
 }
 
+// TestPluginPictureSize: interpreted plugins are not given more than they get through, unless the configuration wants that;
+// compiled ones see whole pictures.
+func TestPluginPictureSize(t *testing.T) {
+	for _, c := range []struct {
+		mode          string
+		may           []string
+		width, height int // configured
+		want          int // width of what it is given of 640x480
+	}{
+		{"interpreter", everything, 0, 0, 160}, {"interpreter", everything, 320, 320, 320}, {"interpreter", everything, 1000, 1000, 640},
+		{"interpreter", everything[:1], 0, 0, 80}, {"compiler", everything, 0, 0, 640}, {"compiler", everything, 300, 200, 267},
+	} {
+		e, err := plugin.NewEngine(t.Context(), plugin.EngineConfig{Mode: c.mode})
+		if err != nil {
+			t.Log(err) // a process that may not make code has no compiler
+			continue
+		}
+		// It leaves out pictures that are as wide as wanted.
+		skip := verdictBytes(true, plugin.Rect{})
+		code := wasmtest.Code(wasmtest.Get(0), wasmtest.Op(loadWord, 0, 8), wasmtest.I32(int32(c.want)), []byte{0x46, 0x04, 0x7e},
+			wasmtest.I64(wasmtest.GuestAnswer<<32|int64(len(skip))), []byte{0x05}, wasmtest.I64(0), []byte{0x0b})
+		guest := &wasmtest.Module{
+			Funcs: []wasmtest.Func{
+				{Export: "edged_abi_version", Results: "i", Code: wasmtest.I32(1)},
+				{Export: "edged_alloc", Params: "i", Results: "i", Code: wasmtest.I32(wasmtest.GuestInput)},
+				{Export: "edged_on_frame", Params: "ii", Results: "I", Code: code},
+			},
+			Pages: 16, Data: []wasmtest.Data{{At: wasmtest.GuestAnswer, Bytes: skip}},
+		}
+		m, err := e.Compile(t.Context(), "p", guest.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFilm(0)
+		d, err := New(Config{Model: &fakeModel{}, Scenes: []Scene{{Views: views(f), Plugins: []Plugin{{Module: m, Options: plugin.Options{
+			Name: "p", Permissions: c.may, CallLimit: plugin.MaxCallLimit, Width: c.width, Height: c.height,
+		}}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := d.scenes[0]
+		s.beginPlugins(t.Context())
+		picture := camera.NewFrame(vga(), time.Unix(1, 0), 0, nil)
+		if shown, err := s.shows(t.Context(), 0, &picture, 1); shown || err != nil {
+			t.Errorf("%+v: it was given another size, or none: %v, %+v", c, err, s.pluginStatus())
+		}
+		s.endPlugins()
+		if err := errors.Join(e.Close(t.Context()), d.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestPluginSkips: a view that a plugin leaves out is missing.
 func TestPluginSkips(t *testing.T) {
 	with := compiled(t, skipsWhere(loadWord, 4)) // number of the view

@@ -74,6 +74,7 @@ func TestFW(t *testing.T) {
 	contains(t, fwRun(t, exitInput, append(build, "-plugin", plugin)...), "the name zones.wasm is taken")
 	bad := write("bad.wasm", module[:len(module)-1])
 	contains(t, fwRun(t, exitInput, "build", "-name", "garden", "-version", "7", "-plugin", bad, "-o", at("no.fw")), "bad.wasm: plugin bad: ")
+	contains(t, fwRun(t, exitInput, append(build, "-defaults", write("d.yaml", []byte("plugins: [{bundle: zone.wasm, rate: 2}]\n")))...), "d.yaml: plugin zone.wasm is not in the bundle")
 	contains(t, fwRun(t, exitUsage, "build", "-name", "Garden", "-version", "7", "-o", at("no.fw")), "want -name")
 	if _, err := os.Stat(at("no.fw")); err == nil {
 		t.Error("a bundle that could not be built is there")

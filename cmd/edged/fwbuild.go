@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/visualrwkv/edged/edge/config"
@@ -160,8 +161,14 @@ func (b *bundleFiles) parts() (parts []part, err error) {
 		}
 	}
 	if b.defaults != "" {
-		if _, err := config.LoadDefaults(b.defaults); err != nil {
+		d, err := config.LoadDefaults(b.defaults)
+		if err != nil {
 			return nil, err
+		}
+		for _, g := range d.Plugins {
+			if !slices.ContainsFunc(parts, func(p part) bool { return p.Role == fw.RolePlugin && p.Name == g.Bundle }) {
+				return nil, fmt.Errorf("%s: plugin %s is not in the bundle", b.defaults, g.Bundle)
+			}
 		}
 		if err := add(b.defaults, fw.Payload{Role: fw.RoleDefaults}); err != nil {
 			return nil, err

@@ -50,6 +50,7 @@ func pluginName(file string) string { return strings.TrimSuffix(filepath.Base(fi
 func specs(f *config.File, bundle []pluginSpec) (all []pluginSpec, absent []string) {
 	for _, b := range bundle {
 		if !slices.ContainsFunc(f.Plugins, func(p config.Plugin) bool { return p.Bundle == b.Bundle }) {
+			b.Plugin = f.Of(b.Bundle)
 			all = append(all, b)
 		}
 	}
@@ -162,6 +163,7 @@ func (h *pluginHost) load(ctx context.Context, f *config.File, bundle []pluginSp
 	for _, s := range all {
 		p := loadedPlugin{s, edge.Plugin{Rate: s.Rate, Options: plugin.Options{
 			Name: s.name, Permissions: s.permissions, Config: s.Config, Memory: s.Memory, CallLimit: s.CallLimit, OnFailure: s.OnFailure,
+			Width: s.Width, Height: s.Height,
 		}}}
 		n := s.Runs(len(f.Scenes))
 		if n == 0 {

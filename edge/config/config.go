@@ -34,7 +34,8 @@ type File struct {
 	Outputs []Output
 
 	Plugins []Plugin
-	WASM    string // how plugins are run: WASMAuto, WASMCompiler or WASMInterpreter
+	Bundled []Plugin // what the defaults of a bundle say of its plugins; those of Plugins have it too
+	WASM    string   // how plugins are run: WASMAuto, WASMCompiler or WASMInterpreter
 
 	Prompts map[string]string // by language
 	Scenes  []Scene           // one at least, with names of their own
@@ -97,7 +98,9 @@ type Plugin struct {
 	Memory    int64           // bytes that it may take in each scene; 0: as many as by default
 	CallLimit time.Duration   // that a call may take; 0: as long as by default
 	Rate      float64         // pictures of each view that it is asked about in a second; 0: as many as by default
-	OnFailure string          // OnFailurePass or OnFailureBlock; empty: as its permissions have it
+	Width     int             // of the largest pictures that it is given with the permission pixels; 0: as by default
+	Height    int
+	OnFailure string // OnFailurePass or OnFailureBlock; empty: as its permissions have it
 }
 
 // Values of [Plugin].OnFailure: what becomes of pictures and captions that it has not answered about.

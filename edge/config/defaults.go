@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 // Defaults are what holds where a device's own configuration does not say: edged's, or those that a
 // bundle brings (docs/bundle.md).
 type Defaults struct {
-	Memory Memory
-	Scene  Scene // of every scene: all but Name and Views
+	Memory  Memory
+	Scene   Scene    // of every scene: all but Name and Views
+	Plugins []Plugin // of the bundle, by Bundle: how they run, not where
 }
 
 func builtin() *Defaults {
@@ -52,6 +54,7 @@ func (p *parsing) bundled(n ast.Node, d *Defaults) {
 	var prompts map[string]string
 	var scenes ast.Node
 	p.object(n, "", map[string]field{
+		"plugins": func(n ast.Node) { p.bundledPlugins(n, d) },
 		"memory":  func(n ast.Node) { p.memory(n, &d.Memory) },
 		"prompts": p.names(&prompts),
 		"scenes":  func(n ast.Node) { scenes = n },
@@ -62,6 +65,44 @@ func (p *parsing) bundled(n ast.Node, d *Defaults) {
 	fields := p.habits(&d.Scene)
 	p.speech(fields, prompts, &d.Scene.Prompts)
 	p.object(scenes, "interval", fields)
+}
+
+// bundledPlugins reads how the bundle's own plugins run.
+func (p *parsing) bundledPlugins(n ast.Node, d *Defaults) {
+	p.list(n, func(n ast.Node) {
+		var g Plugin
+		before := p.count
+		fields := p.running(&g)
+		fields["bundle"] = p.word(&g.Bundle)
+		p.object(n, "bundle", fields)
+		switch {
+		case p.count > before:
+		case g.Bundle == "":
+			p.errorf(n, "want bundle: which of its plugins")
+		case len(d.Plugins) == maxPlugins:
+			p.errorf(n, "more than %d plugins", maxPlugins)
+		case find(d.Plugins, g.Bundle) != nil:
+			p.errorf(n, "%s of the bundle is there a second time", g.Bundle)
+		default:
+			d.Plugins = append(d.Plugins, g)
+		}
+	})
+}
+
+// find returns what is said of a plugin of a bundle, nil: nothing.
+func find(all []Plugin, bundle string) *Plugin {
+	if i := slices.IndexFunc(all, func(g Plugin) bool { return g.Bundle == bundle }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// Of returns how a plugin of a bundle runs that the configuration does not name, which is in all scenes.
+func (f *File) Of(bundle string) Plugin {
+	if g := find(f.Bundled, bundle); g != nil {
+		return *g
+	}
+	return Plugin{Bundle: bundle}
 }
 
 // habits are the fields of a scene that are not its own alone.
@@ -90,7 +131,27 @@ func (f *File) Differences(own *File) (lines []string) {
 			lines = append(lines, h)
 		}
 	}
+	for _, d := range f.Bundled {
+		is, was := &d, new(Plugin)
+		if g := find(f.Plugins, d.Bundle); g != nil {
+			is, was = g, find(own.Plugins, d.Bundle)
+		}
+		theirs := was.habits()
+		for i, h := range is.habits() {
+			if h != theirs[i] {
+				lines = append(lines, "plugin "+d.Bundle+": "+h)
+			}
+		}
+	}
 	return lines
+}
+
+// habits lists what defaults can say of a plugin.
+func (g *Plugin) habits() []string {
+	return []string{
+		fmt.Sprintf("config: %s", g.Config), fmt.Sprint("memory: ", g.Memory), fmt.Sprint("call_limit: ", g.CallLimit), fmt.Sprint("rate: ", g.Rate),
+		fmt.Sprintf("size: %dx%d", g.Width, g.Height), "on_failure: " + g.OnFailure,
+	}
 }
 
 // habits lists everything that defaults can say, in the words of the configuration.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -68,10 +69,38 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestDefaultPlugins: of plugins, too, what a device says wins, key by key; of those that it does not name the
+// bundle says how they run.
+func TestDefaultPlugins(t *testing.T) {
+	d := defaultsOf(t, "plugins: [{bundle: a.wasm, rate: 2, memory: 8MiB, size: 320x240}, {bundle: b.wasm, config: {x: 1}, call_limit: 50ms, on_failure: block}]\n")
+	own := small + "plugins: [{bundle: a.wasm, rate: 0.5, config: 7}, {bundle: c.wasm}]\n"
+	f, err := parse("c", []byte(own), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.Plugins[0], (Plugin{Bundle: "a.wasm", Rate: 0.5, Memory: 8 << 20, Config: json.RawMessage("7"), Width: 320, Height: 240}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if got, want := f.Of("b.wasm"), (Plugin{Bundle: "b.wasm", Config: json.RawMessage(`{"x":1}`), CallLimit: 50 * time.Millisecond, OnFailure: OnFailureBlock}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if got, want := f.Of("c.wasm"), (Plugin{Bundle: "c.wasm"}); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(f.Plugins[1], want) {
+		t.Errorf("%+v, %+v", got, f.Plugins[1])
+	}
+	without, err := Parse("c", []byte(own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"plugin a.wasm: memory: 8388608", "plugin a.wasm: size: 320x240", `plugin b.wasm: config: {"x":1}`, "plugin b.wasm: call_limit: 50ms", "plugin b.wasm: on_failure: block"}
+	if got := f.Differences(without); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestDefaultsRefused: what only the device may say is none of a bundle's, and mistakes have their places.
 func TestDefaultsRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"model: x\n":            `d:1:1: unknown key "model"; known here are memory, prompts, scenes`,
+		"model: x\n":            `d:1:1: unknown key "model"; known here are memory, plugins, prompts, scenes`,
 		"state_dir: /\n":        `d:1:1: unknown key "state_dir"`,
 		"socket: {path: /}\n":   `d:1:1: unknown key "socket"`,
 		"outputs: []\n":         `d:1:1: unknown key "outputs"`,
@@ -82,6 +111,10 @@ func TestDefaultsRefused(t *testing.T) {
 		"scenes:\n  interval: soon\nmemory: {mode: x}\n": `d:2:13: "soon": want a time`,
 		"scenes: {language: de}\n":                       `d:1:20: "de": prompts has no question in that language`,
 		"memory: {window: 3}\n":                          "d:1:9: window is for the mode window",
+		"plugins: [{bundle: a, scenes: [x]}]\n":          `d:1:23: unknown key "scenes"`,
+		"plugins: [{bundle: a, allow: [emit]}]\n":        `d:1:23: unknown key "allow"`,
+		"plugins: [{rate: 2}]\n":                         "d:1:11: want bundle: which of its plugins",
+		"plugins: [{bundle: a}, {bundle: a}]\n":          "d:1:24: a of the bundle is there a second time",
 		strings.Repeat("#\n", 40<<10):                    "d:1:1: the file has more than 64 KiB",
 	} {
 		if _, err := ParseDefaults("d", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
@@ -93,6 +126,7 @@ func TestDefaultsRefused(t *testing.T) {
 func FuzzParseDefaults(f *testing.F) {
 	f.Add([]byte("memory: {mode: window, window: 64}\nprompts: {de: Was?}\nscenes: {interval: 3s, language: de, gate: {pixels: 5}}\n"))
 	f.Add([]byte("scenes:\n  languages: [a, b]\n  max_skew: 1s\n"))
+	f.Add([]byte("plugins:\n- {bundle: a.wasm, rate: 0.5, size: 320x240, on_failure: block, config: {x: [1, null]}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := ParseDefaults("d", data)
 		if err != nil {

@@ -69,7 +69,7 @@ func parse(path string, data []byte, d *Defaults) (*File, error) {
 		d = builtin()
 	}
 	p := &parsing{reader: reader{name: path, lines: strings.Split(string(data), "\n")}, dir: filepath.Dir(abs), defaults: d}
-	f := &File{Path: abs, WASM: WASMAuto, Budgets: Budgets{Celsius: defaultCelsius}, Memory: d.Memory}
+	f := &File{Path: abs, WASM: WASMAuto, Budgets: Budgets{Celsius: defaultCelsius}, Memory: d.Memory, Bundled: d.Plugins}
 	if p.bounded(data) {
 		if body := p.body(data); body != nil {
 			p.file(body, f)

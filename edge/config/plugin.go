@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"slices"
@@ -60,33 +61,28 @@ func (g *Plugin) RunsIn(scene string) bool {
 func (p *parsing) plugin(n ast.Node, scenes []Scene) (g Plugin, ok bool) {
 	before := p.count
 	allowed := false
-	p.object(n, "file", map[string]field{
-		"file":   p.path(&g.File),
-		"bundle": p.word(&g.Bundle),
-		"off":    p.boolean(&g.Off),
-		"scenes": func(n ast.Node) {
-			p.list(n, func(n ast.Node) { p.sceneOf(n, scenes, &g.Scenes) })
-			if len(g.Scenes) == 0 && p.count == before {
-				p.errorf(n, "no scene")
+	fields := p.running(&g)
+	fields["file"] = p.path(&g.File)
+	fields["bundle"] = p.word(&g.Bundle)
+	fields["off"] = p.boolean(&g.Off)
+	fields["scenes"] = func(n ast.Node) {
+		p.list(n, func(n ast.Node) { p.sceneOf(n, scenes, &g.Scenes) })
+		if len(g.Scenes) == 0 && p.count == before {
+			p.errorf(n, "no scene")
+		}
+	}
+	fields["allow"] = func(n ast.Node) {
+		allowed = true
+		p.list(n, func(n ast.Node) {
+			var may string
+			p.choice(&may, fw.Permissions...)(n)
+			if slices.Contains(g.Allow, may) {
+				p.errorf(n, "%s is there a second time", may)
 			}
-		},
-		"allow": func(n ast.Node) {
-			allowed = true
-			p.list(n, func(n ast.Node) {
-				var may string
-				p.choice(&may, fw.Permissions...)(n)
-				if slices.Contains(g.Allow, may) {
-					p.errorf(n, "%s is there a second time", may)
-				}
-				g.Allow = append(g.Allow, may)
-			})
-		},
-		"config":     p.json(&g.Config),
-		"memory":     p.within(&g.Memory, leastPlugin, mostPlugin),
-		"call_limit": p.duration(&g.CallLimit, leastCall, mostCall),
-		"rate":       p.number(&g.Rate, leastRate, mostRate),
-		"on_failure": p.choice(&g.OnFailure, OnFailurePass, OnFailureBlock),
-	})
+			g.Allow = append(g.Allow, may)
+		})
+	}
+	p.object(n, "file", fields)
 	if p.count == before {
 		switch {
 		case (g.File == "") == (g.Bundle == ""):
@@ -95,11 +91,40 @@ func (p *parsing) plugin(n ast.Node, scenes []Scene) (g Plugin, ok bool) {
 			p.errorf(n, "off is for plugins of a bundle: leave the file out instead")
 		case g.File != "" && len(g.Allow) == 0:
 			p.errorf(n, "a file needs allow: what it may do, of %s", listed(fw.Permissions))
+		case g.File != "" && g.Width > 0 && !slices.Contains(g.Allow, "pixels"):
+			p.errorf(n, "size is for plugins that are allowed pixels; others have previews")
 		case g.Bundle != "" && allowed:
 			p.errorf(n, "allow is for files: what a bundle's plugin may do is in the bundle")
 		}
 	}
+	if d := find(p.defaults.Plugins, g.Bundle); d != nil {
+		g.inherit(d)
+	}
 	return g, p.count == before
+}
+
+// running are the fields that say how a plugin runs, wherever it does.
+func (p *parsing) running(g *Plugin) map[string]field {
+	return map[string]field{
+		"config":     p.json(&g.Config),
+		"memory":     p.within(&g.Memory, leastPlugin, mostPlugin),
+		"call_limit": p.duration(&g.CallLimit, leastCall, mostCall),
+		"rate":       p.number(&g.Rate, leastRate, mostRate),
+		"size":       p.size(&g.Width, &g.Height),
+		"on_failure": p.choice(&g.OnFailure, OnFailurePass, OnFailureBlock),
+	}
+}
+
+// inherit takes from d how the plugin runs where that is not said of g.
+func (g *Plugin) inherit(d *Plugin) {
+	if g.Config == nil {
+		g.Config = d.Config
+	}
+	if g.Width == 0 {
+		g.Width, g.Height = d.Width, d.Height
+	}
+	g.Memory, g.CallLimit = cmp.Or(g.Memory, d.Memory), cmp.Or(g.CallLimit, d.CallLimit)
+	g.Rate, g.OnFailure = cmp.Or(g.Rate, d.Rate), cmp.Or(g.OnFailure, d.OnFailure)
 }
 
 // sceneOf adds the name of a scene that there is.

@@ -37,6 +37,7 @@ func differing(calls bool) *w.Module {
 // does not end: the meter, wazero's check of a context (which does not stop recursion), nothing.
 func BenchmarkFrame(b *testing.B) {
 	small := preview()
+	middle := &Frame{View: 1, Width: InterpretedWidth, Height: InterpretedHeight, Pixels: make([]byte, InterpretedWidth*InterpretedHeight*3)}
 	large := &Frame{View: 1, Width: 640, Height: 480, Pixels: make([]byte, 640*480*3), Full: true}
 	for _, g := range []struct {
 		name  string
@@ -46,6 +47,7 @@ func BenchmarkFrame(b *testing.B) {
 		{"nothing,80x60", guest("", ""), small},
 		{"difference,80x60", differing(false), small},
 		{"calls,80x60", differing(true), small},
+		{"difference,160x120", differing(false), middle},
 		{"difference,640x480", differing(false), large},
 	} {
 		for _, mode := range []string{"compiler", "interpreter"} {

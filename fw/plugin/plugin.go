@@ -36,7 +36,7 @@ const (
 const (
 	PermitFrames   = "on_frame"   // look at frames: previews
 	PermitMask     = "mask"       // hide parts of them, which nobody is to see: without its answer none is seen
-	PermitPixels   = "pixels"     // look at them in full
+	PermitPixels   = "pixels"     // look at them in full, see Options.Width
 	PermitCaptions = "on_caption" // read captions: tag and drop them
 	PermitReplace  = "replace"    // write them anew
 	PermitEmit     = "emit"       // raise alerts
@@ -68,6 +68,10 @@ type Options struct {
 	// not answered: FailPass or FailBlock. Empty: FailBlock with PermitMask, and from the first mask on, else
 	// FailPass.
 	OnFailure string
+
+	// Width and Height bound the pictures that it is given with PermitPixels; 0: whole ones, and interpreted those
+	// of InterpretedWidth and InterpretedHeight.
+	Width, Height int
 
 	// Log takes lines of the plugin and about it, which name neither plugin nor scene.
 	Log func(level slog.Level, line string)
@@ -176,6 +180,9 @@ func (p *Plugin) setup() error {
 	if o.Memory < 0 || o.Memory > MaxMemory {
 		return fmt.Errorf("memory of %d bytes, more than %d", o.Memory, MaxMemory)
 	}
+	if o.Width < 0 || o.Height < 0 || (o.Width == 0) != (o.Height == 0) {
+		return fmt.Errorf("pictures of %d x %d", o.Width, o.Height)
+	}
 	o.Memory = (o.Memory + pageSize - 1) / pageSize * pageSize
 	if least := int64(p.module.layout.minPages) * pageSize; least > o.Memory {
 		return fmt.Errorf("the module needs %.1f MiB of memory, its limit is %.1f MiB", float64(least)/(1<<20), float64(o.Memory)/(1<<20))
@@ -232,8 +239,19 @@ func (p *Plugin) setup() error {
 	return nil
 }
 
-// WantsFrames says whether Frame does something, and whether with full pictures or previews.
+// WantsFrames says whether Frame does something, and whether with more than previews.
 func (p *Plugin) WantsFrames() (wants, pixels bool) { return p.frames, p.pixels }
+
+// PictureSize bounds the pictures that it is to be given, whose shape is kept; 0: they are to be whole.
+func (p *Plugin) PictureSize() (width, height int) {
+	switch {
+	case !p.pixels:
+		return PreviewWidth, PreviewHeight
+	case p.opts.Width == 0 && !p.module.compiled:
+		return InterpretedWidth, InterpretedHeight
+	}
+	return p.opts.Width, p.opts.Height
+}
 
 // WantsCaptions says whether Caption does something.
 func (p *Plugin) WantsCaptions() bool { return p.caption }
