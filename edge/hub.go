@@ -101,7 +101,7 @@ func (h *hub) watch(ctx context.Context, what *wire.Watch, emit func(*wire.Event
 	leave := h.enter()
 	defer leave()
 	if w.at, w.next = h.now(); what.From > 0 {
-		w.next = what.From
+		w.from(what.From)
 		if err := w.replay(ctx); err != nil {
 			return err
 		}
@@ -163,6 +163,16 @@ type watcher struct {
 	lost  int64 // events left out since the last that was emitted
 }
 
+// from has the watch go on at a sequence number. One that is farther than numbers have gone is of
+// a log that was lost: then all that there is comes, and that something is missing is said.
+func (w *watcher) from(seq uint64) {
+	if w.next > 0 && seq > w.next {
+		w.next, w.lost = 1, 1
+		return
+	}
+	w.next = seq
+}
+
 // pass emits an event, unless it is of another scene, in another language, or was emitted.
 func (w *watcher) pass(e *wire.Event) error {
 	if e.Seq > 0 {
@@ -195,7 +205,7 @@ func (w *watcher) replay(ctx context.Context) error {
 		}
 		return nil
 	}
-	if first := h.journal.Status().First; w.next < first {
+	if first := h.journal.Oldest(); w.next < first {
 		w.lost += int64(first - w.next)
 	}
 	for r, err := range h.journal.Search(ctx, journal.Query{From: w.next}) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -103,7 +105,7 @@ func TestHubScene(t *testing.T) {
 // logged is a daemon that does nothing but keep events in dir.
 func logged(t *testing.T, dir string) *Daemon {
 	t.Helper()
-	d := &Daemon{hub: newHub(), cfg: Config{Journal: Journal{Dir: dir, Delay: time.Millisecond}}}
+	d := &Daemon{hub: newHub(), cfg: Config{Journal: Journal{Dir: filepath.Join(dir, "log"), Mark: filepath.Join(dir, "log.mark"), Delay: time.Millisecond}}}
 	if err := d.openJournal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +142,15 @@ func testHubWithJournal(t *testing.T) {
 			}
 		})
 	}
-	for _, from := range []uint64{0, 1, 2, hubRing, n, n + 1, 2 * n} {
+	publish(d.hub, n)
+	for _, from := range []uint64{0, 1, 2, hubRing, n, n + 1} {
 		watchFrom(d, from)
 	}
 	synctest.Wait() // until they watch: the first would wait for ever for what came before
 	for range 2 {
 		all.Go(func() {
 			for i := range n / 64 {
-				publish(d.hub, 64)
+				publish(d.hub, 32)
 				if i%8 == 0 {
 					time.Sleep(time.Millisecond)
 				}
@@ -164,6 +167,45 @@ func testHubWithJournal(t *testing.T) {
 	watchFrom(d, last-9)
 	publish(d.hub, 10)
 	all.Wait()
+}
+
+// TestHubAfterLoss: whoever goes on after the log was lost is told so, whatever of it was.
+func TestHubAfterLoss(t *testing.T) { synctest.Test(t, testHubAfterLoss) }
+
+func testHubAfterLoss(t *testing.T) {
+	dir := t.TempDir()
+	const seen = 20
+	resume := func(what string, lost ...string) (first *wire.Event) {
+		t.Helper()
+		for _, name := range lost {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := logged(t, dir)
+		defer d.quit(t)
+		publish(d.hub, 3)
+		err := d.hub.watch(t.Context(), &wire.Watch{From: seen + 1}, func(e *wire.Event) error {
+			first = e
+			return errEnough
+		})
+		if err != errEnough {
+			t.Errorf("%s: %v", what, err)
+		}
+		return first
+	}
+	d := logged(t, dir)
+	publish(d.hub, seen)
+	d.quit(t)
+	if e := resume("nothing lost"); e.Seq != seen+1 || e.Dropped != 0 {
+		t.Errorf("nothing lost: event %d, %d dropped", e.Seq, e.Dropped)
+	}
+	if e := resume("the log", "log"); e.Seq <= seen+3 || e.Dropped != int64(e.Seq-seen-1) {
+		t.Errorf("the log lost: event %d, %d dropped", e.Seq, e.Dropped)
+	}
+	if e := resume("everything", "log", "log.mark"); e.Seq != 1 || e.Dropped != 1 {
+		t.Errorf("everything lost: event %d, %d dropped", e.Seq, e.Dropped)
+	}
 }
 
 // TestEventsAreKept: an event comes out of the log as it went in.

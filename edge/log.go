@@ -17,6 +17,7 @@ import (
 // [journal.Options] says.
 type Journal struct {
 	Dir      string // folder; empty: nowhere
+	Mark     string // [journal.Options].Mark
 	MaxBytes int64
 	MaxAge   time.Duration
 	Daily    int64
@@ -64,7 +65,7 @@ func (d *Daemon) openJournal(context.Context) error {
 	d.hub.mu.Lock() // a report waits until there is a journal
 	defer d.hub.mu.Unlock()
 	j, err := journal.Open(c.Dir, &journal.Options{
-		Delay: c.Delay, MaxBytes: c.MaxBytes, MaxAge: c.MaxAge, Daily: c.Daily,
+		Mark: c.Mark, Delay: c.Delay, MaxBytes: c.MaxBytes, MaxAge: c.MaxAge, Daily: c.Daily,
 		Report: func(r journal.Report) {
 			if d.cfg.Log != nil {
 				d.cfg.Log(r.Text)
@@ -106,7 +107,7 @@ func (d *Daemon) Search(ctx context.Context, s *wire.Search, match *regexp.Regex
 	}
 	found := spoken(d.hub.journal.Search(ctx, query(s, match)), s.Lang)
 	var lost int64
-	if first := d.hub.journal.Status().First; s.From > 0 && s.From < first {
+	if first := d.hub.journal.Oldest(); s.From > 0 && s.From < first {
 		lost = int64(first - s.From)
 	}
 	if s.Newest {

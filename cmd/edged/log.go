@@ -132,6 +132,9 @@ func (q *logQuery) printer(several bool) func(io.Writer, *wire.Event) error {
 // logFolder is where below the state folder the log is.
 const logFolder = "log"
 
+// logMark is the second file that says how far numbers of events have gone, outside of that folder.
+const logMark = "log.mark"
+
 // maxHeld is how many events are held while it is not known whether their scenes differ.
 const maxHeld = 4096
 

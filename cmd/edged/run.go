@@ -177,7 +177,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	c := edge.Config{
 		Model: r.running.forScenes(), Trial: trial, Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
 		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
-		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), MaxBytes: logSize(f), MaxAge: f.Log.Age, Daily: logDaily(f)},
+		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), Mark: filepath.Join(state, logMark), MaxBytes: logSize(f), MaxAge: f.Log.Age, Daily: logDaily(f)},
 		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list, Bundle: func() string { return *r.bundle.Load() },
 		Thermal: thermometer,

@@ -19,7 +19,14 @@ func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
 	if err := disk.OS.MkdirAll(j.dir); err != nil {
 		return err
 	}
-	if j.mark, err = openMark(filepath.Join(j.dir, "log.mark")); err != nil {
+	paths := []string{filepath.Join(j.dir, markName)}
+	if j.o.Mark != "" {
+		if err := disk.OS.MkdirAll(filepath.Dir(j.o.Mark)); err != nil {
+			return err
+		}
+		paths = append(paths, j.o.Mark)
+	}
+	if j.marks, err = openMarks(paths...); err != nil {
 		return err
 	}
 	s, err := j.openStore(ctx, filepath.Join(j.dir, fileName), mend)
@@ -36,11 +43,12 @@ func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
 		return err
 	}
 	last = max(last, j.carried)
-	next := max(j.mark.next, last+1)
-	if j.mark.next == 0 && last > 0 { // the mark is lost: numbers behind the last record may have been given
+	next := max(j.marks.next(), last+1)
+	if j.marks.next() == 0 && last > 0 { // the marks are lost: numbers behind the last record may have been given
 		next += reserve
 	}
 	j.number(next)
+	lost := j.marks[0].next == 0 && next > 1
 	j.mu.Lock()
 	j.sum, next = sum, j.next
 	j.mu.Unlock()
@@ -49,6 +57,9 @@ func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
 	}
 	if err := j.extend(next); err != nil {
 		return err
+	}
+	if lost {
+		j.report(ReportNumbers, "%s was lost, which says how far numbers of events had gone: they go on with %d", j.marks[0].f.Name(), next)
 	}
 	j.ready = true
 	return nil
@@ -59,7 +70,7 @@ func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
 func (j *Journal) openStore(ctx context.Context, path string, mend bool) (*store, error) {
 	var bad damage
 	if j.bad < 2 {
-		s, err := openStore(path, j.checked || j.mark.clean)
+		s, err := openStore(path, j.checked || j.marks.clean())
 		if !errors.As(err, &bad) {
 			return s, err
 		}
@@ -67,8 +78,8 @@ func (j *Journal) openStore(ctx context.Context, path string, mend bool) (*store
 		bad = "bbolt cannot write it, though nothing is wrong to be seen"
 	}
 	j.mending.Store(true)
-	if j.mark.next > 0 {
-		j.number(j.mark.next)
+	if next := j.marks.next(); next > 0 {
+		j.number(next)
 	}
 	if !mend {
 		return nil, bad
@@ -77,7 +88,7 @@ func (j *Journal) openStore(ctx context.Context, path string, mend bool) (*store
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	aside, e := moveAside(path, j.mark.next)
+	aside, e := moveAside(path, j.marks.next())
 	if e != nil {
 		return nil, e
 	}
@@ -121,7 +132,7 @@ func (j *Journal) finish() {
 		j.mu.Lock()
 		next := j.next
 		j.mu.Unlock()
-		err = j.mark.write(next, true)
+		err = j.marks.write(next, true)
 	}
 	if err != nil {
 		j.report(ReportFailing, "closing the log: %v", err)
@@ -137,8 +148,6 @@ func (j *Journal) disconnect() {
 		j.store.close() // what was committed is safe
 		j.store = nil
 	}
-	if j.mark != nil {
-		j.mark.close()
-		j.mark = nil
-	}
+	j.marks.close()
+	j.marks = nil
 }

@@ -26,6 +26,9 @@ const cutDir, cutRound, cutRounds = "EDGED_JOURNAL_CUT", "EDGED_JOURNAL_CUT_ROUN
 
 const smallGrowth = 1 << 14
 
+// cutMark is called what would be in another folder.
+const cutMark = "other.mark"
+
 func init() {
 	dir := os.Getenv(cutDir)
 	if dir == "" {
@@ -46,7 +49,7 @@ func init() {
 // workload appends and says what became of it, as beKilled does: records of all sizes, more
 // than the log may take.
 func workload(dir, round string) error {
-	j, err := Open(dir, &Options{MaxBytes: 40 << 10, Delay: 1 << 40})
+	j, err := Open(dir, &Options{MaxBytes: 40 << 10, Delay: 1 << 40, Mark: filepath.Join(dir, cutMark)})
 	if err != nil {
 		return err
 	}
@@ -185,7 +188,7 @@ func (c *cutter) try(files map[string][]byte) {
 		}
 	}
 	var said reports
-	j := open(c.t, c.dir, &Options{Report: said.add})
+	j := open(c.t, c.dir, &Options{Report: said.add, Mark: filepath.Join(c.dir, cutMark)})
 	defer closed(c.t, j)
 	found := find(c.t, j, Query{})
 	if s := j.Status(); int64(len(found)) != s.Records || s.Next <= c.given || s.Next > c.given+uint64(cutRounds)*2*reserve {

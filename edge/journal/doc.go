@@ -11,7 +11,8 @@
 // number is never given twice: not after a record was deleted, not after a crash,
 // and not when the file lost its tail or had to be begun anew, because how far
 // numbers may have gone is written down before they are used, in a file of its own
-// (log.mark). After a crash numbers go on there, which leaves a gap.
+// (log.mark), and in one of another folder ([Options].Mark). After a crash numbers go on
+// there, which leaves a gap.
 //
 // # Files
 //

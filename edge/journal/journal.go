@@ -19,6 +19,7 @@ type Options struct {
 	Daily    int64         // bytes that may be written in a day, for which records wait longer; 0: any
 	MaxBytes int64         // what records may take; the oldest are deleted: 256 MiB
 	MaxAge   time.Duration // records certainly older are deleted; 0: none
+	Mark     string        // file in another folder that says how far numbers may have gone, too; empty: none
 	Clock    clock.Clock   // the device's
 	Report   func(Report)  // told of what happens to the journal, by a goroutine of its own; it may append
 }
@@ -35,6 +36,7 @@ const (
 	ReportWorking = "working" // it can again
 	ReportLost    = "lost"    // records were given up while nothing could be written
 	ReportDamaged = "damaged" // the file was damaged and replaced
+	ReportNumbers = "numbers" // how far numbers had gone is not in the journal's folder; they go on farther
 )
 
 const (
@@ -46,6 +48,7 @@ const (
 	reserve    = 1 << 16 // sequence numbers that the mark is ahead
 
 	fileName = "log.db"
+	markName = "log.mark"
 
 	firstCost = 8 * pageSize // of a commit, until there was one
 
@@ -72,7 +75,7 @@ type Journal struct {
 	store *store
 
 	// The writer's.
-	mark    *mark
+	marks   marks
 	ready   bool        // to write
 	checked bool        // store was, by this process
 	bad     int         // commits that found damage since one that did not
@@ -86,7 +89,7 @@ type Journal struct {
 	budget  budget
 	prev    time.Time // when records were last looked at for their age
 	next    uint64    // sequence number of the next record; 0: not known yet
-	safe    uint64    // mark.next: numbers from there on must not be given
+	safe    uint64    // marks.next(): numbers from there on must not be given
 	pending []*Record
 	busy    int   // of them that are being written
 	waiting int64 // bytes of pending
@@ -302,5 +305,19 @@ func (j *Journal) Status() Status {
 func (j *Journal) Next() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.next
+}
+
+// Oldest is the sequence number of the oldest record that can be found, or of the next one when
+// there is none; 0 if it is not known.
+func (j *Journal) Oldest() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.sum.first > 0:
+		return j.sum.first
+	case len(j.pending) > 0:
+		return j.pending[0].Seq
+	}
 	return j.next
 }

@@ -180,6 +180,62 @@ func TestSequence(t *testing.T) {
 	give("with noise for a mark", false)
 }
 
+// TestSecondMark: with a mark elsewhere numbers go on where they were though the whole folder is
+// lost, or the mark in it and all records, and that is told.
+func TestSecondMark(t *testing.T) {
+	dir := t.TempDir()
+	folder, other := filepath.Join(dir, "log"), filepath.Join(dir, "elsewhere", "log.mark")
+	highest := uint64(0)
+	give := func(what string, exact bool, told string) {
+		t.Helper()
+		var said reports
+		j := open(t, folder, &Options{Mark: other, Report: said.add})
+		seq := j.Append(caption(0))
+		if seq <= highest || exact && seq != highest+1 {
+			t.Errorf("%s: %d follows %d", what, seq, highest)
+		}
+		highest = j.Append(caption(1))
+		save(t, j)
+		closed(t, j)
+		if got := said.kinds(); got != told {
+			t.Errorf("%s: told %q, want %q", what, got, told)
+		}
+	}
+	spoil := func(paths ...string) {
+		t.Helper()
+		for _, p := range paths {
+			if err := os.WriteFile(p, []byte("noise"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	give("new", true, "")
+	give("again", true, "")
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	give("without the folder", true, ReportNumbers)
+	spoil(filepath.Join(folder, markName), filepath.Join(folder, fileName))
+	give("with noise in the folder", true, ReportDamaged+" "+ReportNumbers)
+	spoil(other)
+	give("with noise elsewhere", true, "")
+	spoil(other, filepath.Join(folder, fileName))
+	give("with noise elsewhere and for the log", true, ReportDamaged)
+	spoil(other, filepath.Join(folder, markName))
+	give("with noise for both marks", false, ReportNumbers)
+	// A process that was killed between the two.
+	m, err := openMark(other)
+	if err == nil {
+		err = m.write(highest+1000, false)
+		m.close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	highest += 999
+	give("one behind the other", true, "")
+}
+
 // TestRetentionBySize: the oldest records go, the file stays within its budget, and
 // numbers go on.
 func TestRetentionBySize(t *testing.T) {

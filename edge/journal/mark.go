@@ -20,7 +20,8 @@ import (
 // below which all may have been given, 1 if the log was closed in order and the
 // number is exact, and the CRC-32C of those.
 //
-// Its lock keeps a second process out.
+// Its lock keeps a second process out. Where [Options].Mark names one there are two: it takes the loss of
+// both, and of every record, that numbers begin at 1 again.
 type mark struct {
 	f     *os.File
 	turn  uint64
@@ -102,3 +103,48 @@ func (m *mark) write(next uint64, clean bool) error {
 
 // close lets the lock go.
 func (m *mark) close() error { return m.f.Close() }
+
+// marks are the mark in the journal's folder and the one elsewhere, if there is to be one. They
+// say the same but for a moment, and for what a disk loses: the higher number counts.
+type marks []*mark
+
+// openMarks opens or makes the marks at paths.
+func openMarks(paths ...string) (all marks, err error) {
+	for _, path := range paths {
+		m, err := openMark(path)
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// next is the number below which all may have been given, 0 if none of the marks knows.
+func (all marks) next() (next uint64) {
+	for _, m := range all {
+		next = max(next, m.next)
+	}
+	return next
+}
+
+// clean reports whether the log was closed in order.
+func (all marks) clean() bool {
+	return all[0].clean && all[0].next == all.next()
+}
+
+func (all marks) write(next uint64, clean bool) error {
+	for _, m := range all {
+		if err := m.write(next, clean); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (all marks) close() {
+	for _, m := range all {
+		m.close() // what was written is safe
+	}
+}

@@ -150,15 +150,15 @@ func (j *Journal) save(ctx context.Context) (err error) {
 	return err
 }
 
-// extend moves the mark ahead of next.
+// extend moves the marks ahead of next.
 func (j *Journal) extend(next uint64) error {
-	if err := j.mark.write(next+reserve, false); err != nil {
+	if err := j.marks.write(next+reserve, false); err != nil {
 		return err
 	}
 	now := j.o.Clock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.budget.spend(now, pageSize)
+	j.budget.spend(now, int64(len(j.marks))*pageSize)
 	j.safe = next + reserve
 	return nil
 }
