@@ -2,7 +2,7 @@
 # make deps     what the tests need besides Go (apt as root; elsewhere it names what is missing)
 # make vet      gofmt, go vet for each architecture, tidy go.mod, staticcheck
 # make soak     how soon the demo speaks, its memory over 2,000 frame sets, that of converting a 7B model, what a plan
-#               estimates, captions beside 1,000 questions, a daemon and installations killed 1,000 times, an RTSP camera that hangs up 200
+#               estimates, captions beside 1,000 questions and 10,000 hostile plugins, a daemon and installations killed 1,000 times, an RTSP camera that hangs up 200
 #               times, and the daemon for 10 minutes (SOAK=24h: for longer) with cameras that fail a hundred times a
 #               minute: for a machine that does nothing else, with 5 GB of disk for a while
 # make soak-faults  the last of these alone, beside which other work may run: continuous integration does
@@ -101,7 +101,7 @@ training:
 
 SOAK        ?= 10m
 soak:
-	EDGED_SOAK=1 EDGED_KILLS=1000 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory|TestKilled|TestInstallKilled|TestUndisturbed|TestLoad|TestBadClients|TestHostileBytes)$$' ./cmd/edged
+	EDGED_SOAK=1 EDGED_KILLS=1000 EDGED_HOSTILE=0-10000 $(GO) test -count=1 -v -timeout 60m -run '^(TestSoak|TestConvertMemory|TestKilled|TestInstallKilled|TestUndisturbed|TestLoad|TestBadClients|TestHostileBytes|TestRunHostile)$$' ./cmd/edged
 	EDGED_SOAK=1 $(GO) test -count=1 -v -timeout 60m -run '^TestEstimateHolds$$' ./vlm/bench
 	EDGED_UNPLUGS=200 $(GO) test -count=1 -v -timeout 60m -run '^TestRealRTSP$$' ./camera/pipe
 	$(MAKE) soak-faults

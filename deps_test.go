@@ -77,7 +77,7 @@ var imports = map[string]string{
 	"internal/backendtest":    "kernels",
 	"internal/tinymodel":      "internal/layout quant",
 	"internal/layout":         "",
-	"internal/wasmtest":       "",
+	"internal/wasmtest":       "internal/hostile",
 }
 
 // testOnly are packages that nothing but tests may import.

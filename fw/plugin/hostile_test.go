@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"math/rand/v2"
@@ -9,53 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/visualrwkv/edged/internal/hostile"
 	w "github.com/visualrwkv/edged/internal/wasmtest"
 )
 
-// victim has something of everything that modules can have, and does all of it at a frame.
+// victim has something of everything that modules can have.
 func victim() []byte {
-	m := guest(verdict(1, 1, 0, 0, 1, 1, 0, 0, 0.5, 0.5), `{"action":"replace","text":"a","tags":["b"],"alert":"c"}`)
-	for _, i := range []w.Import{{Name: "random_get", Params: "ii", Results: "i"}, {Name: "fd_write", Params: "iiii", Results: "i"}, {Name: "poll_oneoff", Params: "iiii", Results: "i"}, {Name: "proc_exit", Params: "i"}} {
-		i.Module = "wasi_snapshot_preview1"
-		m.Imports = append(m.Imports, i)
-	}
-	m.Pages, m.MaxPages, m.Table, m.Globals = 2, 100, 15, 2
-	drop := w.Op(0x1a)
-	m.Funcs[2].Locals = "iIfFv"
-	m.Funcs[2].Code = w.Code(
-		w.I32(1), w.I32(answerAt), w.I32(10), w.Call(0), // log
-		w.I32(0x300), w.I32(14), w.Call(1), // emit
-		w.Call(2), drop, // clock
-		w.I32(0x200), w.I32(64), w.Call(3), drop, // random_get
-		w.I32(1), w.I32(0x320), w.I32(1), w.I32(0x340), w.Call(4), drop, // fd_write
-		w.I32(1), w.Op(0x40, 0), drop, // memory.grow
-		w.I32(0), w.I32(1), w.I32(100), w.Op(0xfc, 11, 0), // memory.fill
-		w.I32(0), w.I32(1), w.I32(100), w.Op(0xfc, 10, 0, 0), // memory.copy
-		w.I32(100), w.Set(2),
-		w.Op(0x03, 0x40), w.Get(2), w.I32(1), w.Op(0x6b), w.Op(0x22, 2), w.Op(0x0d, 0), w.Op(0x0b), // a loop
-		w.I32(3), w.I32(11), w.Op(0x11, 11, 0), w.Op(0x24, 1), // call_indirect
-		w.I32(0), w.Op(0xfd, 0, 0, 0), w.Get(6), w.Op(0xfd, 110), w.Op(0x21, 6), // vectors
-		w.Op(0x02, 0x40), w.Op(0x02, 0x40), w.Get(2), w.Op(0x0e, 1, 0, 1), w.Op(0x0b), w.Op(0x0b), // br_table
-		w.I32(0), w.I32(0), w.Op(0x25, 0), w.Op(0xd1), w.Op(0x36, 2, 0), // table.get, ref.is_null
-		m.Funcs[2].Code)
-	m.Funcs = append(m.Funcs,
-		w.Func{Params: "i", Results: "i", Code: w.Code(w.Get(0), w.Op(0x04, 0x7f), w.Get(0), w.I32(1), w.Op(0x6b), w.Call(11), w.Op(0x05), w.I32(7), w.Op(0x0b))},
-		w.Func{Export: exportStart, Params: "ii", Results: "i", Code: w.I32(0)},
-		w.Func{Export: exportInitialize},
-		w.Func{})
-	m.Start = 14
-	m.Data = append(m.Data, w.Data{At: 0x300, Bytes: `{"text":"abc"}`}, w.Data{At: 0x320, Bytes: "\x00\x03\x00\x00\x0e\x00\x00\x00"})
-	return m.Bytes()
-}
-
-// twist changes some bytes for others: many such modules are still valid.
-func twist(rng *rand.Rand, wasm []byte) []byte {
-	b := bytes.Clone(wasm)
-	for range 1 + rng.IntN(3) {
-		b[8+rng.IntN(len(b)-8)] = byte(rng.IntN(1 << (1 + rng.IntN(8))))
-	}
-	return b
+	return w.Everything(verdict(1, 1, 0, 0, 1, 1, 0, 0, 0.5, 0.5), `{"action":"replace","text":"a","tags":["b"],"alert":"c"}`)
 }
 
 // TestVictim keeps the victim from failing by itself.
@@ -92,12 +50,8 @@ func TestHostile(t *testing.T) {
 		rng := rand.New(rand.NewPCG(7, 7))
 		var compiled, started, failed int
 		var worst time.Duration
-		patches := []string{"\x03\x40\x0c\x00\x0b", "\x40\x00", "\x10\x0b", "\x00", "\x11\x0b\x00", "\xfc\x0b\x00", "\xfd\x0c", "\xff\xff\xff\xff\x0f", "\x0b"}
-		for i := range n {
-			wasm := twist(rng, v)
-			if i%2 == 0 {
-				wasm = hostile.Damage(rng, v, patches...)
-			}
+		for range n {
+			wasm := w.Mutate(rng, v)
 			began := time.Now()
 			m, err := e.Compile(context.Background(), "hostile.wasm", wasm)
 			if err != nil {
@@ -119,9 +73,9 @@ func TestHostile(t *testing.T) {
 				t.Fatal(err)
 			}
 			worst = max(worst, time.Since(began))
-			if i%100 == 0 {
+			if compiled%100 == 0 {
 				if v := good.Frame(t.Context(), preview()); !v.Skip {
-					t.Fatalf("after %d: the good plugin answers %+v, %+v", i, v, good.Status())
+					t.Fatalf("after %d: the good plugin answers %+v, %+v", compiled, v, good.Status())
 				}
 			}
 		}
