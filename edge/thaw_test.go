@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/visualrwkv/edged/camera"
@@ -62,7 +63,9 @@ func (c *icy) opened(t *testing.T, repeats, d time.Duration) (lives int, told []
 
 // TestFrozenIsOpenedAgain: a camera that is frozen is opened again, ever more rarely, without
 // another word than that; one that lives on then is left alone, and so is what may repeat itself.
-func TestFrozenIsOpenedAgain(t *testing.T) {
+func TestFrozenIsOpenedAgain(t *testing.T) { synctest.Test(t, testFrozenIsOpenedAgain) }
+
+func testFrozenIsOpenedAgain(t *testing.T) {
 	// After 40 s, and 1, 2, 4, 8, 16, 32, 60 and 60 minutes more.
 	lives, told := (&icy{}).opened(t, 10*time.Second, 4*time.Hour)
 	if lives < 10 || lives > 11 {
