@@ -5,12 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/visualrwkv/edged/internal/backendtest"
 )
 
 // TestEvalCaptions holds what people are told: changes get captions at once, nothing is told
 // twice, and of a still room nothing is told at all. The figures in docs/demo-model.md are of
 // longer streams.
 func TestEvalCaptions(t *testing.T) {
+	backendtest.SkipAgain(t) // what is said is TestTextsEverywhere's
 	frames := "60"
 	if testing.Short() {
 		frames = "15"
