@@ -16,6 +16,7 @@ var errTakenBack = errors.New("the model is taken back")
 type engine struct {
 	Model
 	name    string // a copy: what the model returns may lie in its file
+	title   string // name, and which model of that name it is
 	backend string
 	hash    [32]byte
 
@@ -38,6 +39,9 @@ type engine struct {
 
 func newEngine(m Model, trial bool) *engine {
 	e := &engine{Model: m, name: strings.Clone(m.Name()), backend: m.Backend(), hash: m.Fingerprint(), trial: trial, proof: make(chan struct{})}
+	if e.title = e.name; m.Origin() != "" {
+		e.title += " (" + m.Origin() + ")"
+	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	if !trial {
 		e.settle(nil)

@@ -275,7 +275,7 @@ func (s *scene) become(next *engine) {
 
 // after finds a memory for the model next that was exchanged for before, and tells which that is.
 func (s *scene) after(before, next *engine) string {
-	text := "model " + next.name + " instead of " + before.name
+	text := "model " + next.title + " instead of " + before.title
 	if next.hash == before.hash {
 		return text + ": the memory goes on"
 	}
@@ -308,7 +308,7 @@ func (s *scene) after(before, next *engine) string {
 func (s *scene) sees(began time.Time) {
 	if s.changed {
 		s.event(&wire.Event{Event: wire.EventState, State: wire.StateWatching, Views: s.names, Text: fmt.Sprintf(
-			"%s looks for the first time, %v after %s did for the last", s.model.name, began.Sub(s.saw).Round(time.Millisecond), s.sawBy)})
+			"%s looks for the first time, %v after %s did for the last", s.model.title, began.Sub(s.saw).Round(time.Millisecond), s.sawBy)})
 	}
-	s.saw, s.sawBy, s.changed = began, s.model.name, false
+	s.saw, s.sawBy, s.changed = began, s.model.title, false
 }

@@ -38,6 +38,7 @@ type fakeModel struct {
 }
 
 func (m *fakeModel) Name() string    { return "fake" }
+func (m *fakeModel) Origin() string  { return "" }
 func (m *fakeModel) Backend() string { return "none" }
 func (m *fakeModel) MaxViews() int   { return 8 }
 

@@ -10,6 +10,7 @@ import (
 // Model is what the daemon needs of a model. [VLM] makes one of a *vlm.Model.
 type Model interface {
 	Name() string          // for people, from the model file
+	Origin() string        // which model of that name it is, for people; may be empty
 	Backend() string       // the kernels in use
 	MaxViews() int         // pictures in a frame set, at most
 	Fingerprint() [32]byte // of what snapshots belong to

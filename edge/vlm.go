@@ -16,6 +16,7 @@ func VLM(m *vlm.Model) Model { return vlmModel{m} }
 type vlmModel struct{ m *vlm.Model }
 
 func (m vlmModel) Name() string    { return m.m.Info().Name }
+func (m vlmModel) Origin() string  { return "" }
 func (m vlmModel) Backend() string { return m.m.Info().Backend }
 func (m vlmModel) MaxViews() int   { return m.m.Config().MaxViews() }
 

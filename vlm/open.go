@@ -319,6 +319,7 @@ type Info struct {
 	Name       string
 	Format     string // gguf, pth, safetensors
 	Variant    string
+	Type       string // of the weights: what they were quantised to, else the one that most bytes have
 	Parameters int64
 	FileBytes  int64
 	Hash       string // identifies the model in saved states, hexadecimal
@@ -328,10 +329,24 @@ type Info struct {
 	Text       bool   // has a vocabulary, so that streams can read and write
 }
 
+// weightType is [Info].Type of a file.
+func weightType(f *weights.File) (most string) {
+	if q, err := ReadQuantization(f.Meta()); err == nil && q != nil {
+		return q.Type
+	}
+	bytes := map[string]int64{}
+	for _, t := range Weights(f) {
+		if bytes[t.Type] += t.Bytes; bytes[t.Type] > bytes[most] {
+			most = t.Type
+		}
+	}
+	return most
+}
+
 // Info returns facts about the model.
 func (m *Model) Info() Info {
 	return Info{
-		Name: m.config.Name, Format: m.format, Variant: m.config.Variant, Parameters: m.params,
+		Name: m.config.Name, Format: m.format, Variant: m.config.Variant, Type: weightType(m.file), Parameters: m.params,
 		FileBytes: m.file.Size(), Backend: Backend(), Hash: fmt.Sprintf("%x", m.hash), Views: m.config.Views,
 		Vision: len(m.towers) > 0, Text: m.vocab != nil,
 	}

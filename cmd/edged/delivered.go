@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/visualrwkv/edged/camera/sim"
@@ -42,20 +43,26 @@ type delivery struct {
 
 // forScenes is the model as scenes use it.
 func (d *delivery) forScenes() edge.Model {
-	least := 0.0
+	m := watching{Model: edge.VLM(d.model), from: d.what}
 	if d.slot == "" {
-		least = gateState(d.path)
+		m.least = gateState(d.path)
+	} else if d.weights != "" {
+		m.from += ": " + filepath.Base(d.weights)
 	}
-	return measured{edge.VLM(d.model), least}
+	info := d.model.Info()
+	m.from += fmt.Sprintf(", %s, %.1f MB", strings.ToLower(info.Type), float64(info.FileBytes)/1e6)
+	return m
 }
 
-// measured is a model of which it is known how much its image state changes.
-type measured struct {
+// watching is a model of which it is known where it is from, and how much its image state changes.
+type watching struct {
 	edge.Model
+	from  string
 	least float64
 }
 
-func (m measured) StateChange() float64 { return m.least }
+func (m watching) Origin() string       { return m.from }
+func (m watching) StateChange() float64 { return m.least }
 
 // healthLimit is how long a model on trial may take to be opened and to caption two frame sets of a simulated room,
 // and then once more for a caption of what cameras see: a minute more for each 256 MiB of its file.

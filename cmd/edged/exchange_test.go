@@ -147,14 +147,19 @@ func TestExchange(t *testing.T) {
 
 	r.install(t, makeBundle(t, 1, demoInt4))
 	r.reload(t, "garden version 1, slot a proved itself", 1)
-	r.waitLog(t, "model "+int4+" instead of "+int8+", whose memory it cannot read: it begins with an empty one", 2)
+	title := func(name, from string, model []byte) string {
+		return fmt.Sprintf("%s (%s, %.1f MB)", name, from, float64(len(model))/1e6)
+	}
+	binary, first := title(int8, "the model of the binary, int8", demoInt8), title(int4, "garden version 1, slot a: demo.gguf, int4", demoInt4)
+	second := title(int4, "garden version 2, slot b: demo.gguf, int4", demoInt4)
+	r.waitLog(t, "model "+first+" instead of "+binary+", whose memory it cannot read: it begins with an empty one", 2)
 	r.waitLog(t, "looks for the first time", 2)
 	runs(int4, "garden version 1, slot a")
 	contains(t, fwRun(t, exitOK, "status", "-state", r.state), "slot a runs: garden version 1")
 
 	r.install(t, makeBundle(t, 2, demoInt4))
 	r.reload(t, "garden version 2, slot b proved itself", 1)
-	r.waitLog(t, "model "+int4+" instead of "+int4+": the memory goes on", 2)
+	r.waitLog(t, "model "+second+" instead of "+first+": the memory goes on", 2)
 	r.waitLog(t, "looks for the first time", 4)
 	r.waitUnmapped(t, "a")
 
@@ -165,7 +170,7 @@ func TestExchange(t *testing.T) {
 
 	fwRun(t, exitOK, "rollback", "-state", r.state) // to what the binary brings, since slot a is not good any more
 	r.reload(t, "the model of the binary runs", 1)
-	r.waitLog(t, "model "+int8+" instead of "+int4+", whose memory it cannot read: it goes on with its own of frame set", 2)
+	r.waitLog(t, "model "+binary+" instead of "+second+", whose memory it cannot read: it goes on with its own of frame set", 2)
 	r.waitLog(t, "looks for the first time", 6)
 	runs(int8, "")
 	r.waitUnmapped(t, "b")
@@ -449,6 +454,43 @@ func TestTrialFailsAtCameras(t *testing.T) {
 	r.stop(t)
 	if n := strings.Count(r.err.String(), "a: v: live"); n != 1 {
 		t.Errorf("the camera was opened %d times", n)
+	}
+}
+
+// TestCommitted: what has been committed by the daemon that tried it runs again, when the next bundle fails, as what it is.
+func TestCommitted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for captions that do not come")
+	}
+	camera, r := newGated(t)
+	close(camera.open)
+	// It is asked for three times an exchange: see TestTrialFailsAtCameras.
+	var asked atomic.Int64
+	r.limit = func(int64) time.Duration {
+		switch asked.Add(1) {
+		case 5:
+			r.damage(t, "b")
+		case 6:
+			camera.shows()
+			return time.Second
+		}
+		return time.Minute
+	}
+	c := r.start(t)
+	r.install(t, makeBundle(t, 1, demoInt4))
+	r.reload(t, "garden version 1, slot a proved itself", 1)
+	r.install(t, makeBundle(t, 2, demoInt4))
+	r.reload(t, "garden version 2, slot b is given up: no caption within 1s", 1)
+	r.waitLog(t, "the configuration was read again", 3)
+	if st, err := c.Status(t.Context()); err != nil || st.Bundle != "garden version 1, slot a" {
+		t.Errorf("%q runs; %v", st.Bundle, err)
+	}
+	c.Close()
+	r.stop(t)
+	for _, text := range []string{"somebody had ended the trial before", "was not tried to the end"} {
+		if strings.Contains(r.err.String(), text) {
+			t.Errorf("it was on trial once more:\n%s", &r.err)
+		}
 	}
 }
 

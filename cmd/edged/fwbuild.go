@@ -185,21 +185,8 @@ func bundleModel(path string) (*fw.Model, error) {
 		return nil, err
 	}
 	defer m.Close()
-	r, err := inspect([]string{path}, false)
-	if err != nil {
-		return nil, err
-	}
-	typ := ""
-	if r.Quantization != nil {
-		typ = r.Quantization.Type
-	}
-	for t, n := range r.Types {
-		if r.Quantization == nil && n > r.Types[typ] {
-			typ = t
-		}
-	}
 	info := m.Info()
-	return &fw.Model{Variant: info.Variant, Type: typ, Parameters: info.Parameters, Fingerprint: info.Hash}, nil
+	return &fw.Model{Variant: info.Variant, Type: info.Type, Parameters: info.Parameters, Fingerprint: info.Hash}, nil
 }
 
 func signedComment(m *fw.Manifest) string { return fmt.Sprintf("%s version %d", m.Name, m.Version) }
