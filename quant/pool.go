@@ -2,9 +2,12 @@ package quant
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/visualrwkv/edged/internal/fault"
 )
 
 // Pool is a set of goroutines that help whoever calls Run. Nothing spins at a
@@ -182,8 +185,8 @@ func closed(done <-chan struct{}) bool {
 // work is the life of a worker.
 func (p *Pool) work() {
 	defer p.stopped.Done()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer fault.Explain(debug.SetPanicOnFault(true))
+	p.mu.Lock() // which is not held where a strip panics
 	for !p.closed {
 		j := p.pick()
 		if j == nil {
@@ -204,6 +207,7 @@ func (p *Pool) work() {
 			j.left.Signal()
 		}
 	}
+	p.mu.Unlock()
 }
 
 // pick returns a job with strips left; the oldest, since its caller waits longest.

@@ -2,10 +2,12 @@ package vlm
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/visualrwkv/edged/internal/fault"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/rwkv"
@@ -151,6 +153,7 @@ func (b *batcher) rest() {
 }
 
 func (b *batcher) run() {
+	defer fault.Explain(debug.SetPanicOnFault(true))
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	b.mu.Lock()

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"image"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
 
+	"github.com/visualrwkv/edged/internal/fault"
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
 	"github.com/visualrwkv/edged/vlm/internal/prompt"
@@ -172,6 +174,7 @@ func (s *Stream) step(ctx context.Context, voices []*voice, ids []int) error {
 // must not be used otherwise until the loop is over; leaving it early is fine.
 func (s *Stream) Generate(ctx context.Context, question string, o *GenOptions) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		defer fault.Explain(debug.SetPanicOnFault(true))
 		v, err := s.start(ctx, 0, question, o.withDefaults())
 		if err != nil {
 			yield("", err)
@@ -224,6 +227,7 @@ func (s *Stream) Answers(ctx context.Context, questions []string, o *GenOptions)
 }
 
 func (s *Stream) together(ctx context.Context, questions, answers []string, o GenOptions) error {
+	defer fault.Explain(debug.SetPanicOnFault(true))
 	var voices []*voice
 	var at []int // which answer a voice makes
 	for i, q := range questions {

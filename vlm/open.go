@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
+	"github.com/visualrwkv/edged/internal/fault"
 	"github.com/visualrwkv/edged/kernels"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/tokenizer"
@@ -168,6 +170,7 @@ func describe(l quant.Loader, md weights.Meta, config, vocab []byte, p *Problems
 }
 
 func (m *Model) bind(o *Options) error {
+	defer fault.Explain(debug.SetPanicOnFault(true))
 	c, err := Describe(m.file, o.Config, o.Vocab)
 	if err != nil {
 		return err

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"runtime/debug"
 	"slices"
 	"time"
 
+	"github.com/visualrwkv/edged/internal/fault"
 	"github.com/visualrwkv/edged/quant"
 	"github.com/visualrwkv/edged/tokenizer"
 	"github.com/visualrwkv/edged/vlm/internal/decoder"
@@ -142,6 +144,7 @@ func (s *Stream) Reset() {
 // in the same order. When it fails, or ctx ends, the memory is what it was. A
 // bidirectional model takes one picture, and forgets it when the next comes.
 func (s *Stream) See(ctx context.Context, views ...image.Image) error {
+	defer fault.Explain(debug.SetPanicOnFault(true))
 	switch {
 	case s.sight == nil:
 		return fmt.Errorf("model %s has no vision tower: %w", s.m.config.Name, ErrConfig)
@@ -165,6 +168,7 @@ func (s *Stream) See(ctx context.Context, views ...image.Image) error {
 // without looking at its pictures again: two memories of one scene cost the towers
 // once. What is remembered is what See would have made of the same pictures.
 func (s *Stream) SeeWith(ctx context.Context, o *Stream) error {
+	defer fault.Explain(debug.SetPanicOnFault(true))
 	switch {
 	case o.m != s.m:
 		return fmt.Errorf("a stream of model %s cannot see with one of model %s", s.m.config.Name, o.m.config.Name)

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/visualrwkv/edged/internal/fault"
 )
 
 // mapping is one file in memory.
@@ -39,6 +41,7 @@ func openMapping(path string) (*mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: map %d bytes: %w", path, size, err)
 	}
+	fault.Add(path, data)
 	return &mapping{data}, nil
 }
 
@@ -48,6 +51,7 @@ func (m *mapping) close() error {
 	}
 	data := m.data
 	m.data = nil
+	fault.Remove(data)
 	return unix.Munmap(data)
 }
 

@@ -220,6 +220,41 @@ func TestTrialCrashes(t *testing.T) {
 	contains(t, run(unix.SIGTERM), "garden version 2 is given up: edged was told to stop 10 times before it had proved itself")
 }
 
+// TestModelCut cuts off a model's file while it is in use, as cp does that writes into it: edged ends, and the
+// next one says why.
+func TestModelCut(t *testing.T) {
+	needProcess(t)
+	t.Parallel()
+	d := newFWDevice(t)
+	model := filepath.Join(t.TempDir(), "m.gguf")
+	config, err := os.ReadFile(d.config)
+	if err = errors.Join(err, os.WriteFile(d.config, fmt.Appendf(nil, "model: %s\n%s", model, config), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	why := "panic: " + model + " cannot be read any more: it was cut off while it is in use (replace it with mv, not cp), or its disk fails"
+	for n := range 2 {
+		if err := os.WriteFile(model, demoInt8, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := newProcess(t, "run", "-config", d.config, "-socket", filepath.Join(d.state, "s"), "-state", d.state)
+		d.log = new(syncBuffer)
+		p.Stderr = d.log
+		p.start(t)
+		d.watches(t, p)
+		if n == 1 {
+			contains(t, d.log.String(), "the run before this one did not end by itself: "+why)
+			p.Process.Signal(unix.SIGTERM)
+			p.wait()
+			return
+		}
+		if err := os.Truncate(model, 0); err != nil {
+			t.Fatal(err)
+		}
+		p.wait()
+		contains(t, d.log.String(), why)
+	}
+}
+
 // exited reports whether a child is only waited for.
 func exited(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

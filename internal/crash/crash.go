@@ -27,6 +27,7 @@ const (
 	running   = "running" // the file of the process that runs
 	endOfHead = "--\n"
 	noteMark  = "note: "
+	again     = "\tpanic: " // what follows the first panic
 )
 
 // ErrBusy says that another process keeps its reports in the folder.
@@ -193,8 +194,8 @@ func read(f io.ReadSeeker) (cause string, said bool) {
 		switch {
 		case strings.HasPrefix(l, noteMark):
 			note = strings.TrimPrefix(l, noteMark)
-		case first == "" && tells(l):
-			first = l
+		case first == "" && tells(l), strings.HasPrefix(first, "panic: ") && strings.HasPrefix(l, again):
+			first = strings.TrimSpace(l) // of a panic that was recovered from, what was made of it
 		}
 	}
 	switch {
