@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
@@ -28,11 +29,12 @@ type origin struct {
 // delivery is what edged runs: a model, and what came with it.
 type delivery struct {
 	origin
-	what     string // for people
-	weights  string // file of the model; empty: it is in the binary
-	bytes    int64  // of that
-	says     string // file of defaults; empty: none
-	trial    bool   // of a bundle that is committed once it has proved itself
+	sample   [sha256.Size]byte // of a file that the configuration names
+	what     string            // for people
+	weights  string            // file of the model; empty: it is in the binary
+	bytes    int64             // of that
+	says     string            // file of defaults; empty: none
+	trial    bool              // of a bundle that is committed once it has proved itself
 	model    *vlm.Model
 	defaults *config.Defaults // nil: those of edged
 	file     *config.File     // the configuration with them, once it is known to fit
@@ -292,10 +294,16 @@ func (p *depot) fill(ctx context.Context, d *delivery, prove bool) (err error) {
 			return fmt.Errorf("its defaults: %w", err)
 		}
 	}
-	if d.model, err = openModel(d.weights, p.options); err != nil || !prove {
+	if d.model, err = openModel(d.weights, p.options); err != nil {
 		return err
 	}
-	if err = p.fits(d); err == nil {
+	if d.id != (fileID{}) {
+		d.sample, err = sample(d.path, d.id.size)
+	}
+	if prove && err == nil {
+		err = p.fits(d)
+	}
+	if prove && err == nil {
 		err = smoke(ctx, d.model)
 	}
 	if err != nil {

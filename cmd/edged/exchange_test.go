@@ -294,10 +294,23 @@ func TestExchangeConfigured(t *testing.T) {
 	}
 	r.reload(t, "m.gguf runs", 2)
 	runs(demoInt8)
-	if err := os.Chtimes(m, time.Time{}, time.Unix(1, 0)); err != nil { // as who writes into it
+	if err := os.Chtimes(m, time.Time{}, time.Unix(1, 0)); err != nil { // which is no other file
 		t.Fatal(err)
 	}
-	r.reload(t, "m.gguf runs", 3)
+	read = strings.Count(r.err.String(), "the configuration was read again")
+	r.reload(t, "the configuration was read again", read+1)
+	if n := strings.Count(r.err.String(), "m.gguf is tried"); n != 2 {
+		t.Errorf("m.gguf was tried %d times", n)
+	}
+	// What is written into it is noticed without being told.
+	f, err := os.OpenFile(m, os.O_RDWR, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte{^demoInt8[len(demoInt8)-1]}, int64(len(demoInt8)-1))
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.waitLog(t, "m.gguf runs", 3)
 	r.waitLog(t, "m.gguf was written to while it is in use", 1)
 	c.Close()
 	r.stop(t)

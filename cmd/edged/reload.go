@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/edge/config"
@@ -81,7 +82,7 @@ func (r *reloader) reload() error {
 	if err != nil {
 		return r.refuse(err)
 	}
-	if want := r.depot.wanted(f.Model); want.origin != r.running.origin {
+	if want := r.depot.wanted(f.Model); want.origin != r.running.origin && !r.touched(want) {
 		if want.id.changedInPlace(r.running.id) {
 			r.log.printf("%s was written to while it is in use, which can end edged: give another file its name instead (mv)", want.what)
 		}
@@ -94,6 +95,45 @@ func (r *reloader) reload() error {
 		r.log.printf("%s: %v; it is tried when edged is started again", want.what, err)
 	}
 	return r.read()
+}
+
+// touched reports whether want is the file that runs, and holds what it did when that was opened. mu is held.
+func (r *reloader) touched(want *delivery) bool {
+	if want.path != r.running.path || !want.id.touched(r.running.id) {
+		return false
+	}
+	if sum, err := sample(want.path, want.id.size); err != nil || sum != r.running.sample {
+		return false
+	}
+	r.running.id = want.id
+	return true
+}
+
+// fileEvery is how often somebody looks whether the file of the model was written to. It is taken as written
+// once it stayed the same for so long.
+const fileEvery = 2 * time.Second
+
+// watchFile brings the daemon in line with what was written into the file of the model that runs: what is mapped is
+// not what was opened any more.
+func (r *reloader) watchFile() {
+	tick := time.NewTicker(fileEvery)
+	defer tick.Stop()
+	for before, tried := (fileID{}), (fileID{}); ; {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r.mu.Lock()
+		running, settling := r.running.origin, r.settling
+		r.mu.Unlock()
+		now := identify(running.path)
+		if !settling && now.changedInPlace(running.id) && now == before && now != tried {
+			tried = now
+			r.reload() // what is wrong is in the log
+		}
+		before = now
+	}
 }
 
 // read brings the daemon in line with the configuration. mu is held.

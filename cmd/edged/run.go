@@ -211,6 +211,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	info := m.Info()
 	log.printf("edged %s, process %d: model %s (%s), socket %s, state %s", version(), os.Getpid(), info.Name, info.Backend, socket, state)
 	service.run(d)
+	r.busy.Go(r.watchFile)
 	if trial {
 		r.busy.Go(func() {
 			r.settle(r.running, nil, nil, nil)
