@@ -57,6 +57,46 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestLastMinutes: what was saved often can be asked about after a power cut, which the RAM does
+// not outlast, as closely for ten minutes, and by the minute before that. A small budget costs
+// closeness, not the past.
+func TestLastMinutes(t *testing.T) {
+	for _, budget := range []int64{0, 40 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			d, fs := newDevice(), faultdisk.New()
+			c := d.config(fs)
+			c.Interval, c.Disk = 2*time.Second, budget
+			s := open(t, c)
+			for f := range uint64(1800) { // an hour
+				s.Keep(moment(d, f+1))
+				synctest.Wait()
+				d.Pass(2 * time.Second)
+			}
+			closeStore(t, s)
+			d.Reboot(0)
+			s = open(t, c)
+			defer closeStore(t, s)
+			n := s.Status().Disk
+			for age := 10 * time.Second; age < 55*time.Minute; age += 7 * time.Second {
+				snap, err := s.Before(age)
+				if err != nil {
+					t.Fatal(err)
+				}
+				off := 8 * time.Second
+				switch {
+				case budget > 0:
+					off += age / 2
+				case age > 9*time.Minute:
+					off = time.Minute + 2*time.Second
+				}
+				if got := s.Age(snap.Info) - age; got < 0 || got > off {
+					t.Errorf("%d bytes, %d snapshots: %v ago, the nearest is %v older", budget, n, age, got)
+				}
+			}
+		})
+	}
+}
+
 func TestAtAndBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, fs := newDevice(), faultdisk.New()

@@ -3,8 +3,10 @@ package memory
 import "time"
 
 // levels say how many snapshots are kept of which age: one in each stretch of
-// every, for those up to age.
+// every, for those up to age. The first is for who asks about the last minutes after a power
+// cut, which empties the RAM.
 var levels = []struct{ age, every time.Duration }{
+	{diskTakesOver, 5 * time.Second},
 	{time.Hour, time.Minute},
 	{24 * time.Hour, 10 * time.Minute},
 	{7 * 24 * time.Hour, time.Hour},
