@@ -50,8 +50,10 @@ func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) 
 		return emit(&wire.Event{Seq: 9, Event: wire.EventAlert, Scene: "yard", Text: "in the yard", Tags: []string{"person"}, Plugin: "zones"})
 	}
 	for seq := max(w.From, 1); seq <= uint64(h.count); seq++ {
-		if err := emit(caption(seq)); err != nil {
-			return err
+		if e := caption(seq); w.Lang == "" || e.Lang == w.Lang {
+			if err := emit(e); err != nil {
+				return err
+			}
 		}
 	}
 	switch w.Scene {
@@ -69,8 +71,9 @@ func (h house) Watch(ctx context.Context, w *wire.Watch, emit func(*wire.Event) 
 	return ctx.Err()
 }
 
+// caption is in two languages by turns.
 func caption(seq uint64) *wire.Event {
-	return &wire.Event{Seq: seq, Event: wire.EventCaption, Scene: "yard", Text: fmt.Sprint("caption ", seq)}
+	return &wire.Event{Seq: seq, Event: wire.EventCaption, Scene: "yard", Lang: []string{"en", "zh"}[seq%2], Text: fmt.Sprint("caption ", seq)}
 }
 
 func (h house) Search(_ context.Context, s *wire.Search, match *regexp.Regexp, emit func(*wire.Event) error) (next uint64, err error) {
@@ -79,7 +82,8 @@ func (h house) Search(_ context.Context, s *wire.Search, match *regexp.Regexp, e
 	}
 	found := int64(0)
 	for seq := max(s.From, 1); seq <= uint64(h.count); seq++ {
-		if e := caption(seq); match == nil || match.MatchString(e.Text) {
+		e := caption(seq)
+		if (s.Lang == "" || e.Lang == s.Lang) && (match == nil || match.MatchString(e.Text)) {
 			if found++; found > s.Limit {
 				return seq, nil
 			}
@@ -361,6 +365,26 @@ func testSlowLoopKept(t *testing.T) {
 		}
 		if want != n+2 {
 			t.Errorf("from %d: ended before %d", from, want)
+		}
+	}
+}
+
+// TestWatchLanguage: what a watch is too late for is in the language that was asked for, too.
+func TestWatchLanguage(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		c := connect(t, house{count: 20, kept: kept})
+		want := uint64(4)
+		for e, err := range c.Watch(t.Context(), &wire.Watch{Scene: "finite", Lang: "en", From: 3}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Seq != want || e.Lang != "en" {
+				t.Fatalf("kept %v: event %d in %q, want %d in en", kept, e.Seq, e.Lang, want)
+			}
+			want += 2
+		}
+		if want != 22 {
+			t.Errorf("kept %v: ended before event %d", kept, want)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (c *Client) catchUp(ctx context.Context, w *wire.Watch, yield func(*wire.Ev
 		return nil
 	}
 	first := w.From
-	for e, err := range c.Search(ctx, &wire.Search{Scene: w.Scene, From: first}) {
+	for e, err := range c.Search(ctx, &wire.Search{Scene: w.Scene, Lang: w.Lang, From: first}) {
 		if _, ok := errors.AsType[*wire.Error](err); ok && w.From == first {
 			return nil // the log cannot be searched now; the watch may still have them
 		}
