@@ -1,0 +1,171 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func wholeDuty() float64 { return 1 }
+
+// waited returns how long a look waits for its turn.
+func waited(t *testing.T, turns *turns, before time.Duration) time.Duration {
+	t.Helper()
+	began := time.Now()
+	done, err := turns.look(t.Context(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	done()
+	return took
+}
+
+// TestQuestionsGoFirst: a look waits for the questions that are being answered, and no longer than the
+// look before took; one that has no look before it does not.
+func TestQuestionsGoFirst(t *testing.T) {
+	for _, c := range []struct{ answer, before, want time.Duration }{
+		{500 * time.Millisecond, time.Second, 500 * time.Millisecond},
+		{10 * time.Second, time.Second, time.Second},
+		{10 * time.Second, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			turns := newTurns(wholeDuty)
+			for range 2 {
+				done, err := turns.answer(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(c.answer, done)
+			}
+			if got := waited(t, turns, c.before); got != c.want {
+				t.Errorf("answers that take %v: it looked after %v, want %v", c.answer, got, c.want)
+			}
+			time.Sleep(c.answer)
+			if got := waited(t, turns, c.before); got != 0 {
+				t.Errorf("with no question: it looked after %v", got)
+			}
+		})
+	}
+}
+
+// TestRest: work is followed by so much rest that the duty is kept, texts and answers included, whatever
+// was done how long ago; a device rests for a minute at most.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(func() float64 { return 0.25 })
+		done, err := turns.look(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		done()
+		turns.worked(time.Second)
+		if got, want := waited(t, turns, 0), 9*time.Second; got != want {
+			t.Errorf("after 3s of work it rested for %v, want %v", got, want)
+		}
+		time.Sleep(time.Hour)
+		if done, err = turns.answer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		done()
+		if got, want := waited(t, turns, 0), 3*time.Second; got != want {
+			t.Errorf("after an answer of 1s it rested for %v, want %v", got, want)
+		}
+		turns.worked(time.Hour)
+		if got := waited(t, turns, 0); got != longestRest {
+			t.Errorf("after an hour of work it rested for %v, want %v", got, longestRest)
+		}
+	})
+}
+
+// TestTurnsEnd: whoever is stopped while it waits leaves its turn and its places to others.
+func TestTurnsEnd(t *testing.T) {
+	stopped := func(t *testing.T, turn func(context.Context) (func(), error)) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := turn(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a turn that could not come: %v", err)
+		}
+	}
+	for name, busy := range map[string]func(t *testing.T, turns *turns) (free func()){
+		"questions": func(t *testing.T, turns *turns) func() {
+			done, err := turns.answer(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		},
+		"rest": func(_ *testing.T, turns *turns) func() {
+			turns.duty = func() float64 { return 0.5 }
+			turns.worked(time.Minute)
+			return func() { turns.duty = wholeDuty }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns(wholeDuty)
+				free := busy(t, turns)
+				stopped(t, func(ctx context.Context) (func(), error) { return turns.look(ctx, time.Minute) })
+				free()
+				waited(t, turns, time.Minute)
+			})
+		})
+	}
+	t.Run("places for texts", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			turns := newTurns(wholeDuty)
+			done, err := turns.caption(t.Context(), captionsTogether-1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stopped(t, func(ctx context.Context) (func(), error) { return turns.caption(ctx, 2) })
+			if n := len(turns.captions); n != captionsTogether-1 {
+				t.Errorf("%d places are taken, want %d", n, captionsTogether-1)
+			}
+			done()
+			if done, err = turns.caption(t.Context(), 2*captionsTogether); err != nil { // as many as there are
+				t.Fatal(err)
+			}
+			done()
+			if n := len(turns.captions); n != 0 {
+				t.Errorf("%d places are taken, want none", n)
+			}
+		})
+	})
+}
+
+// TestTextsTogether: scenes of which each needs more places than are left wait for each other, not for ever,
+// and no more texts are written at the same time than there are places.
+func TestTextsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(wholeDuty)
+		ended := make(chan time.Time)
+		for range 4 {
+			go func() {
+				for range 3 {
+					done, err := turns.caption(t.Context(), captionsTogether-1)
+					if err != nil {
+						t.Error(err)
+						break
+					}
+					time.Sleep(time.Second)
+					done()
+				}
+				ended <- time.Now()
+			}()
+		}
+		began := time.Now()
+		var last time.Time
+		for range 4 {
+			last = <-ended
+		}
+		if got, want := last.Sub(began), 12*time.Second; got != want {
+			t.Errorf("12 seconds of texts of which no two go together took %v, want %v", got, want)
+		}
+	})
+}
