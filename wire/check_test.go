@@ -16,6 +16,13 @@ const head = "\x83\xa4type\xa3ask\xa2id\x05"
 // bombs are codes that claim much.
 var bombs = []string{"\xc6\x7f\xff\xff\xff", "\xdb\xff\xff\xff\xff", "\xdd\x00\xff\xff\xff", "\xdf\x80\x00\x00\x00", "\x91\x91", "\x81\xa0", "\xcf"}
 
+// full is a payload of as many values as there may be, and so many more.
+func full(more int) string {
+	// Six of the outermost map, 1,023 arrays, and three in each but the last.
+	last := MaxElements - 6 - 1023 - 3*1022 + more
+	return head + "\xa1x\xdc\x03\xff" + strings.Repeat("\x93\xc0\xc0\xc0", 1022) + string([]byte{byte(0x90 + last)}) + strings.Repeat("\xc0", last)
+}
+
 // payloads are hostile, each with what its error says.
 var payloads = []struct{ name, payload, want string }{
 	{"empty", "", "byte 0: cut short"},
@@ -51,6 +58,9 @@ var payloads = []struct{ name, payload, want string }{
 	{"many values", head + "\xa1x\xdd\x00\x0f\x00\x00" + strings.Repeat("\x80", 0xf0000), "more than 4096 values"},
 	{"many small arrays", head + "\xa1x\xdc\x03\xff" + strings.Repeat("\x9f"+strings.Repeat("\xc0", 15), 1023), "more than 4096 values"},
 	{"large array", head + "\xa1x\xdc\x04\x01" + strings.Repeat("\xc0", 1025), "an array or map of 1025, more than 1024"},
+	{"a value too many", full(1), "more than 4096 values"},
+	{"a value too few", head + "\xa1x\x92\xc0", "2 values in 1 bytes"},
+	{"id inside", "\x82\xa4type\xa3ask\xa1x\x81\xa2id\x05", `"ask" without an id`},
 	{"large", strings.Repeat("\x00", MaxFrame+1), "more than 1048576"},
 }
 
@@ -76,8 +86,15 @@ func TestCheckLimits(t *testing.T) {
 	if _, err := Check([]byte(deep)); err != nil {
 		t.Errorf("depth %d: %v", MaxDepth, err)
 	}
+	if _, err := Check([]byte(full(0))); err != nil {
+		t.Errorf("%d values: %v", MaxElements, err)
+	}
 	codes := head + "\xa1x\xdc\x00\x14" + "\x00\x7f\xe0\xff\xc0\xc2\xc3\xca1234\xcb12345678\xcc1\xcd12\xce1234\xcf12345678" +
 		"\xd01\xd112\xd21234\xd312345678\xd9\x01a\xda\x00\x01a\xdb\x00\x00\x00\x01a"
+	inside := head + "\xa1x\x82\xa4type\x05\xa2id\xa1y"
+	if h, err := Check([]byte(inside)); err != nil || h != (Header{"ask", 5}) {
+		t.Errorf("a type and an id inside: %v, %v", h, err)
+	}
 	if h, err := Check([]byte(codes)); err != nil || h != (Header{"ask", 5}) {
 		t.Errorf("every code: %v, %v", h, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,8 +46,8 @@ func testConnRead(t *testing.T) {
 			t.Fatalf("%d bytes, %v", len(got), err)
 		}
 	}
-	// The rest of the last frame does not come.
-	if _, err := c.Read(time.Second); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "not completed in time") {
+	// The rest of the last frame does not come, however long one may wait for a frame.
+	if _, err := c.Read(0); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "not completed in time") {
 		t.Fatalf("slow frame: %v", err)
 	}
 }
@@ -368,6 +369,59 @@ func TestConnLastWords(t *testing.T) {
 	}
 	if _, err := c.Read(0); err == nil {
 		t.Error("reading goes on")
+	}
+}
+
+// left is a connection whose peer takes nothing more, and has not closed its end.
+type left struct{ net.Conn }
+
+func (left) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// TestConnNothingMore: who waits for a peer that takes nothing more, or begins to, waits for the time of a frame.
+func TestConnNothingMore(t *testing.T) { synctest.Test(t, testConnNothingMore) }
+
+func testConnNothingMore(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := NewConn(left{near}, &ConnOptions{ReadTimeout: 3 * time.Second})
+	defer c.Close()
+	reads := func() time.Duration {
+		began := time.Now()
+		if _, err := c.Read(0); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read: %v", err)
+		}
+		return time.Since(began)
+	}
+	waited := make(chan time.Duration)
+	go func() { waited <- reads() }()
+	synctest.Wait()
+	if err := c.TrySend(1, new(GetStatus)); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-waited; got != 3*time.Second {
+		t.Errorf("it waited for %v", got)
+	}
+	if got := reads(); got != 3*time.Second {
+		t.Errorf("later it waited for %v", got)
+	}
+}
+
+// TestConnLetsGo: a buffer that was large once is not kept.
+func TestConnLetsGo(t *testing.T) {
+	c, far := pair(t, &ConnOptions{QueueBytes: 4 * keepBytes})
+	go io.Copy(io.Discard, far)
+	for _, n := range []int{2 * keepBytes, 1, 1} {
+		if err := c.TrySend(1, &Piece{Text: strings.Repeat("x", n)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := max(cap(c.out), cap(c.spare)); n > keepBytes {
+		t.Errorf("a buffer of %d bytes is kept", n)
 	}
 }
 

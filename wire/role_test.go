@@ -3,7 +3,10 @@ package wire
 import "testing"
 
 func TestGrants(t *testing.T) {
-	role := Grants([]Grant{{UID: 7, GID: -1, Role: RoleView}, {UID: -1, GID: 50, Role: RoleAsk}, {UID: 8, GID: -1, Role: RoleAdmin}}, 1000)
+	role := Grants([]Grant{
+		{UID: 7, GID: -1, Role: RoleView}, {UID: -1, GID: 50, Role: RoleAsk}, {UID: 8, GID: -1, Role: RoleAdmin},
+		{UID: -1, GID: 60, Role: RoleAdmin}, {UID: -1, GID: 61, Role: RoleView}, {UID: 10, GID: 70, Role: RoleAsk},
+	}, 1000)
 	for _, c := range []struct {
 		peer Peer
 		want Role
@@ -16,6 +19,11 @@ func TestGrants(t *testing.T) {
 		{Peer{UID: 9, GID: 9, Groups: []uint32{9, 50}}, RoleAsk},
 		{Peer{UID: 7, GID: 7, Groups: []uint32{50}}, RoleAsk},
 		{Peer{UID: 9, GID: 7, Groups: []uint32{8, 1000}}, 0},
+		{Peer{UID: 9, GID: 1000}, 0}, // a group of the number of self
+		{Peer{UID: 9, GID: 0}, 0},
+		{Peer{UID: 9, GID: 60, Groups: []uint32{61}}, RoleAdmin}, // the highest, not the last
+		{Peer{UID: 10, GID: 10}, RoleAsk},
+		{Peer{UID: 9, GID: 70}, 0}, // a grant to a user is not one to a group
 		{Peer{UID: 1<<32 - 1, GID: 1<<32 - 1}, 0},
 	} {
 		if got := role(c.peer); got != c.want {
