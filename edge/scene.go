@@ -401,7 +401,6 @@ func (s *scene) caption(ctx context.Context, step *Step) error {
 	start := time.Now()
 	texts, err := s.mind.old.Answers(ctx, s.asks)
 	s.spoken = time.Now()
-	s.turns.worked(s.spoken.Sub(start))
 	step.MS.Decode = ms(s.spoken.Sub(start))
 	if err != nil {
 		return err

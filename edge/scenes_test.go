@@ -337,7 +337,48 @@ func TestIntervals(t *testing.T) {
 	})
 }
 
-// TestDuty: a device that is too warm looks in its share of the time.
+// TestOwedCaption: a change that comes too early for a caption is described when there may be one, though
+// the scene has come to rest by then, and once.
+func TestOwedCaption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 20
+		f := newFilm(n)
+		f.gate = make(chan struct{})
+		f.paint = func(img *image.RGBA) {
+			level := uint8(100)
+			if f.next > 7 {
+				level = 160
+			}
+			for i := range img.Pix {
+				img.Pix[i] = level
+			}
+		}
+		go func() {
+			defer close(f.gate)
+			for range n {
+				f.gate <- struct{}{}
+				time.Sleep(time.Second)
+			}
+		}()
+		began := time.Now()
+		var spoke []int
+		d := start(t, Config{Model: &fakeModel{}, Scenes: []Scene{{
+			Views: views(f), CaptionInterval: 5 * time.Second,
+			Observe: func(s *Step) {
+				if s.New {
+					spoke = append(spoke, int(time.Since(began).Seconds()))
+				}
+			},
+		}}})
+		<-d.Done()
+		// The first picture, the one after it, which may be news too, and the change in the eighth.
+		if want := []int{0, 5, 10}; !slices.Equal(spoke, want) {
+			t.Errorf("captions after %v s, want %v", spoke, want)
+		}
+	})
+}
+
+// TestDuty: a device that is too warm looks and writes in its share of the time.
 func TestDuty(t *testing.T) {
 	root := t.TempDir()
 	zone := filepath.Join(root, "thermal_zone0")
@@ -352,10 +393,13 @@ func TestDuty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []time.Time
 		d := start(t, Config{
-			Model:   &fakeModel{see: func(ctx context.Context) error { time.Sleep(time.Second); return ctx.Err() }},
+			Model: &fakeModel{
+				see:   func(ctx context.Context) error { time.Sleep(time.Second / 2); return ctx.Err() },
+				think: func(ctx context.Context) error { time.Sleep(time.Second / 6); return ctx.Err() }, // three times
+			},
 			Thermal: thermal.New(thermal.Config{Limit: 80, Root: root}),
 			Scenes: []Scene{{
-				Views: views(newFilm(1 << 40)), LockStep: true, Frames: 100,
+				Views: views(newFilm(1 << 40)), LockStep: true, Frames: 100, Prompts: []Prompt{{Question: "what?"}},
 				Observe: func(*Step) { seen = append(seen, time.Now()) },
 			}},
 		})

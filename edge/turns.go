@@ -31,12 +31,14 @@ type turns struct {
 
 	duty func() float64 // share of the time for work, in (0, 1]
 
-	mu    sync.Mutex
-	asked map[chan struct{}]struct{} // one for each question being answered, closed at its end
-	rest  time.Time                  // until then nobody looks
+	mu      sync.Mutex                 // guards what follows
+	asked   map[chan struct{}]struct{} // one for each question being answered, closed at its end
+	working int                        // looks, texts and answers being made
+	counted time.Time                  // up to then work is in rest
+	rest    time.Time                  // until then nobody looks
 }
 
-// longestRest bounds how long a device that is too hot sees nothing.
+// longestRest bounds how long a device that is too hot sees nothing, and what rest it owes.
 const longestRest = time.Minute
 
 func newTurns(duty func() float64) *turns {
@@ -75,9 +77,9 @@ func (t *turns) look(ctx context.Context, before time.Duration) (done func(), er
 		<-t.looks
 		return nil, err
 	}
-	begin := time.Now()
+	rest := t.work()
 	return func() {
-		t.worked(time.Since(begin))
+		rest()
 		<-t.looks
 	}, nil
 }
@@ -91,48 +93,71 @@ func (t *turns) caption(ctx context.Context, n int) (done func(), err error) {
 	}
 	defer func() { <-t.places }()
 	taken := 0
-	done = func() {
+	free := func() {
 		for range taken {
 			<-t.captions
 		}
 	}
 	for range min(n, captionsTogether) {
 		if err := take(ctx, t.captions); err != nil {
-			done()
+			free()
 			return nil, err
 		}
 		taken++
 	}
-	return done, nil
+	rest := t.work()
+	return func() {
+		rest()
+		free()
+	}, nil
 }
 
-// worked accounts for work that took so long: at a duty of a quarter, three times that
-// of rest.
-func (t *turns) worked(took time.Duration) {
-	duty := t.duty()
-	if duty >= 1 {
-		return
-	}
-	now := time.Now()
+// work begins work that lasts until done. However many work at the same time, the machine is at work then:
+// at a duty of a quarter it owes three times as long of rest, in which it does not work.
+func (t *turns) work() (done func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.rest.Before(now) {
-		t.rest = now
-	}
-	t.rest = t.rest.Add(time.Duration(float64(took) * (1/duty - 1)))
-	if latest := now.Add(longestRest); t.rest.After(latest) {
-		t.rest = latest
+	t.account()
+	t.working++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.account()
+		t.working--
 	}
 }
 
-// cool waits until the device has rested. It asks ctx every second, which tells whoever
-// watches over it that it lives.
+// account adds to the rest what is owed for the time since it was called last. It is called with mu held.
+func (t *turns) account() {
+	now := time.Now()
+	if t.working > 0 {
+		if t.rest.Before(t.counted) {
+			t.rest = t.counted
+		}
+		t.rest = t.rest.Add(time.Duration(float64(now.Sub(t.counted)) / t.duty()))
+		if latest := now.Add(longestRest); t.rest.After(latest) {
+			t.rest = latest
+		}
+	}
+	t.counted = now
+}
+
+// cool waits until the device has rested, but not for answers without end. It asks ctx every second, which
+// tells whoever watches over it that it lives.
 func (t *turns) cool(ctx context.Context) error {
+	latest := time.Now().Add(longestRest)
 	for {
 		t.mu.Lock()
-		d := time.Until(t.rest)
+		until := t.rest
 		t.mu.Unlock()
-		if err := camera.SleepUntil(ctx, time.Now().Add(min(d, time.Second))); err != nil || d <= time.Second {
+		if until.After(latest) {
+			until = latest
+		}
+		d := time.Until(until)
+		if d <= 0 {
+			return ctx.Err()
+		}
+		if err := camera.SleepUntil(ctx, time.Now().Add(min(d, time.Second))); err != nil {
 			return err
 		}
 	}
@@ -167,7 +192,7 @@ func (t *turns) answer(ctx context.Context) (done func(), err error) {
 	if err := take(ctx, t.answers); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
+	rest := t.work()
 	a := make(chan struct{})
 	t.mu.Lock()
 	t.asked[a] = struct{}{}
@@ -177,7 +202,7 @@ func (t *turns) answer(ctx context.Context) (done func(), err error) {
 		delete(t.asked, a)
 		t.mu.Unlock()
 		close(a)
-		t.worked(time.Since(begin))
+		rest()
 		<-t.answers
 	}, nil
 }

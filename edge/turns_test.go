@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,33 +52,76 @@ func TestQuestionsGoFirst(t *testing.T) {
 	}
 }
 
-// TestRest: work is followed by so much rest that the duty is kept, texts and answers included, whatever
-// was done how long ago; a device rests for a minute at most.
+// TestRest: work is followed by so much rest that the duty is kept, whatever the work is, when it was and
+// how much is done at the same time; nobody works off what they owe by other work. A device rests for a
+// minute at most.
 func TestRest(t *testing.T) {
+	type begin func(ctx context.Context, turns *turns) (done func(), err error)
+	look := func(ctx context.Context, turns *turns) (func(), error) { return turns.look(ctx, 0) }
+	text := func(ctx context.Context, turns *turns) (func(), error) { return turns.caption(ctx, 1) }
+	answer := func(ctx context.Context, turns *turns) (func(), error) { return turns.answer(ctx) }
+	for name, c := range map[string]struct {
+		work []begin       // one after the other
+		each time.Duration // each of them
+		pile int           // of each, at the same time
+		want time.Duration
+	}{
+		"a look":                   {[]begin{look}, time.Second, 1, 3 * time.Second},
+		"texts":                    {[]begin{text}, time.Second, 1, 3 * time.Second},
+		"an answer":                {[]begin{answer}, time.Second, 1, 3 * time.Second},
+		"texts after a look":       {[]begin{look, text}, 2 * time.Second, 1, 12 * time.Second},
+		"answers at the same time": {[]begin{answer}, time.Second, answersTogether, 3 * time.Second},
+		"an hour of answers":       {[]begin{answer}, time.Hour, 1, longestRest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns(func() float64 { return 0.25 })
+				for range 2 {
+					for _, b := range c.work {
+						var ends []func()
+						for range c.pile {
+							done, err := b(t.Context(), turns)
+							if err != nil {
+								t.Fatal(err)
+							}
+							ends = append(ends, done)
+						}
+						time.Sleep(c.each)
+						for _, done := range ends {
+							done()
+						}
+					}
+					if got := waited(t, turns, 0); got != c.want {
+						t.Errorf("it rested for %v, want %v", got, c.want)
+					}
+					time.Sleep(time.Hour) // for which nothing is owed or gained
+				}
+			})
+		})
+	}
+}
+
+// TestLongestRest: however many questions are answered on a device that is too warm, it looks once a minute.
+func TestLongestRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns(func() float64 { return 0.25 })
-		done, err := turns.look(t.Context(), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Second)
-		done()
-		turns.worked(time.Second)
-		if got, want := waited(t, turns, 0), 9*time.Second; got != want {
-			t.Errorf("after 3s of work it rested for %v, want %v", got, want)
-		}
+		turns := newTurns(func() float64 { return 0.1 })
+		var asking sync.WaitGroup
+		defer asking.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		asking.Go(func() {
+			for {
+				done, err := turns.answer(ctx)
+				if err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+				done()
+			}
+		})
 		time.Sleep(time.Hour)
-		if done, err = turns.answer(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		done()
-		if got, want := waited(t, turns, 0), 3*time.Second; got != want {
-			t.Errorf("after an answer of 1s it rested for %v, want %v", got, want)
-		}
-		turns.worked(time.Hour)
 		if got := waited(t, turns, 0); got != longestRest {
-			t.Errorf("after an hour of work it rested for %v, want %v", got, longestRest)
+			t.Errorf("it looked after %v, want %v", got, longestRest)
 		}
 	})
 }
@@ -101,9 +145,8 @@ func TestTurnsEnd(t *testing.T) {
 			return done
 		},
 		"rest": func(_ *testing.T, turns *turns) func() {
-			turns.duty = func() float64 { return 0.5 }
-			turns.worked(time.Minute)
-			return func() { turns.duty = wholeDuty }
+			turns.rest = time.Now().Add(longestRest)
+			return func() { turns.rest = time.Time{} }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
