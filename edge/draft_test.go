@@ -120,6 +120,28 @@ func TestDraftsDecideAsPictures(t *testing.T) {
 	}
 }
 
+// TestDraftsAreDoubted: of pictures that changed by half of what counts, as far as drafts tell, or more, the
+// pictures themselves are looked at.
+func TestDraftsAreDoubted(t *testing.T) {
+	decoded := 0
+	pics := jpegs(&decoded)
+	w := newGatekeeper(Gate{Idle: time.Hour}, 0)
+	for i, c := range []struct {
+		level      uint8
+		seen, want bool
+	}{{100, true, true}, {100, true, true}, {102, false, false}, {106, false, true}, {102, false, true}, {102, false, false}, {112, true, true}} {
+		img := image.NewGray(image.Rect(0, 0, 320, 240))
+		for p := range img.Pix {
+			img.Pix[p] = c.level
+		}
+		before := decoded
+		seen := w.sees(t, jpegFrame(t, pics, encodeJPEG(t, img, 90), time.Unix(0, int64(i)*1e8)))
+		if got := decoded > before; seen != c.seen || got != c.want {
+			t.Errorf("picture %d, of level %d: seen %v, decoded %v; want %v, %v", i, c.level, seen, got, c.seen, c.want)
+		}
+	}
+}
+
 // TestDraftsAreJudged: what is wrong with pictures is found about as soon as when all of them
 // are decoded, though most are not.
 func TestDraftsAreJudged(t *testing.T) {

@@ -35,6 +35,8 @@ type fakeModel struct {
 
 	context int    // tokens of captions that it reads
 	unknown string // characters that it cannot write
+
+	change float64 // of the state, that counts
 }
 
 func (m *fakeModel) Name() string    { return "fake" }
@@ -42,7 +44,7 @@ func (m *fakeModel) Origin() string  { return "" }
 func (m *fakeModel) Backend() string { return "none" }
 func (m *fakeModel) MaxViews() int   { return 8 }
 
-func (m *fakeModel) StateChange() float64 { return 0 }
+func (m *fakeModel) StateChange() float64 { return m.change }
 
 func (m *fakeModel) Context() int { return m.context }
 

@@ -80,16 +80,42 @@ func TestGateNegativeLetsAllPass(t *testing.T) {
 	}
 }
 
+// TestGateState: what counts is the change of the state since the frame set that passed last, beside how
+// large the state was.
 func TestGateState(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	g := newGate(Gate{State: 0.1}, 1)
-	var got []bool
-	for i, s := range [][]float32{{1, 0}, {1, 0.05}, {1, 0.5}, {0, 0}} {
-		g.look([]*thumb{thumbOf(scenery(rng, 50*i))}, time.Time{})
-		got = append(got, g.open(func() []float32 { return s }))
+	for i, c := range []struct {
+		state []float32
+		want  bool
+	}{
+		{[]float32{10, 0}, true}, // the first
+		{[]float32{10, 0.5}, false},
+		{[]float32{10, 2}, true},
+		{[]float32{10, 2.5}, false},
+		{[]float32{10, 0}, true},
+		{[]float32{0, 0}, true},
+		{[]float32{0, 0}, false},
+		{[]float32{1e-3, 0}, true},
+	} {
+		g.look([]*thumb{thumbOf(scenery(rng, 30*i))}, time.Time{})
+		if got := g.open(func() []float32 { return c.state }); got != c.want {
+			t.Errorf("frame set %d with the state %v: passes %v, want %v", i, c.state, got, c.want)
+		}
 	}
-	if want := []bool{true, false, true, true}; !slices.Equal(got, want) {
-		t.Errorf("gate %v, want %v", got, want)
+}
+
+// TestGateOfModel: a gate that says nothing of the state takes the word of the model, where pixels are
+// looked at.
+func TestGateOfModel(t *testing.T) {
+	m := &fakeModel{change: 0.25}
+	for _, c := range []struct {
+		gate Gate
+		want float64
+	}{{Gate{State: 0.5}, 0.5}, {Gate{}, 0}, {Gate{State: -1}, 0.25}, {Gate{Pixels: -1, State: -1}, 0}} {
+		if got := c.gate.with(m).State; got != c.want {
+			t.Errorf("%+v: a change of the state of %v counts, want %v", c.gate, got, c.want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -205,6 +206,36 @@ func testHubAfterLoss(t *testing.T) {
 	}
 	if e := resume("everything", "log", "log.mark"); e.Seq != 1 || e.Dropped != 1 {
 		t.Errorf("everything lost: event %d, %d dropped", e.Seq, e.Dropped)
+	}
+}
+
+// TestDeletedEvents: who asks for events that are no longer kept is told how many those were.
+func TestDeletedEvents(t *testing.T) {
+	d := logged(t, t.TempDir())
+	defer d.quit(t)
+	d.LimitLog(100<<10, 0, 0)
+	const last = 4000
+	publish(d.hub, last)
+	if err := d.hub.journal.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { s := d.logStatus(); return s.First > 1 && s.Bytes <= s.MaxBytes })
+	first := d.logStatus().First
+	from := first / 2
+	if n, dropped := collect(t, d.hub, from, last, func(int) {}); dropped != int64(first-from) || uint64(n) != last-first+1 {
+		t.Errorf("a watch from %d of the events from %d on: %d, and %d dropped", from, first, n, dropped)
+	}
+	for _, c := range []struct {
+		from uint64
+		lost int64
+	}{{from, int64(first - from)}, {first, 0}, {0, 0}} {
+		var lost []int64
+		if _, err := d.Search(t.Context(), &wire.Search{From: c.from, Limit: 2}, nil, func(e *wire.Event) error {
+			lost = append(lost, e.Dropped)
+			return nil
+		}); err != nil || !slices.Equal(lost, []int64{c.lost, 0}) {
+			t.Errorf("a search from %d of the events from %d on: before each were %d that are no longer kept, %v", c.from, first, lost, err)
+		}
 	}
 }
 

@@ -14,6 +14,37 @@ import (
 	"github.com/visualrwkv/edged/wire"
 )
 
+// TestNothingToSay: a scene is described once by a text of nothing, which is no news from then on; what is
+// new in another language does not make the caption of the first newer.
+func TestNothingToSay(t *testing.T) {
+	const nothing, n = " ", 4
+	d := start(t, Config{
+		Model:  &fakeModel{fixed: nothing},
+		Scenes: []Scene{{Views: views(newFilm(n)), LockStep: true, Gate: Gate{Pixels: -1}, Prompts: []Prompt{{"en", nothing}, {"de", "was?"}}}},
+	})
+	<-d.Done()
+	var got []string
+	err := d.Watch(t.Context(), &wire.Watch{From: 1}, func(e *wire.Event) error {
+		switch {
+		case e.Event == wire.EventCaption:
+			got = append(got, fmt.Sprint(e.Frame, " ", e.Lang, " ", e.Text))
+		case e.State == wire.StateStopped:
+			return io.EOF
+		}
+		return nil
+	})
+	want := []string{"1 en "}
+	for i := range uint64(n) {
+		want = append(want, fmt.Sprint(i+1, " de was? ", saying(0, i+1)))
+	}
+	if err != io.EOF || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	if st := d.scenes[0].report(); st.Caption != "" || st.CaptionTime != newFilm(n).start.UnixMilli() || st.Captions != n {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestLanguages: a change is described in every language of its scene, in their order and
 // from the same memory, but where the text says the same as before in its language; and
 // whoever asks for one language has no captions in another.
