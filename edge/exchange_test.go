@@ -260,6 +260,7 @@ func TestTrialHangs(t *testing.T) {
 				answered := make(chan error, 1)
 				if c.asked {
 					go func() { _, err := askOf(d, ""); answered <- err }()
+					synctest.Wait() // until it hangs
 				}
 				if c.closed {
 					time.AfterFunc(3*time.Second, cancel)
