@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,14 @@ func (h *host) took() (texts []string) {
 	return texts
 }
 
+// heap is how much memory Go occupies with what is in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
 // TestExamples builds the plugins, and runs them with both engines.
 func TestExamples(t *testing.T) {
 	need(t, "make", "go", "clang-19", "wasm-ld-19")
@@ -122,12 +131,14 @@ func TestExamples(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				before := heap()
 				began := time.Now()
 				m, err := engine.Compile(ctx, name+".wasm", wasm)
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Logf("%s: %d bytes, made ready in %v", name, len(wasm), time.Since(began).Round(time.Millisecond))
+				took := time.Since(began)
+				t.Logf("%s: %d bytes, made ready in %v; %.1f MiB beside machine code", name, len(wasm), took.Round(time.Millisecond), float64(heap()-before)/(1<<20))
 				t.Run(name, func(t *testing.T) { test(t, m) })
 				if name == "crossing" && mode == "compiler" {
 					t.Run("rooms", func(t *testing.T) { testRooms(t, m) })
@@ -414,9 +425,9 @@ func testRooms(t *testing.T, m *plugin.Module) {
 			}
 		}
 	}
-	t.Logf("rooms: of %d crossings %d were told, by %d alerts", crossings, right, alerts)
-	if right*2 < crossings || right*2 < alerts {
-		t.Errorf("of %d crossings %d were told, by %d alerts: half of either is too few", crossings, right, alerts)
+	t.Logf("rooms: %d of %d crossings were told, and %d of %d alerts had none", right, crossings, alerts-right, alerts)
+	if right*5 < crossings*4 || right*5 < alerts*4 {
+		t.Errorf("%d of %d crossings were told, and %d of %d alerts had none: four of five are to be right", right, crossings, alerts-right, alerts)
 	}
 }
 

@@ -4,8 +4,9 @@
  *
  * Each view has a background: what a cell of its preview has looked like lately. Cells that
  * differ from it are grouped into blobs, blobs are followed from picture to picture, and a
- * blob whose centre gets from one side of the line to the other has crossed it. What stays
- * where it is becomes background after a while.
+ * blob whose centre gets from one side of the line to the other has crossed it. Where several
+ * meet each goes on with the cells that look like it. What stays where it is becomes background
+ * after a while.
  */
 #include "edged.h"
 
@@ -23,7 +24,8 @@ enum {
 };
 
 #define REACH 0.3f   /* how far a blob gets between two pictures, in fractions of the picture */
-#define FADE 80      /* how much its colour differs, of 255 */
+#define FADE 50      /* how much its colour differs then, of 255 */
+#define UNLIKE 80    /* a difference of colour that weighs like a distance of a blob's own size */
 #define MARGIN 0.015f /* how far from the line a centre is clearly on one side */
 
 typedef struct {
@@ -42,6 +44,7 @@ typedef struct {
 	point centre;
 	uint32_t cells;
 	float colour[3]; /* the mean */
+	int of;          /* the track whose part of a group it is; -1 if that is not known */
 } blob;
 
 typedef struct {
@@ -359,48 +362,123 @@ static uint32_t compare(view *v, uint32_t ms)
 	return n;
 }
 
-/* Groups the cells that differ; the MAX_BLOBS largest groups that are large enough. */
-static uint32_t group(const view *v, blob blobs[MAX_BLOBS])
+static uint16_t cells[CELLS]; /* of a group */
+static int8_t owner[CELLS];   /* the track of each, as its place; -1: none is known */
+
+/* Fills cells with the group of cells that differ around one, and returns how many they are. */
+static uint32_t spread(const view *v, uint32_t from)
 {
-	static uint16_t queue[CELLS];
-	uint32_t n = 0, total = v->width * v->height;
-	for (uint32_t i = 0; i < total; i++) {
-		uint32_t head = 0, tail = 0;
-		blob b = {{0, 0}, 0, {0, 0, 0}};
-		if (!differs[i])
-			continue;
-		differs[i] = false;
-		queue[tail++] = (uint16_t)i;
-		while (head < tail) {
-			uint32_t at = queue[head++];
-			int32_t x = (int32_t)(at % v->width), y = (int32_t)(at / v->width);
-			point c = centre_of(v, at);
-			b.centre.x += c.x;
-			b.centre.y += c.y;
-			for (int k = 0; k < 3; k++)
-				b.colour[k] += picture[at][k];
-			for (int32_t ny = y - NEAR; ny <= y + NEAR; ny++)
-				for (int32_t nx = x - NEAR; nx <= x + NEAR; nx++) {
-					uint32_t near = (uint32_t)(ny * (int32_t)v->width + nx);
-					if (nx < 0 || ny < 0 || nx >= (int32_t)v->width || ny >= (int32_t)v->height || !differs[near])
-						continue;
-					differs[near] = false;
-					queue[tail++] = (uint16_t)near;
-				}
-		}
-		if (tail < area * total || (n == MAX_BLOBS && tail <= blobs[n - 1].cells))
-			continue;
-		uint32_t place = n < MAX_BLOBS ? n++ : n - 1;
-		for (; place > 0 && blobs[place - 1].cells < tail; place--)
-			blobs[place] = blobs[place - 1];
-		b.cells = tail;
-		b.centre.x /= (float)tail;
-		b.centre.y /= (float)tail;
-		for (int k = 0; k < 3; k++)
-			b.colour[k] /= (float)tail;
-		blobs[place] = b;
+	uint32_t n = 0;
+	differs[from] = false;
+	cells[n++] = (uint16_t)from;
+	for (uint32_t head = 0; head < n; head++) {
+		int32_t x = (int32_t)(cells[head] % v->width), y = (int32_t)(cells[head] / v->width);
+		for (int32_t ny = y - NEAR; ny <= y + NEAR; ny++)
+			for (int32_t nx = x - NEAR; nx <= x + NEAR; nx++) {
+				uint32_t near = (uint32_t)(ny * (int32_t)v->width + nx);
+				if (nx < 0 || ny < 0 || nx >= (int32_t)v->width || ny >= (int32_t)v->height || !differs[near])
+					continue;
+				differs[near] = false;
+				cells[n++] = (uint16_t)near;
+			}
 	}
 	return n;
+}
+
+static float square(float a)
+{
+	return a * a;
+}
+
+/* The square of how far two colours are apart, of cells or blobs. */
+#define COLOURS(a, b) (square((a)[0] - (b)[0]) + square((a)[1] - (b)[1]) + square((a)[2] - (b)[2]))
+
+/* Says to which of the tracks that have met each of the n cells belongs: to the one that it is nearest to, for its
+ * size, and most like. */
+static void divide(const view *v, uint32_t n, const track *met[], uint32_t count)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		point p = centre_of(v, cells[i]);
+		float least = 0;
+		for (uint32_t j = 0; j < count; j++) {
+			const blob *b = &met[j]->at;
+			float share = (float)b->cells / (float)(v->width * v->height);
+			float d = (square(p.x - b->centre.x) + square(p.y - b->centre.y)) / share + COLOURS(picture[cells[i]], b->colour) / (UNLIKE * UNLIKE);
+			if (j && d >= least)
+				continue;
+			least = d;
+			owner[i] = (int8_t)(met[j] - v->tracks);
+		}
+	}
+}
+
+/* Lists the tracks that were within the bounds of a group of n cells in the picture before; returns how many they are. */
+static uint32_t within(const view *v, uint32_t n, const track *met[MAX_BLOBS])
+{
+	point least = {1, 1}, most = {0, 0};
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		point p = centre_of(v, cells[i]);
+		least = (point){p.x < least.x ? p.x : least.x, p.y < least.y ? p.y : least.y};
+		most = (point){p.x > most.x ? p.x : most.x, p.y > most.y ? p.y : most.y};
+	}
+	for (const track *t = v->tracks; t < v->tracks + MAX_BLOBS; t++) {
+		point p = t->at.centre;
+		if (t->used && p.x >= least.x && p.x <= most.x && p.y >= least.y && p.y <= most.y)
+			met[count++] = t;
+	}
+	return count;
+}
+
+/* Adds a blob of the cells that are of one owner to the count that there are, of which the MAX_BLOBS largest remain;
+ * returns how many. */
+static uint32_t add(const view *v, blob blobs[MAX_BLOBS], uint32_t count, uint32_t n, int of)
+{
+	blob b = {{0, 0}, 0, {0, 0, 0}, of};
+	for (uint32_t i = 0; i < n; i++) {
+		if (owner[i] != of)
+			continue;
+		point c = centre_of(v, cells[i]);
+		b.cells++;
+		b.centre.x += c.x;
+		b.centre.y += c.y;
+		for (int k = 0; k < 3; k++)
+			b.colour[k] += picture[cells[i]][k];
+	}
+	if (b.cells < area * (v->width * v->height) || (count == MAX_BLOBS && b.cells <= blobs[count - 1].cells))
+		return count;
+	b.centre.x /= (float)b.cells;
+	b.centre.y /= (float)b.cells;
+	for (int k = 0; k < 3; k++)
+		b.colour[k] /= (float)b.cells;
+	uint32_t place = count < MAX_BLOBS ? count++ : count - 1;
+	for (; place > 0 && blobs[place - 1].cells < b.cells; place--)
+		blobs[place] = blobs[place - 1];
+	blobs[place] = b;
+	return count;
+}
+
+/* Groups the cells that differ; the MAX_BLOBS largest groups that are large enough. One in which several tracks have
+ * met is divided among them. */
+static uint32_t group(const view *v, blob blobs[MAX_BLOBS])
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < v->width * v->height; i++) {
+		if (!differs[i])
+			continue;
+		const track *met[MAX_BLOBS];
+		uint32_t n = spread(v, i), tracks = within(v, n, met);
+		if (tracks < 2) {
+			for (uint32_t j = 0; j < n; j++)
+				owner[j] = -1;
+			count = add(v, blobs, count, n, -1);
+			continue;
+		}
+		divide(v, n, met, tracks);
+		for (uint32_t j = 0; j < tracks; j++)
+			count = add(v, blobs, count, n, (int)(met[j] - v->tracks));
+	}
+	return count;
 }
 
 /* ---- Following blobs -------------------------------------------------------------------- */
@@ -445,7 +523,7 @@ static void move(view *v, track *t, const blob *to)
 {
 	/* What has become much larger or smaller has met something, or parted from it: its centre
 	 * has moved without it. */
-	if (to->cells > t->at.cells * 2 || t->at.cells > to->cells * 2)
+	if (to->of < 0 && (to->cells > t->at.cells * 2 || t->at.cells > to->cells * 2))
 		t->side = 0;
 	t->at = *to;
 	t->missed = 0;
@@ -464,17 +542,19 @@ static void move(view *v, track *t, const blob *to)
 /* How unlike a blob and one of the picture before are: 1 is too far apart to be the same. */
 static float unlike(const blob *a, const blob *b)
 {
-	float dx = a->centre.x - b->centre.x, dy = a->centre.y - b->centre.y, colours = 0;
-	for (int k = 0; k < 3; k++)
-		colours += (a->colour[k] - b->colour[k]) * (a->colour[k] - b->colour[k]);
-	return (dx * dx + dy * dy) / (REACH * REACH) + colours / (FADE * FADE);
+	return (square(a->centre.x - b->centre.x) + square(a->centre.y - b->centre.y)) / (REACH * REACH) + COLOURS(a->colour, b->colour) / (FADE * FADE);
 }
 
-/* Gives each blob to the track that is nearest, the nearest pair first, and new tracks to the
- * blobs that remain. */
+/* Gives each blob to its track, or else to the one that is nearest, the nearest pair first, and new
+ * tracks to the blobs that remain. */
 static void follow(view *v, const blob blobs[MAX_BLOBS], uint32_t n)
 {
 	bool taken[MAX_BLOBS] = {false}, fresh[MAX_BLOBS] = {false};
+	for (uint32_t j = 0; j < n; j++)
+		if (blobs[j].of >= 0) {
+			fresh[blobs[j].of] = taken[j] = true;
+			move(v, &v->tracks[blobs[j].of], &blobs[j]);
+		}
 	for (;;) {
 		float least = 1;
 		int from = -1;
@@ -501,7 +581,7 @@ static void follow(view *v, const blob blobs[MAX_BLOBS], uint32_t n)
 	for (uint32_t j = 0; j < n; j++)
 		for (int i = 0; i < MAX_BLOBS && !taken[j]; i++)
 			if (!v->tracks[i].used) {
-				v->tracks[i] = (track){.used = true};
+				v->tracks[i] = (track){.used = true, .at = blobs[j]};
 				move(v, &v->tracks[i], &blobs[j]);
 				taken[j] = true;
 			}
