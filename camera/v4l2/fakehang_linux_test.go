@@ -13,6 +13,7 @@ import (
 
 	"github.com/visualrwkv/edged/camera"
 	"github.com/visualrwkv/edged/internal/fakev4l2"
+	"github.com/visualrwkv/edged/internal/procmem"
 )
 
 // Cameras that hang, one in each call that is made of a camera, all at once: the others keep
@@ -102,10 +103,14 @@ func TestHungInEachCall(t *testing.T) {
 		until(t, fmt.Sprintf("%s hangs", call), func() bool { return fake.Hanging() == 1 })
 	}
 
-	// A busy machine makes pictures late too: only all tries together tell.
-	best := 0.0
+	// A busy machine makes pictures late too: only all tries together tell, and only where in one
+	// of them other programs left the processors to this one.
+	best, share := 0.0, 0.0
 	for range 25 {
-		if best = max(best, rate()); best >= 0.95*without {
+		before := procmem.ProcessorsSoFar()
+		best = max(best, rate())
+		share = max(share, procmem.ProcessorsSoFar().ShareSince(before))
+		if best >= 0.95*without {
 			break
 		}
 	}
@@ -126,8 +131,10 @@ func TestHungInEachCall(t *testing.T) {
 		})
 	}
 	// It may have become busy only since that was measured without.
-	if after := rate(); best < 0.95*min(without, after) {
+	if after := rate(); best == 0 || best < 0.95*min(without, after) && share > 0.8 {
 		t.Errorf("%.1f %% of the pictures arrive beside cameras that hang, %.1f %% without, and %.1f %% afterwards", 100*best, 100*without, 100*after)
+	} else {
+		t.Logf("afterwards %.1f %%; of the processor time that it could use it got %.0f %% at best", 100*after, 100*share)
 	}
 	for _, c := range well {
 		if s := c.Status(); s.Faults+s.Hung != 0 {
