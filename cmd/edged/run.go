@@ -48,14 +48,18 @@ func runMain(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	// A second signal ends a daemon that does not stop.
-	defer context.AfterFunc(ctx, stop)()
+	// A second signal ends a daemon that did not stop in the time that it should. Before, it
+	// is one that came twice, as "timeout" and who ends a process with its group send it.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopTime, stop) })()
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)
 	defer signal.Stop(again)
 	o.again = again
 	return runDaemon(ctx, o, stdout, stderr)
 }
+
+// stopTime is how long edged may take to stop.
+const stopTime = 2 * time.Second
 
 type runOptions struct {
 	config, socket, state string
@@ -176,7 +180,7 @@ func watchScenes(ctx context.Context, o runOptions, f *config.File, stdout io.Wr
 	}
 	c := edge.Config{
 		Model: r.running.forScenes(), Trial: trial, Socket: socket, SocketMode: f.Socket.Mode, Version: version(), Log: log.print,
-		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: 500 * time.Millisecond}, // edged ends within two seconds
+		Serve:    wire.ServeOptions{Role: r.roleOf, StopTimeout: stopTime / 4},
 		Journal:  edge.Journal{Dir: filepath.Join(state, logFolder), Mark: filepath.Join(state, logMark), MaxBytes: logSize(f), MaxAge: f.Log.Age, Daily: logDaily(f)},
 		Reload:   r.reload,
 		Watchdog: &service.watchdog, Problems: service.problems.list, Bundle: func() string { return *r.bundle.Load() },
