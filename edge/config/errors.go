@@ -52,16 +52,21 @@ func (r *reader) excerpt(line, column int) string {
 		return ""
 	}
 	const widest = 120
-	text := []rune(camera.Redact(strings.Map(func(c rune) rune {
+	whole := []rune(strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return ' '
 		}
 		return c
-	}, strings.TrimRight(r.lines[line-1], "\r"))))
+	}, strings.TrimRight(r.lines[line-1], "\r")))
+	text := []rune(camera.Redact(string(whole)))
+	at := min(max(column, 1), len(whole)+1) - 1
+	at = min(len([]rune(camera.Redact(string(whole[:at])))), len(text)) // what is hidden before it may be longer
+	if cut := at - widest*3/4; cut > 0 && len(text) > widest {
+		text, at = append([]rune("... "), text[cut:]...), at-cut+len("... ")
+	}
 	if len(text) > widest {
 		text = append(text[:widest], []rune(" ...")...)
 	}
-	at := min(max(column, 1), len(text)+1) - 1
 	return fmt.Sprintf("%5d | %s\n      | %s^", line, string(text), strings.Repeat(" ", at))
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -61,6 +62,7 @@ func read(path string) ([]byte, error) {
 func Parse(path string, data []byte) (*File, error) { return parse(path, data, nil) }
 
 func parse(path string, data []byte, d *Defaults) (*File, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as editors of Windows write it
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -433,13 +435,17 @@ func (p *parsing) source(n ast.Node, v *View) {
 		}
 	}
 	var all kinds.Set
-	_, err := all.Open(v.Source, v.Options(func([]byte) (image.Image, error) { return nil, nil }))
+	o := v.Options(func([]byte) (image.Image, error) { return nil, nil })
+	_, err := all.Open(v.Source, o)
+	kind, rest, _ := strings.Cut(v.Source, ":")
 	switch {
 	case err == nil:
 	case strings.HasPrefix(v.Source, "/dev/"):
 		p.errorf(n, "%v; did you mean %q?", err, "v4l2:"+v.Source)
 	case strings.HasPrefix(v.Source, "/"):
 		p.errorf(n, "%v; a path has file: or dir: before it", err)
+	case o.Kinds[kind] == nil && nearest(kind, o.Kinds) != "":
+		p.errorf(n, "%v; did you mean %q?", err, camera.Redact(nearest(kind, o.Kinds)+":"+rest))
 	default:
 		p.errorf(n, "%v", err)
 	}

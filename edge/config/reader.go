@@ -221,7 +221,7 @@ func (r *reader) number(dst *float64, least, most float64) field {
 // duration reads what Go writes, with d for days.
 func (r *reader) duration(dst *time.Duration, least, most time.Duration) field {
 	return func(n ast.Node) {
-		want := fmt.Sprintf("a time from %v to %v, such as 500ms, 30s, 5m, 2h or 7d", least, most)
+		want := fmt.Sprintf("a time from %s to %s, such as 500ms, 30s, 5m, 2h or 7d", short(least), short(most))
 		s, ok := r.scalar(n, want)
 		if !ok {
 			return
@@ -233,6 +233,17 @@ func (r *reader) duration(dst *time.Duration, least, most time.Duration) field {
 		}
 		*dst = d
 	}
+}
+
+// short is d without what is 0 at its end.
+func short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
 }
 
 func parseDuration(s string) (time.Duration, error) {
@@ -301,16 +312,21 @@ func parseBytes(s string) (int64, bool) {
 
 // suggest names the key that was probably meant, or all.
 func suggest(key string, fields map[string]field) string {
-	best, at := 3, ""
-	for _, k := range slices.Sorted(maps.Keys(fields)) {
-		if d := distance(key, k); d < best {
+	if k := nearest(key, fields); k != "" {
+		return fmt.Sprintf("; did you mean %q?", k)
+	}
+	return known(fields)
+}
+
+// nearest is the word of all that is most like the one given, or "" where none is.
+func nearest[T any](word string, all map[string]T) (at string) {
+	best := min(3, len(word)/2+1) // a short word is not far from many
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		if d := distance(word, k); d < best {
 			best, at = d, k
 		}
 	}
-	if at != "" {
-		return fmt.Sprintf("; did you mean %q?", at)
-	}
-	return known(fields)
+	return at
 }
 
 func listed(words []string) string { return strings.Join(words, ", ") }
