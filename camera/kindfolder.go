@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -27,6 +28,9 @@ func folderKind(path string, o *Options) (Kind, error) {
 	}
 	open := func(context.Context) (Source, error) {
 		if isPicture(path) {
+			if _, err := os.Stat(path); err != nil { // else it would end without a picture
+				return nil, err
+			}
 			return &Folder{files: []folderFile{{path: path}}, start: time.Now(), how: "one picture", decode: o.Decode, bad: fo.Bad}, nil
 		}
 		views, err := OpenFolder(path, o.Decode, fo)

@@ -286,17 +286,19 @@ func TestOpenFolderKind(t *testing.T) {
 		}
 		c.Close()
 	}
-	c, err := Open("dir:"+dir, &Options{Decode: decode})
-	if err != nil {
-		t.Fatal(err)
+	for spec, want := range map[string]string{"dir:" + dir: "2 views", "file:" + dir + "/3.png": "no such file"} {
+		c, err := Open(spec, &Options{Decode: decode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.Notify(func(Status) { cancel() })
+		if _, err := c.Next(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(c.Status().Reason, want) {
+			t.Errorf("%s: %v, %v", spec, err, c.Status())
+		}
+		c.Close()
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	c.Notify(func(Status) { cancel() })
-	if _, err := c.Next(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(c.Status().Reason, "2 views") {
-		t.Errorf("two views: %v, %v", err, c.Status())
-	}
-	c.Close()
 }
 
 // patientSource says how it takes pictures, and waits for other cameras before each.
