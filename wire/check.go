@@ -13,6 +13,7 @@ import (
 const (
 	MaxFrame    = 1 << 20 // bytes
 	MaxRequest  = 1 << 16 // bytes of a payload that a client sends
+	MaxQuestion = 4096    // bytes of a question, where a server says nothing else
 	MaxDepth    = 16      // maps and arrays inside each other
 	MaxElements = 4096    // values and keys together
 	MaxMembers  = 1024    // of one array or map: each may become a struct of many fields

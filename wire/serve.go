@@ -53,7 +53,7 @@ type ServeOptions struct {
 	MaxClients   int           // connections at one time: 32
 	MaxPerUser   int           // of one user who is no administrator: half of that
 	MaxRequests  int           // requests in flight on one connection: 8
-	MaxQuestion  int           // bytes of a question: 4096
+	MaxQuestion  int           // bytes of a question: the constant of that name
 	QueueBytes   int           // outgoing bytes waiting for one client: 256 KiB
 	IdleTimeout  time.Duration // a connection with no request in flight is closed after: 5 min
 	ReadTimeout  time.Duration // for the hello, and for a frame once it has begun: 10 s
@@ -166,7 +166,7 @@ func (o *ServeOptions) setDefaults() {
 	o.MaxClients = orDefault(o.MaxClients, 32)
 	o.MaxPerUser = orDefault(o.MaxPerUser, max(o.MaxClients/2, 1))
 	o.MaxRequests = orDefault(o.MaxRequests, 8)
-	o.MaxQuestion = orDefault(o.MaxQuestion, 4096)
+	o.MaxQuestion = orDefault(o.MaxQuestion, MaxQuestion)
 	o.IdleTimeout = orDefault(o.IdleTimeout, 5*time.Minute)
 	o.ReadTimeout = orDefault(o.ReadTimeout, 10*time.Second)
 	o.StopTimeout = orDefault(o.StopTimeout, time.Second)

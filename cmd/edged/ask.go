@@ -10,8 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
-	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -21,8 +21,9 @@ memory kept from that moment or before it, exactly as it would have been answere
 then. With -diff what the memory held then is compared with what it holds now, or
 held at -at. With -since the captions that were logged since then are printed too, an
 even choice of many; a model that was made to read them reads them before it answers.
-Ctrl-C and -timeout end the work on the answer too. Without QUESTION, or with "-", the question is read from the standard input. A question that begins with a dash, or
-has words that do, goes after "--".`
+Ctrl-C and -timeout end the work on the answer too. Without QUESTION, or with "-", the
+question is read from the standard input. A question that begins with a dash, or has
+words that do, goes after "--".`
 
 type jsonAnswer struct {
 	Type     string         `json:"type"`
@@ -146,14 +147,19 @@ func readQuestion(args []string, in io.Reader) (string, error) {
 		}
 		q = string(b)
 	}
-	if q = strings.TrimSpace(q); q == "" {
+	switch q = strings.TrimSpace(q); {
+	case q == "":
 		return "", errors.New("no question")
+	case len(q) > wire.MaxQuestion:
+		return "", fmt.Errorf("a question of more than %d bytes", wire.MaxQuestion)
+	case !utf8.ValidString(q):
+		return "", errors.New("the question is not UTF-8 text")
 	}
 	return q, nil
 }
 
 func ask(ctx context.Context, path string, q *wire.Ask, asJSON bool, out io.Writer) error {
-	c, err := client.Dial(ctx, path, &client.Options{Name: "edged ask"})
+	c, err := dial(ctx, path, "edged ask")
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/visualrwkv/edged/edge/config"
@@ -15,7 +16,7 @@ const configHelp = "configuration `file`; docs/example.yaml explains it"
 // checkMain is "edged check".
 func checkMain(args []string, stdout, stderr io.Writer) int {
 	fs := newFlags("check", "-config FILE",
-		"Says what is wrong with a configuration and its plugins, all at once, without opening cameras or\nmodels. Exits with 0 when nothing is, 3 when the file is bad.")
+		"Says what is wrong with a configuration and its plugins, and whether its model is there, all at\nonce, without opening cameras or models. Exits with 0 when nothing is, 3 when the file is bad.")
 	path := fs.String("config", "", configHelp)
 	stateFlag := fs.String("state", "", "also with the defaults and plugins of the bundle that is installed in this state `folder`, which are told")
 	if code, ok := parseFlags(fs, args, stdout, stderr); !ok {
@@ -40,12 +41,23 @@ func checkMain(args []string, stdout, stderr io.Writer) int {
 			return exitInput
 		}
 	}
-	if err := checkPlugins(f, d.plugins); err != nil {
+	if err := errors.Join(checkModelFile(f.Model), checkPlugins(f, d.plugins)); err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitInput
 	}
 	fmt.Fprintf(stdout, "%s: good: %s, %s\n%s", *path, plural(len(f.Scenes), "scene"), plural(f.Views(), "view"), brings)
 	return exitOK
+}
+
+// checkModelFile reports a model file that is not there.
+func checkModelFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
 }
 
 // checkPlugins compiles the plugins of a configuration and of a bundle.

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/edge/config"
 	"github.com/visualrwkv/edged/vlm"
 )
@@ -34,7 +33,7 @@ func writeVersion(w io.Writer) error {
 func (o doctorOptions) writeStatus(w io.Writer, socket string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), sectionPatience/2)
 	defer cancel()
-	c, err := client.Dial(ctx, socket, &client.Options{Name: "edged doctor"})
+	c, err := dial(ctx, socket, "edged doctor")
 	if err != nil {
 		return fmt.Errorf("no daemon: %w", err)
 	}

@@ -18,7 +18,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/edge"
 	"github.com/visualrwkv/edged/wire"
 )
@@ -89,7 +88,7 @@ func (q *logQuery) print(ctx context.Context, out, stderr io.Writer) error {
 	if q.file != "" {
 		return q.printFile(ctx, q.file, out, stderr)
 	}
-	c, err := client.Dial(ctx, socketPath(q.socket), &client.Options{Name: "edged log"})
+	c, err := dial(ctx, socketPath(q.socket), "edged log")
 	if err != nil {
 		absent := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 		if !absent || q.socket != "" && q.state == "" {

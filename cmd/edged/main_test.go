@@ -84,6 +84,8 @@ func TestUsage(t *testing.T) {
 		{"demo -model /nowhere.gguf", exitInput, "/nowhere.gguf: no such file"},
 		{"ask -h", exitOK, "usage: edged ask"},
 		{"ask", exitUsage, "no question"},
+		{"ask " + strings.Repeat("a", 5000), exitUsage, "a question of more than 4096 bytes"},
+		{"ask caf\xe9", exitUsage, "the question is not UTF-8 text"},
 		{"ask -at yesterday what?", exitUsage, "is no moment"},
 		{"ask -socket /nowhere/s what?", exitFailed, "/nowhere/s"},
 		{"ask what is there? -json -socket /nowhere/s", exitFailed, "/nowhere/s"},

@@ -197,6 +197,7 @@ func TestRunAndCheckRefuse(t *testing.T) {
 	}{
 		{"check -config " + bad, bad + ":1:1: unknown key \"scene\"; did you mean \"scenes\"?\n    1 | scene: []\n      | ^\n", exitInput},
 		{"check -config " + good + "x", "no such file", exitInput},
+		{"check -config " + write("absent", "model: none.gguf\n"+scenes), "model: stat " + filepath.Join(dir, "none.gguf"), exitInput},
 		{"check", "no -config", exitUsage},
 		{"check -config " + good + " x", "unexpected argument", exitUsage},
 		{"run", "no -config", exitUsage},

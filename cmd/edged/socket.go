@@ -1,16 +1,45 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/visualrwkv/edged/client"
 )
 
 const socketHelp = "`path` of the socket (default $EDGED_SOCKET, else /run/edged/edged.sock for root and $XDG_RUNTIME_DIR/edged.sock otherwise)"
+
+// serviceSocket is the path for root, and so that of the service.
+const serviceSocket = "/run/edged/edged.sock"
+
+// dial connects to the daemon at path, for the command of this name.
+func dial(ctx context.Context, path, name string) (*client.Client, error) {
+	c, err := client.Dial(ctx, path, &client.Options{Name: name})
+	if err != nil {
+		err = fmt.Errorf("%w%s", err, dialHint(err, path, serviceSocket))
+	}
+	return c, err
+}
+
+// dialHint is what to do about err, where a user of the service, whose socket is at that
+// path, most likely stumbled; or nothing.
+func dialHint(err error, path, service string) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "; socket.mode of its configuration lets a group in (docs/service.md)"
+	}
+	if _, e := os.Stat(service); e == nil && errors.Is(err, fs.ErrNotExist) && path != service {
+		return "; the service is at " + service + ", which -socket or EDGED_SOCKET has to name"
+	}
+	return ""
+}
 
 // socketPath is where the socket is: what the flag says, else the environment,
 // else the user's place. Without XDG_RUNTIME_DIR that is a folder of the user's
@@ -23,7 +52,7 @@ func socketPath(flag string) string {
 		return p
 	}
 	if os.Getuid() == 0 {
-		return "/run/edged/edged.sock"
+		return serviceSocket
 	}
 	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
 		return filepath.Join(d, "edged.sock")

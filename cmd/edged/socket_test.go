@@ -1,11 +1,13 @@
 package main
 
 import (
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/visualrwkv/edged/internal/emulated"
@@ -120,5 +122,30 @@ func TestSocketFolderOfAnother(t *testing.T) {
 	}
 	if err := checkOwner(dir); err == nil {
 		t.Error("a folder that all may write to is accepted")
+	}
+}
+
+func TestDialHint(t *testing.T) {
+	service, dir := testSocket(t), t.TempDir()
+	for _, tt := range []struct {
+		service bool
+		path    string
+		err     error
+		want    string
+	}{
+		{false, dir + "/s", fs.ErrNotExist, ""},
+		{true, dir + "/s", fs.ErrNotExist, "; the service is at " + service + ", which -socket or EDGED_SOCKET has to name"},
+		{true, dir + "/s", syscall.ECONNREFUSED, ""},
+		{true, service, fs.ErrNotExist, ""},
+		{true, service, syscall.EACCES, "; socket.mode of its configuration lets a group in (docs/service.md)"},
+	} {
+		if tt.service {
+			if err := os.WriteFile(service, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := dialHint(tt.err, tt.path, service); got != tt.want {
+			t.Errorf("%v at %s: %q, want %q", tt.err, tt.path, got, tt.want)
+		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -139,7 +138,7 @@ func statusMain(args []string, stdout, stderr io.Writer) int {
 }
 
 func status(ctx context.Context, path string, asJSON bool, out io.Writer) error {
-	c, err := client.Dial(ctx, path, &client.Options{Name: "edged status"})
+	c, err := dial(ctx, path, "edged status")
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/visualrwkv/edged/client"
 	"github.com/visualrwkv/edged/wire"
 )
 
@@ -59,7 +58,7 @@ func watchMain(args []string, stdout, stderr io.Writer) int {
 
 // watch prints events until the server says that it stops, which is no error.
 func watch(ctx context.Context, path string, w *wire.Watch, asJSON bool, out io.Writer) error {
-	c, err := client.Dial(ctx, path, &client.Options{Name: "edged watch"})
+	c, err := dial(ctx, path, "edged watch")
 	if err != nil {
 		return err
 	}
