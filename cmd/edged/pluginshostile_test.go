@@ -51,7 +51,6 @@ func TestRunHostile(t *testing.T) {
 	t.Parallel()
 	batches := (to - from + together - 1) / together
 	plain := startLockStep(t, "")
-	plain.reload(t, nil)
 	for range batches*picturesEach + 1 {
 		plain.show(t)
 	}
@@ -83,7 +82,7 @@ func TestRunHostile(t *testing.T) {
 					os.Remove(filepath.Join(r.dir, name))
 				}
 			}
-			r.reload(t, nil)
+			r.load(t, nil)
 			r.show(t)
 			last := r.sample(t)
 			t.Logf("%d modules in %v: %d refused, %d did not start, %d failed, %d did not; resident %s to %s; goroutines %d to %d; descriptors %d to %d; %s of compiled code kept; %d pictures shown again",
@@ -110,36 +109,26 @@ func TestRunHostile(t *testing.T) {
 // hostileEnds counts what became of modules.
 type hostileEnds struct{ refused, unstarted, failed, ran int }
 
-// lockStep is an edged in a process of its own that watches a camera which shows a picture when it
-// has seen the one before.
-type lockStep struct {
+// served is an edged in a process of its own, with a service manager.
+type served struct {
 	*process
-	mode, dir, state, conf string
-	log                    *os.File // what it writes is in it before it says that it is ready
-	m                      manager
-	c                      *client.Client
-	server                 *httptest.Server
-	room                   camera.Source
-	next                   chan []byte
-	shown                  int64
-	again                  int // pictures shown again: they came too soon for plugins
+	conf, state string
+	log         *os.File // what it writes is in it before it says that it is ready
+	m           manager
+	c           *client.Client
 }
 
-func startLockStep(t *testing.T, mode string) *lockStep {
+// serve starts edged with a configuration.
+func serve(t *testing.T, conf string, life time.Duration) *served {
 	t.Helper()
-	r := &lockStep{mode: mode, dir: t.TempDir(), next: make(chan []byte)}
-	r.room = sim.NewRoom(1, 1, 0, false).Views()[0].Source
-	r.server = httptest.NewServer(http.HandlerFunc(r.serve))
-	t.Cleanup(r.server.Close)
-	r.conf, r.state = filepath.Join(r.dir, "c.yaml"), filepath.Join(r.dir, "state")
-	pluginFile(t, r.dir, "good.wasm", wasmtest.Captioner(`{"tags":["good"]}`))
-	r.configure(t, nil)
-	r.process = newProcessFor(t, time.Hour, "run", "-config", r.conf, "-state", r.state, "-socket", testSocket(t))
+	dir := t.TempDir()
+	r := &served{conf: conf, state: filepath.Join(dir, "state")}
+	r.process = newProcessFor(t, life, "run", "-config", conf, "-state", r.state, "-socket", testSocket(t))
 	var environment []string
 	r.m, environment = newManager(t, time.Minute)
 	r.Env = append(r.Env, environment...)
 	var err error
-	if r.log, err = os.Create(filepath.Join(r.dir, "log")); err != nil {
+	if r.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		t.Fatal(err)
 	}
 	r.Stderr = r.log
@@ -158,24 +147,9 @@ func startLockStep(t *testing.T, mode string) *lockStep {
 	return r
 }
 
-func (r *lockStep) configure(t *testing.T, names []string) {
+// reload has the configuration read, and returns what the log says of that.
+func (r *served) reload(t *testing.T) string {
 	t.Helper()
-	var b strings.Builder
-	if r.mode != "" {
-		fmt.Fprintf(&b, "wasm: %s\nplugins:\n", r.mode)
-		for _, name := range names {
-			fmt.Fprintf(&b, "- {file: %s, allow: [on_frame, on_caption, emit], memory: 1MiB, call_limit: 5ms, rate: 30}\n", name)
-		}
-		b.WriteString("- {file: good.wasm, allow: [on_caption], memory: 1MiB, call_limit: 10s}\n")
-	}
-	fmt.Fprintf(&b, "scenes: [{name: a, interval: 10ms, gate: {pixels: -1, state: 0}, views: [{name: v, source: '%s/'}]}]\n", r.server.URL)
-	pluginFile(t, r.dir, "c.yaml", []byte(b.String()))
-}
-
-// reload has the configuration read with these modules, and returns what the log says of that.
-func (r *lockStep) reload(t *testing.T, names []string) string {
-	t.Helper()
-	r.configure(t, names)
 	before, err := r.log.Seek(0, io.SeekEnd)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +162,7 @@ func (r *lockStep) reload(t *testing.T, names []string) string {
 }
 
 // said is what the log has from a place on.
-func (r *lockStep) said(t *testing.T, from int64) string {
+func (r *served) said(t *testing.T, from int64) string {
 	t.Helper()
 	b, err := io.ReadAll(io.NewSectionReader(r.log, from, 1<<40))
 	if err != nil {
@@ -197,11 +171,58 @@ func (r *lockStep) said(t *testing.T, from int64) string {
 	return string(b)
 }
 
+func (r *served) stop(t *testing.T) {
+	t.Helper()
+	r.c.Close()
+	r.Process.Signal(syscall.SIGTERM)
+	if err := r.wait(); err != nil {
+		t.Errorf("its end: %v", err)
+	}
+}
+
+// lockStep is an edged that watches a camera which shows a picture when it has seen the one before.
+type lockStep struct {
+	*served
+	mode, dir string
+	server    *httptest.Server
+	room      camera.Source
+	next      chan []byte
+	shown     int64
+	again     int // pictures shown again: they came too soon for plugins
+}
+
+func startLockStep(t *testing.T, mode string) *lockStep {
+	t.Helper()
+	r := &lockStep{mode: mode, dir: t.TempDir(), next: make(chan []byte)}
+	r.room = sim.NewRoom(1, 1, 0, false).Views()[0].Source
+	r.server = httptest.NewServer(http.HandlerFunc(r.camera))
+	t.Cleanup(r.server.Close)
+	pluginFile(t, r.dir, "good.wasm", wasmtest.Captioner(`{"tags":["good"]}`))
+	r.served = serve(t, r.configure(t, nil), time.Hour)
+	return r
+}
+
+// configure writes a configuration with these modules.
+func (r *lockStep) configure(t *testing.T, names []string) string {
+	t.Helper()
+	var b strings.Builder
+	if r.mode != "" {
+		fmt.Fprintf(&b, "wasm: %s\nplugins:\n", r.mode)
+		for _, name := range names {
+			fmt.Fprintf(&b, "- {file: %s, allow: [on_frame, on_caption, emit], memory: 1MiB, call_limit: 5ms, rate: 30}\n", name)
+		}
+		b.WriteString("- {file: good.wasm, allow: [on_caption], memory: 1MiB, call_limit: 10s}\n")
+	}
+	fmt.Fprintf(&b, "scenes: [{name: a, interval: 10ms, gate: {pixels: -1, state: 0}, views: [{name: v, source: '%s/'}]}]\n", r.server.URL)
+	return pluginFile(t, r.dir, "c.yaml", []byte(b.String()))
+}
+
 // load has the modules loaded of which the log does not say what is wrong with them, and returns those.
 func (r *lockStep) load(t *testing.T, names []string) []string {
 	t.Helper()
 	for {
-		said := r.reload(t, names)
+		r.configure(t, names)
+		said := r.reload(t)
 		if strings.Contains(said, "the configuration was read again: ") {
 			return names
 		}
@@ -215,8 +236,8 @@ func (r *lockStep) load(t *testing.T, names []string) []string {
 	}
 }
 
-// serve is the camera.
-func (r *lockStep) serve(w http.ResponseWriter, req *http.Request) {
+// camera is the server that it watches.
+func (r *lockStep) camera(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary=frame")
 	w.(http.Flusher).Flush()
 	for {
@@ -334,13 +355,88 @@ func (r *lockStep) sample(t *testing.T) soakSample {
 	return best
 }
 
-func (r *lockStep) stop(t *testing.T) {
-	t.Helper()
-	r.c.Close()
-	r.Process.Signal(syscall.SIGTERM)
-	if err := r.wait(); err != nil {
-		t.Errorf("its end: %v", err)
+// TestBundleHostile: bundles whose plugin does not load or start, however it does that, are given up by a running
+// edged, and what ran before goes on. One that fails later is disabled, with the reason, and captions go on without it.
+func TestBundleHostile(t *testing.T) {
+	needProcess(t)
+	t.Parallel()
+	conf := pluginFile(t, t.TempDir(), "c.yaml", []byte("scenes: [{name: a, interval: 50ms, gate: {pixels: -1}, views: [{name: v, rate: 20, source: 'sim:1/front'}]}]\n"))
+	r := serve(t, conf, processTime)
+	version := uint64(0)
+	deliver := func(wasm []byte, want string) {
+		t.Helper()
+		version++
+		before, err := r.log.Seek(0, io.SeekEnd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fwRun(t, exitOK, "install", pluginBundle(t, version, "words.wasm", wasm), "-trust", fwKeys+"minisign.pub", "-state", r.state, "-quiet")
+		r.reload(t)
+		want = fmt.Sprintf("garden version %d, ", version) + want
+		for end := time.Now().Add(time.Minute); !strings.Contains(r.said(t, before), want); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%q is not told:\n%s", want, r.said(t, before))
+			}
+		}
 	}
+	plugin := func() wire.PluginStatus {
+		t.Helper()
+		st, err := r.c.Status(t.Context())
+		if err != nil || len(st.Plugins) != 1 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		return st.Plugins[0]
+	}
+	deliver(wasmtest.Captioner(`{"tags":["good"]}`), "slot a proved itself")
+	untilTagged(t, r.c, wire.EventCaption, "good")
+	starts := func(code []byte, pages int) []byte {
+		m := wasmtest.Module{Funcs: []wasmtest.Func{
+			{Export: "edged_abi_version", Results: "i", Code: wasmtest.I32(1)},
+			{Export: "edged_alloc", Params: "i", Results: "i", Code: wasmtest.I32(wasmtest.GuestInput)},
+			{Export: "_initialize", Code: code},
+			{Export: "edged_on_caption", Params: "ii", Results: "I", Code: wasmtest.I64(0)},
+		}, Pages: pages}
+		return m.Bytes()
+	}
+	for want, wasm := range map[string][]byte{
+		"_initialize: unreachable":                        starts(wasmtest.Trap(), 1),
+		"_initialize took longer than 5s":                 starts(wasmtest.Loop(), 1),
+		"the module needs 64.0 MiB":                       starts(nil, 1024),
+		"_initialize: functions call each other too deep": starts(wasmtest.Code(wasmtest.Call(2)), 1),
+	} {
+		deliver(wasm, "slot b is given up: scene a: plugin words: "+want)
+		status := fwRun(t, exitOK, "status", "-state", r.state)
+		contains(t, status, "slot a runs: garden version 1")
+		contains(t, status, want)
+		if p := plugin(); p.State != wire.PluginRunning || p.Failures > 0 {
+			t.Errorf("%s: %+v", want, p)
+		}
+	}
+
+	deliver(wasmtest.Guest(nil, wasmtest.Trap()), "slot b proved itself")
+	for end := time.Now().Add(processTime); plugin().State != wire.PluginDisabled; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not disabled: %+v", plugin())
+		}
+	}
+	if p := plugin(); p.Failures != 5 || p.Calls != 5 || !strings.Contains(p.Reason, "edged_on_caption: unreachable") {
+		t.Errorf("%+v", p)
+	}
+	contains(t, r.said(t, 0), "a: plugin words: edged_on_caption: unreachable in $4(i32,i32) i64; it failed 5 times within 10m0s and is disabled")
+	st, err := r.c.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range r.c.Watch(t.Context(), new(wire.Watch)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event == wire.EventCaption && e.Frame > st.Scenes[0].Frames {
+			break
+		}
+	}
+	contains(t, fwRun(t, exitOK, "status", "-state", r.state), fmt.Sprintf("slot b runs: garden version %d", version))
+	r.stop(t)
 }
 
 // folderSize is how many bytes the files of a folder have, 0 where there is none.
