@@ -77,14 +77,14 @@ func (s *State) allowed(m *Manifest, sum Hash, downgrade, rename bool) error {
 	if s.Active != "" {
 		now := s.slot(s.Active)
 		if now.Manifest == sum {
-			return ErrInstalled
+			return fmt.Errorf("%s: %w", now, ErrInstalled)
 		}
 		if now.Name != m.Name && !rename {
 			return fmt.Errorf("bundle %s is to replace %s, which is another name", m.Name, now.Name)
 		}
 	}
 	if s.Trial != "" && s.slot(s.Trial).Manifest == sum {
-		return ErrInstalled
+		return fmt.Errorf("%s: %w", s.slot(s.Trial), ErrInstalled)
 	}
 	spare := s.slot(s.spare())
 	if spare.Phase == PhaseBad && spare.Manifest == sum && !downgrade {

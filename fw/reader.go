@@ -45,7 +45,7 @@ func Open(r io.Reader, keys []PublicKey) (*Bundle, error) {
 		return nil, err
 	}
 	if len(b.Sig) == 0 {
-		return nil, errors.New("the bundle is not signed")
+		return nil, errors.New("the bundle is not signed, which \"edged fw sign\" does")
 	}
 	if b.By, b.Comment, err = Verify(b.Raw, b.Sig, keys); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func open(r io.Reader) (b *Bundle, err error) {
 func (b *Bundle) header(name string) (size int64, err error) {
 	var h [block]byte
 	if _, err := io.ReadFull(b.r, h[:]); err != nil {
-		return 0, fmt.Errorf("%s: %w", name, short(err))
+		return 0, short(name, err)
 	}
 	t, err := tar.NewReader(bytes.NewReader(h[:])).Next()
 	switch {
@@ -85,10 +85,10 @@ func (b *Bundle) header(name string) (size int64, err error) {
 	return t.Size, nil
 }
 
-// short says what an end too early means.
-func short(err error) error {
+// short says what an end too early means, in a member of that name. Other errors are of who reads, and told as they are.
+func short(name string, err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("the bundle ends in the middle: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("%s: the bundle ends in the middle: %w", name, io.ErrUnexpectedEOF)
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (b *Bundle) member(name string, limit int64) ([]byte, error) {
 	}
 	data := make([]byte, size+padding(size))
 	if _, err := io.ReadFull(b.r, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, short(err))
+		return nil, short(name, err)
 	}
 	return data[:size], nil
 }
@@ -124,7 +124,7 @@ func (b *Bundle) Next() (*File, error) {
 	if b.next == len(b.Manifest.Files) {
 		var end [2 * block]byte
 		if _, err := io.ReadFull(b.r, end[:]); err != nil {
-			return nil, short(err)
+			return nil, short("behind the last file", err)
 		}
 		if end != [2 * block]byte{} {
 			return nil, errors.New("something follows the last file")
@@ -163,7 +163,7 @@ func (b *Bundle) Chunk() ([]byte, error) {
 		b.buf = make([]byte, min(ChunkSize, f.Stored)+block)
 	}
 	if _, err := io.ReadFull(b.r, b.buf[:all]); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name, short(err))
+		return nil, short(f.Name, err)
 	}
 	if sha256.Sum256(b.buf[:n]) != f.Chunks[b.chunk] {
 		return nil, fmt.Errorf("%s: bytes %d to %d are not those that were signed", f.Name, int64(b.chunk)*ChunkSize, int64(b.chunk)*ChunkSize+n-1)
@@ -192,9 +192,8 @@ func (b *Bundle) Skip(chunks int) error {
 			return nil
 		}
 	}
-	_, err := io.CopyN(io.Discard, b.r, n)
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Name, short(err))
+	if _, err := io.CopyN(io.Discard, b.r, n); err != nil {
+		return short(f.Name, err)
 	}
 	return nil
 }
@@ -203,13 +202,13 @@ func (b *Bundle) Skip(chunks int) error {
 type chunks struct {
 	b    *Bundle
 	rest []byte
+	err  error // of the bundle, which tells the name of the file
 }
 
 func (c *chunks) Read(p []byte) (int, error) {
 	for len(c.rest) == 0 {
-		var err error
-		if c.rest, err = c.b.Chunk(); err != nil {
-			return 0, err
+		if c.rest, c.err = c.b.Chunk(); c.err != nil {
+			return 0, c.err
 		}
 	}
 	n := copy(p, c.rest)
@@ -223,7 +222,8 @@ func (c *chunks) Read(p []byte) (int, error) {
 func (b *Bundle) Copy(w io.Writer) (n int64, err error) {
 	f := b.file
 	whole := b.chunk == 0
-	var r io.Reader = &chunks{b: b}
+	c := &chunks{b: b}
+	r := io.Reader(c)
 	if f.Encoding == "zstd" {
 		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxPacked))
 		if err != nil {
@@ -234,7 +234,10 @@ func (b *Bundle) Copy(w io.Writer) (n int64, err error) {
 	}
 	sum := sha256.New()
 	if n, err = io.Copy(io.MultiWriter(w, sum), r); err != nil {
-		return n, fmt.Errorf("%s: %w", f.Name, err)
+		if f.Encoding != "" && (c.err == nil || c.err == io.EOF) { // of who decompresses
+			err = fmt.Errorf("%s: %w", f.Name, err)
+		}
+		return n, err
 	}
 	if whole && (n != f.Size || Hash(sum.Sum(nil)) != f.Sum) {
 		return n, fmt.Errorf("%s: its chunks are those that were signed, the file that they make is not: the bundle was built wrongly", f.Name)

@@ -210,7 +210,7 @@ func (t *Store) Commit() error {
 	next := t.s
 	slot := next.slot(next.Trial)
 	if slot.Phase != PhaseTrying {
-		return fmt.Errorf("%s has not been started yet", slot)
+		return fmt.Errorf("%s has not been started yet: \"edged run\" does that at its next start or reload", slot)
 	}
 	i, err := t.open(next.Trial)
 	if err != nil {

@@ -76,7 +76,7 @@ func TestInstallInterrupted(t *testing.T) {
 		}
 		contains(t, fwRun(t, exitOK, "status", "-state", state), "slot a  installing  garden version 1")
 		p.Process.Signal(signal)
-		if p.wait() == nil || p.ProcessState.ExitCode() != exitFailed || p.stderr.String() != "edged fw install: interrupted; what is there will not be read again\n" {
+		if p.wait() == nil || p.ProcessState.ExitCode() != exitFailed || p.stderr.String() != "edged fw install: interrupted; what has come is kept, and the same command goes on from there\n" {
 			t.Errorf("%v, %q", p.ProcessState, &p.stderr)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,23 +26,26 @@ What runs is not touched.`
 // defaultTrust is where the keys are that may sign what is installed.
 const defaultTrust = "/etc/edged/fw.pub"
 
+// goesOn is what to do after an installation that came to no end.
+const goesOn = "what has come is kept, and the same command goes on from there"
+
 // fwInstallMain is "edged fw install".
 func fwInstallMain(args []string, std stdio) int {
-	fs := newFlags("fw install", "BUNDLE [-trust FILE] [-downgrade] [-rename] [flags]", fwInstallAbout)
-	trust := fs.String("trust", "", trustHelp+" (default: those that the last bundle brought, else "+defaultTrust+")")
-	stateFlag := fs.String("state", "", stateHelp)
+	flags := newFlags("fw install", "BUNDLE [-trust FILE] [-downgrade] [-rename] [flags]", fwInstallAbout)
+	trust := flags.String("trust", "", trustHelp+" (default: those that the last bundle brought, else "+defaultTrust+")")
+	stateFlag := flags.String("state", "", stateHelp)
 	o := fw.InstallOptions{Edged: version()}
-	fs.BoolVar(&o.Downgrade, "downgrade", false, "install a version that is not higher than one that has run here, or was given up")
-	fs.BoolVar(&o.Rename, "rename", false, "install a bundle of another name than what runs")
-	rate := fs.Int64("rate", 0, "from a web server, `kilobytes` a second at most; 0 is as they come")
-	asJSON := fs.Bool("json", false, "print one JSON object")
-	quiet := fs.Bool("quiet", false, "no progress")
-	files, code, ok := parseMixed(fs, args, std.out, std.err)
+	flags.BoolVar(&o.Downgrade, "downgrade", false, "install a version that is not higher than one that has run here, or was given up")
+	flags.BoolVar(&o.Rename, "rename", false, "install a bundle of another name than what runs")
+	rate := flags.Int64("rate", 0, "from a web server, `kilobytes` a second at most; 0 is as they come")
+	asJSON := flags.Bool("json", false, "print one JSON object")
+	quiet := flags.Bool("quiet", false, "no progress")
+	files, code, ok := parseMixed(flags, args, std.out, std.err)
 	switch {
 	case !ok:
 		return code
 	case len(files) != 1 || *rate < 0:
-		return wrongUse(fs, std.err, "want one bundle, and no negative rate")
+		return wrongUse(flags, std.err, "want one bundle, and no negative rate")
 	}
 	fail := func(code int, err error) int {
 		fmt.Fprintln(std.err, "edged fw install:", err)
@@ -77,6 +81,9 @@ func fwInstallMain(args []string, std stdio) int {
 		}
 		if noKeys != nil {
 			bad = fmt.Errorf("the keys that may sign: %w", noKeys)
+			if errors.Is(noKeys, fs.ErrNotExist) {
+				bad = fmt.Errorf("%w; put the public key of whoever signs your bundles there, or name its file with -trust", bad)
+			}
 			return bad
 		}
 		b, err := fw.Open(r, keys)
@@ -94,15 +101,15 @@ func fwInstallMain(args []string, std stdio) int {
 	bar.end()
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return fail(exitFailed, errors.New("interrupted; what is there will not be read again"))
+		return fail(exitFailed, errors.New("interrupted; "+goesOn))
 	case bad != nil:
 		return fail(exitInput, bad)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fail(exitInput, fmt.Errorf("%s: %w; what is there will not be read again", from, err))
+		return fail(exitInput, fmt.Errorf("%s: %w; %s", from, err, goesOn))
 	case err != nil:
 		return fail(exitFailed, err)
 	}
-	if code := printBundle(fs.Name(), info, *asJSON, std.out, std.err); code != exitOK {
+	if code := printBundle(flags.Name(), info, *asJSON, std.out, std.err); code != exitOK {
 		return code
 	}
 	if !*asJSON {

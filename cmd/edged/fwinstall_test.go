@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,7 +100,7 @@ func TestInstalled(t *testing.T) {
 	contains(t, fwRun(t, exitOK, "status", "-state", state), "ready  garden version 1")
 	contains(t, fwRun(t, exitFailed, "commit", "-state", state), "has not been started yet")
 	begin(int4, false)
-	contains(t, fwRun(t, exitOK, "status", "-state", state), "started 1 of 3 times")
+	contains(t, fwRun(t, exitOK, "status", "-state", state), "started 1 of 3 times, told to stop 0 of 10")
 	begin(int4, true)
 	contains(t, told.String(), "garden version 1, slot a proved itself")
 	contains(t, fwRun(t, exitOK, "list", "-state", state), "demo.gguf  model")
@@ -118,6 +120,30 @@ func TestInstalled(t *testing.T) {
 	// While another bundle is being installed, what ran runs.
 	if err := withStore(state, func(*fw.Store, error) error { begin(int4, true); return nil }); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestInstallSays: what keeps a bundle from being installed is told once, with what can be done about it.
+func TestInstallSays(t *testing.T) {
+	backendtest.SkipAgain(t)
+	dir := t.TempDir()
+	bundle := makeBundle(t, 1, demoInt4)
+	whole, err := os.ReadFile(bundle)
+	cut := filepath.Join(dir, "cut.fw")
+	if err = errors.Join(err, os.WriteFile(cut, whole[:len(whole)/2], 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	none := filepath.Join(dir, "none.pub")
+	for _, c := range []struct{ from, keys, want string }{
+		{bundle, none, "the keys that may sign: open " + none + ": no such file or directory; put the public key of whoever signs your bundles there, or name its file with -trust"},
+		{cut, fwKeys + "minisign.pub", cut + ": demo.gguf: the bundle ends in the middle: unexpected EOF; what has come is kept, and the same command goes on from there"},
+		{server.URL + "/g.fw", fwKeys + "minisign.pub", server.URL + "/g.fw: the server says 404 Not Found"},
+	} {
+		if got := fwRun(t, exitInput, "install", c.from, "-trust", c.keys, "-state", filepath.Join(dir, "state"), "-quiet"); got != "edged fw install: "+c.want+"\n" {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }
 

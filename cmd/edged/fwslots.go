@@ -114,6 +114,7 @@ type slotReport struct {
 	Version uint64      `json:"version,omitempty"`
 	Why     string      `json:"why,omitempty"`
 	Starts  int         `json:"starts,omitempty"` // of a trial
+	Stops   int         `json:"stops,omitempty"`  // before it had proved itself
 	Bundle  *bundleInfo `json:"bundle,omitempty"`
 }
 
@@ -124,7 +125,7 @@ func slotReports(s fw.State) (all []slotReport) {
 	}{{"a", s.A}, {"b", s.B}} {
 		r := slotReport{Slot: named.name, Phase: named.Phase, Runs: named.name == s.Active, Name: named.Name, Version: named.Version, Why: named.Why}
 		if named.name == s.Trial {
-			r.Starts = s.Starts
+			r.Starts, r.Stops = s.Starts, s.Stops
 		}
 		all = append(all, r)
 	}
@@ -150,7 +151,7 @@ func printSlots(w io.Writer, all []slotReport) error {
 		case s.Why != "":
 			fmt.Fprintf(t, "\t%s", printable(s.Why))
 		case s.Phase == fw.PhaseTrying:
-			fmt.Fprintf(t, "\tstarted %d of %d times", s.Starts, fw.MaxStarts)
+			fmt.Fprintf(t, "\tstarted %d of %d times, told to stop %d of %d", s.Starts, fw.MaxStarts, s.Stops, fw.MaxStops)
 		case s.Phase == fw.PhaseReady:
 			fmt.Fprint(t, "\tthe next start of \"edged run\", or its next reload, tries it")
 		}
