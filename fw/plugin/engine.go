@@ -5,7 +5,8 @@
 // it is one that its bytes can hold, its tables cannot grow, and its code counts what it does,
 // so that the host gets control again in time however the guest loops or recurses. Each
 // [Plugin] is an instance of a [Module] for one scene. What goes wrong inside is the plugin's
-// own fault: the frame is kept, the caption passes, the instance is thrown away and made anew.
+// own fault: the frame is kept and the caption passes, or neither is for anybody where [Options].OnFailure has it so,
+// and the instance is thrown away and made anew.
 package plugin
 
 import (
