@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/visualrwkv/edged/internal/clock"
@@ -54,4 +55,37 @@ func (b *budget) wait(now clock.Time) time.Duration {
 		return 0
 	}
 	return time.Duration(min(float64(lacks)/float64(b.daily)*float64(24*time.Hour), float64(maxWait)))
+}
+
+// budgetSize is how many bytes encode returns.
+const budgetSize = 8 + 8 + 16 + 8 + clock.DaySize
+
+// encode returns what goes with the next commit, which is taken to write what the newest did:
+// credit, cost, when that was (start of the device, time since that), and what was written, little-endian.
+func (b budget) encode(now clock.Time) []byte {
+	b.spend(now, b.cost)
+	e := make([]byte, 0, budgetSize)
+	e = binary.LittleEndian.AppendUint64(e, uint64(b.credit))
+	e = binary.LittleEndian.AppendUint64(e, uint64(b.cost))
+	e = append(e, b.at.Boot[:]...)
+	e = binary.LittleEndian.AppendUint64(e, uint64(b.at.Up))
+	return b.written.Append(e)
+}
+
+// goOn takes in what a process before this one encoded, so that starting again and again neither
+// forgets what was written nor earns anything. What cannot be that is left alone.
+func (b *budget) goOn(e []byte, now clock.Time) {
+	if len(e) != budgetSize {
+		return
+	}
+	u64 := binary.LittleEndian.Uint64
+	day, ok := clock.ParseDay(e[40:], now)
+	cost, at := int64(u64(e[8:])), clock.Time{Boot: clock.Boot(e[16:32]), Up: time.Duration(u64(e[32:]))}
+	if !ok || cost < 0 || cost > 1<<40 || at.Boot == now.Boot && (at.Up < 0 || at.Up > now.Up) {
+		return
+	}
+	already := b.written.Sum(now)
+	b.written, b.cost, b.at = day, max(cost, firstCost), at
+	b.credit = max(min(int64(u64(e)), b.hour()), -b.hour())
+	b.spend(now, already)
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,64 @@ func TestBudgetTooSmall(t *testing.T) {
 	b.daily = 0
 	if d := b.wait(now); d != 0 {
 		t.Errorf("wait %v without a budget", d)
+	}
+}
+
+// TestWrittenIsKept: what was written counts on after a start, whatever the clock shows, how long
+// the device was off and how the process ended, and so does what was written too much.
+func TestWrittenIsKept(t *testing.T) {
+	dir, d := t.TempDir(), newDevice()
+	o := &Options{Clock: d.Clock, Daily: 24 << 20}
+	written := int64(0)
+	start := func(what string, crashes bool) {
+		t.Helper()
+		j := open(t, dir, o)
+		for range 40 {
+			j.Append(caption(0))
+			save(t, j)
+		}
+		if s := j.Status(); s.Written < written+40*2*pageSize || s.Written > written+45*firstCost {
+			t.Errorf("%s: %d bytes, and before %d", what, s.Written, written)
+		} else {
+			written = s.Written
+		}
+		if crashes {
+			crash(t, j)
+		} else {
+			closed(t, j)
+		}
+	}
+	start("new", false)
+	start("again", true)
+	d.Jump(-365*24*time.Hour, false)
+	start("a year back", true)
+	d.Reboot(time.Hour)
+	d.Jump(2*365*24*time.Hour, true)
+	start("another start of the device", false)
+	j := open(t, dir, o)
+	if wait := j.delay(); wait < time.Second {
+		t.Errorf("after too much was written a record waits for %v", wait)
+	}
+	closed(t, j)
+	d.Pass(25 * time.Hour)
+	j = open(t, dir, o)
+	defer closed(t, j)
+	if s := j.Status(); s.Written > 8*pageSize {
+		t.Errorf("%d bytes after a day", s.Written)
+	}
+	// What is no such record changes nothing.
+	b, now := budget{daily: 1 << 20, cost: firstCost}, d.Clock()
+	b.commit(now, 5<<10)
+	whole := b.encode(now)
+	for i := range whole {
+		bad := slices.Clone(whole)
+		bad[i] ^= 0x80
+		own := budget{daily: 1 << 20, cost: firstCost}
+		own.goOn(bad, now)
+		if n := own.written.Sum(now); n < 0 || own.wait(now) > maxWait {
+			t.Errorf("byte %d: %d written, wait %v", i, n, own.wait(now))
+		}
+		own.commit(now, firstCost)
 	}
 }
 

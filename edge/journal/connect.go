@@ -38,9 +38,15 @@ func (j *Journal) connect(ctx context.Context, mend bool) (err error) {
 	j.open.Lock()
 	j.store = s
 	j.open.Unlock()
-	last, sum, err := s.state()
+	last, sum, spent, err := s.state()
 	if err != nil {
 		return err
+	}
+	if !j.counted {
+		j.mu.Lock()
+		j.budget.goOn(spent, j.o.Clock())
+		j.mu.Unlock()
+		j.counted = true
 	}
 	last = max(last, j.carried)
 	next := max(j.marks.next(), last+1)

@@ -22,7 +22,8 @@
 //	blocks   sequence number / 256 (8 bytes, big-endian) -> newest wall time, longest
 //	         time since boot of its records (8 bytes each, little-endian milliseconds)
 //	boots    first sequence number of a boot -> the boot's 16 bytes
-//	sums     "records" -> how many and how many bytes (8 bytes each, little-endian)
+//	sums     "records" -> how many and how many bytes (8 bytes each, little-endian);
+//	         "budget" -> what was written in 24 hours, see budget.encode
 //
 // bbolt trusts its file. A power cut cannot damage it (a test opens what some thousand cuts
 // leave), but a disk can, and then bbolt

@@ -78,6 +78,7 @@ type Journal struct {
 	marks   marks
 	ready   bool        // to write
 	checked bool        // store was, by this process
+	counted bool        // budget has what processes before this one wrote
 	bad     int         // commits that found damage since one that did not
 	reports []Report    // to be delivered
 	suspect atomic.Bool // a reader found damage; anybody's
@@ -280,7 +281,7 @@ type Status struct {
 	MaxBytes int64         // that they may take
 	MaxAge   time.Duration // that they may have; 0: any
 
-	Written int64 // bytes written in the last 24 hours, or since Open
+	Written int64 // bytes written in the last 24 hours, as far as the file is not damaged
 	Daily   int64 // that may be written in a day; 0: any
 }
 

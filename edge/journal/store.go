@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -23,6 +24,7 @@ var (
 	blocksName  = []byte("blocks")
 	bootsName   = []byte("boots")
 	sumsName    = []byte("sums")
+	budgetName  = []byte("budget") // in sums
 )
 
 // blockSize is how many sequence numbers share an entry of the index by time.
@@ -203,17 +205,17 @@ type sums struct {
 	bytes   int64 // that records take in their pages
 }
 
-// state returns the newest sequence number in the file, 0 if there is none, and
-// the sums.
-func (s *store) state() (last uint64, sum sums, err error) {
+// state returns the newest sequence number in the file, 0 if there is none, the sums, and
+// what [budget.encode] returned for the newest commit.
+func (s *store) state() (last uint64, sum sums, spent []byte, err error) {
 	err = s.read(func(tx *bbolt.Tx) error {
 		if k, _ := tx.Bucket(recordsName).Cursor().Last(); len(k) == 8 {
 			last = binary.BigEndian.Uint64(k)
 		}
-		sum = readSums(tx)
+		sum, spent = readSums(tx), slices.Clone(tx.Bucket(sumsName).Get(budgetName))
 		return nil
 	})
-	return last, sum, err
+	return last, sum, spent, err
 }
 
 func readSums(tx *bbolt.Tx) (sum sums) {

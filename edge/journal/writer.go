@@ -171,8 +171,14 @@ func (j *Journal) commit(batch []*Record) (more bool, err error) {
 	}
 	deleted := 0
 	var sum sums
+	j.mu.Lock()
+	spent := j.budget.encode(now)
+	j.mu.Unlock()
 	written, err := j.store.write(func(tx *bbolt.Tx) error {
 		if err := add(tx, batch); err != nil {
+			return err
+		}
+		if err := tx.Bucket(sumsName).Put(budgetName, spent); err != nil {
 			return err
 		}
 		deleted, err = prune(tx, most, now)

@@ -1,6 +1,9 @@
 package clock
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Day sums up what happened in the last 24 hours that the device ran, hour by hour: the
 // last 23 to 24 of them. Of an earlier start of the device nothing ages while it is off.
@@ -39,4 +42,32 @@ func (d *Day) pass(now Time) {
 		d.hours[d.hour%24] = 0
 	}
 	d.hour = max(d.hour, hour)
+}
+
+// DaySize is how many bytes [Day.Append] appends.
+const DaySize = 24*8 + 16 + 8
+
+// Append appends d to b: the hours, the start of the device and the newest hour, little-endian.
+func (d *Day) Append(b []byte) []byte {
+	for _, n := range d.hours {
+		b = binary.LittleEndian.AppendUint64(b, uint64(n))
+	}
+	return binary.LittleEndian.AppendUint64(append(b, d.boot[:]...), uint64(d.hour))
+}
+
+// ParseDay reads what [Day.Append] appended, at least DaySize bytes. ok is false where they cannot
+// be that, seen from now.
+func ParseDay(b []byte, now Time) (d Day, ok bool) {
+	const most = 1 << 56 // 24 of them do not overflow
+	for i := range d.hours {
+		n := binary.LittleEndian.Uint64(b[8*i:])
+		if n > most {
+			return Day{}, false
+		}
+		d.hours[i] = int64(n)
+	}
+	copy(d.boot[:], b[24*8:])
+	hour := binary.LittleEndian.Uint64(b[24*8+16:])
+	d.hour = int64(hour)
+	return d, hour < most && (d.boot != now.Boot || d.hour <= int64(now.Up/time.Hour))
 }
