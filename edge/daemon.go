@@ -32,11 +32,11 @@ type Daemon struct {
 
 	changes sync.Mutex // held while scenes are added or removed, or the model is exchanged
 
-	mu      sync.Mutex
-	model   *engine   // of scenes that begin
-	engines []*engine // not released yet, model among them
-	scenes  []*scene  // in the order they were added
-	over    bool      // Close has begun
+	mu      sync.Mutex // guards what follows; scenes end and are reported on without it, as they take it at their end
+	model   *engine    // of scenes that begin
+	engines []*engine  // not released yet, model among them
+	scenes  []*scene   // in the order they were added
+	over    bool       // Close has begun
 	done    chan struct{}
 	ended   bool // done is closed
 	err     error

@@ -127,15 +127,14 @@ func (d *Daemon) Admin(_ context.Context, a *wire.Admin) error {
 }
 
 // pause makes a scene, or all, look no more, or look again.
-func (d *Daemon) pause(scene string, paused bool) error {
+func (d *Daemon) pause(name string, paused bool) error {
 	scenes := d.all()
-	if scene != "" {
-		s, err := d.find(scene)
+	if name != "" {
+		s, err := d.find(name)
 		if err != nil {
 			return err
 		}
-		scenes = scenes[:0:0]
-		scenes = append(scenes, s)
+		scenes = []*scene{s}
 	}
 	for _, s := range scenes {
 		s.setPaused(paused)

@@ -16,7 +16,7 @@ const hubRing = 1024
 // watcher reads them at its own pace from a goroutine of its own, and what it is too
 // late for it reads from the journal, if there is one.
 type hub struct {
-	mu      sync.Mutex
+	mu      sync.Mutex       // guards what follows; the journal, whose own lock is taken with it held, reports with none
 	journal *journal.Journal // nil: events are not kept
 	ring    [hubRing]*wire.Event
 	count   uint64        // of events published; the newest is ring[(count-1)%hubRing]

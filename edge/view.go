@@ -43,7 +43,7 @@ type view struct {
 	unfit   atomic.Uint64 // frames that were not for the model
 	missing atomic.Uint64 // sets without this view
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows; held while tell is called, so that states are told in their order
 	status   wire.ViewStatus
 	newest   time.Time // of the frame that came last
 	capture  verdict   // what the source says
