@@ -80,7 +80,7 @@ func (s *State) allowed(m *Manifest, sum Hash, downgrade, rename bool) error {
 			return fmt.Errorf("%s: %w", now, ErrInstalled)
 		}
 		if now.Name != m.Name && !rename {
-			return fmt.Errorf("bundle %s is to replace %s, which is another name", m.Name, now.Name)
+			return fmt.Errorf("bundle %s is to replace %s, which is another name; -rename installs it all the same", m.Name, now.Name)
 		}
 	}
 	if s.Trial != "" && s.slot(s.Trial).Manifest == sum {
