@@ -123,6 +123,12 @@ func TestLongestRest(t *testing.T) {
 		if got := waited(t, turns, 0); got != longestRest {
 			t.Errorf("it looked after %v, want %v", got, longestRest)
 		}
+		cancel()
+		asking.Wait()
+		waited(t, turns, 0)
+		if got := waited(t, turns, 0); got != 0 {
+			t.Errorf("of an hour of answers it still owes a rest of %v", got)
+		}
 	})
 }
 
