@@ -20,9 +20,9 @@ func left(all []Info, now time.Duration, budget int64, model [32]byte) []Info {
 	return slices.DeleteFunc(slices.Clone(all), func(i Info) bool { return gone[i.Seq] })
 }
 
-// TestThinByAge: of a snapshot each half minute for ten days one in a minute is left of the last hour, one in
-// ten minutes of the last day, one in an hour of the last week, and one in a day of those before; it is the
-// same whether they are thinned at the end or all the time.
+// TestThinByAge: of a snapshot each half minute for ten days all are left of the last ten minutes, one in a minute of
+// the last hour, one in ten minutes of the last day, one in an hour of the last week, and one in a day of those
+// before; it is the same whether they are thinned at the end or all the time.
 func TestThinByAge(t *testing.T) {
 	const days, step = 10, 30 * time.Second
 	var all, steadily []Info
@@ -42,20 +42,22 @@ func TestThinByAge(t *testing.T) {
 	if newest := got[len(got)-1]; newest.Ran != now {
 		t.Errorf("the newest is from %v before", now-newest.Ran)
 	}
-	var counts [4]int
+	var counts [5]int
 	for _, i := range got {
 		switch age := now - i.Ran; {
-		case age <= time.Hour:
+		case age <= 10*time.Minute:
 			counts[0]++
-		case age <= 24*time.Hour:
+		case age <= time.Hour:
 			counts[1]++
-		case age <= 7*24*time.Hour:
+		case age <= 24*time.Hour:
 			counts[2]++
-		default:
+		case age <= 7*24*time.Hour:
 			counts[3]++
+		default:
+			counts[4]++
 		}
 	}
-	for k, want := range []int{60, 23 * 6, 6 * 24, 3} {
+	for k, want := range []int{20, 50, 23 * 6, 6 * 24, 3} {
 		if n := counts[k]; n < want || n > want+2 { // of the stretches at both ends parts
 			t.Errorf("%d are left of age %d, want %d", n, k, want)
 		}
