@@ -33,8 +33,8 @@ func TestReload(t *testing.T) {
 	before := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Frames >= 5 })
 
 	write("scenes:", "- {name: same}")
-	r.hup <- nil
-	r.hup <- nil // comes when the first has been dealt with
+	r.reload(t, "the configuration is not used", 1)
+	r.reload(t, "the configuration is not used", 2)
 	if s := waitScenes(t, c, nil); len(s) != 4 {
 		t.Errorf("%d scenes after a bad configuration", len(s))
 	}
@@ -44,8 +44,8 @@ func TestReload(t *testing.T) {
 	write("threads: 1", "socket: {mode: 0660, roles: [{uid: 1, role: view}]}", "log: {size: 2MiB, age: 1d}",
 		"budgets: {writes_per_day: 100kB, celsius: 60}", "outputs: [{jsonl: first}, {jsonl: '-'}]", "scenes:", scene("same", "1/front", ""), scene("asked", "2/front", "prompt: how many objects are there?, "),
 		scene("moved", "3/side", ""), scene("new", "5/front", ""))
-	r.hup <- nil
-	r.hup <- nil
+	r.reload(t, "the configuration was read again", 1)
+	r.reload(t, "the configuration was read again", 2)
 	after := waitScenes(t, c, func(s wire.SceneStatus) bool { return s.Frames >= 1 && s.Caption != "" })
 	if s, err := c.Status(t.Context()); err != nil || s.Log.MaxBytes != 2<<20 || s.Log.MaxAgeMS != 24*60*60e3 {
 		t.Errorf("log, limited: %+v, %v", s.Log, err)
@@ -112,8 +112,7 @@ func TestOutputsChange(t *testing.T) {
 	write("outputs: [{jsonl: one}, {jsonl: two}]\n")
 	r, c := startRun(t, path)
 	write("outputs: [{jsonl: two}]\n")
-	r.hup <- nil
-	r.hup <- nil
+	r.reload(t, "the configuration was read again", 1)
 	for _, action := range []string{wire.ActionPause, wire.ActionResume} {
 		if err := c.Admin(t.Context(), &wire.Admin{Action: action}); err != nil {
 			t.Fatal(err)
