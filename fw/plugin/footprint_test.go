@@ -7,18 +7,24 @@ import (
 	w "github.com/visualrwkv/edged/internal/wasmtest"
 )
 
-// TestCodeBytes holds the estimate against what a module of many functions occupies. Machine
-// code lies outside of Go's memory: its size is that of its file in the cache.
+// TestCodeBytes holds the estimate against what modules of many functions occupy, and of as many
+// that do nothing. Machine code lies outside of Go's memory: its size is that of its file in the cache.
 func TestCodeBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the same everywhere")
 	}
-	g := differing(true)
-	work := g.Funcs[2]
-	for range 1500 {
-		g.Funcs = append(g.Funcs, w.Func{Params: work.Params, Results: work.Results, Locals: work.Locals, Code: work.Code})
+	work := differing(true).Funcs[2]
+	work.Export = ""
+	for name, f := range map[string]w.Func{"work": work, "nothing": {}} {
+		g := differing(true)
+		for range 1500 {
+			g.Funcs = append(g.Funcs, f)
+		}
+		t.Run(name, func(t *testing.T) { holdCodeBytes(t, g.Bytes()) })
 	}
-	wasm := g.Bytes()
+}
+
+func holdCodeBytes(t *testing.T, wasm []byte) {
 	live := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()

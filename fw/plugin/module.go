@@ -51,7 +51,8 @@ func (m *Module) CodeBytes() int64 {
 	if m.compiled {
 		perByte = 7
 	}
-	return int64(m.layout.metered) * int64(perByte)
+	const perFunction = 256
+	return int64(m.layout.metered)*int64(perByte) + int64(m.layout.defined)*perFunction
 }
 
 // InstanceBytes is what a plugin of the module may occupy besides, with a limit of memory as in

@@ -18,7 +18,7 @@ const (
 	maxLocals = 4 << 10 // of a function
 	maxBody   = 2 << 20 // bytes of a function
 	maxThings = 1 << 14 // types, imports, globals, exports each
-	maxFuncs  = 1 << 17
+	maxFuncs  = 1 << 14 // what a compiler takes grows faster than their number: 2 s for so many empty ones
 	maxPieces = 1 << 16 // of data, and of elements
 	maxTables = 16
 	maxTable  = 1 << 16 // elements of all tables
@@ -79,6 +79,7 @@ func (s signature) String() string {
 type layout struct {
 	size               int // bytes of the module
 	metered            int // and with its meter
+	defined            int // functions that it does not import
 	minPages, maxPages uint32
 	table              uint32               // elements of all tables
 	functions          map[string]signature // exported
@@ -354,6 +355,7 @@ func (m *module) read(s *scanner, id byte) {
 			s.what = fmt.Sprintf("function %d", m.imported+i)
 			m.bodies = append(m.bodies, m.rewrite(s, m.types[m.typeOf[m.imported+i]]))
 		}
+		m.defined = n
 	case secData:
 		for range s.count(2, "segments", maxPieces) {
 			kind := s.u32()
