@@ -25,6 +25,10 @@ var ErrInUse = errors.New("socket is in use")
 // Between the look and the removal another server could start at the same path and
 // lose its socket; servers that share a path need a lock of their own.
 func Listen(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
+	// sun_path, with its final zero (unix(7)).
+	if most := len(syscall.RawSockaddrUnix{}.Path) - 1; len(path) > most {
+		return nil, fmt.Errorf("listen at %s: a path of %d bytes, more than the %d that a socket's may have", path, len(path), most)
+	}
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}

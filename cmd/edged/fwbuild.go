@@ -71,6 +71,9 @@ func fwBuildMain(args []string, stdout, stderr io.Writer) int {
 		}
 		return exitFailed
 	}
+	if b.key == "" && !*quiet {
+		fmt.Fprintf(stderr, "%s is not signed, and no device takes it: \"edged fw sign\" signs it\n", b.out)
+	}
 	return printBundle(fs.Name(), describeBundle(&b.manifest), *asJSON, stdout, stderr)
 }
 

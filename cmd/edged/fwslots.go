@@ -14,6 +14,7 @@ type slotCommand struct {
 	name, about string
 	change      func(*fw.Store) error // nil: it only looks
 	bundles     bool                  // what is installed is told with its files
+	then        string                // what a person has to know after a change
 }
 
 // fwStatusMain is "edged fw status".
@@ -40,6 +41,7 @@ func fwRollbackMain(args []string, stdout, stderr io.Writer) int {
 		name: "rollback", about: `Gives up what is being tried. When nothing is, the next start of "edged run", or its next reload, goes back
 to what ran before, or to what the binary brings.`,
 		change: func(s *fw.Store) error { return s.Rollback("someone asked for it") },
+		then:   "An edged that is running goes over to it at its next reload (SIGHUP, or systemctl reload edged).",
 	}.main(args, stdout, stderr)
 }
 
@@ -66,6 +68,9 @@ func (c slotCommand) main(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", flags.Name(), err)
 		return exitFailed
+	}
+	if c.then != "" && !*asJSON {
+		fmt.Fprintln(stderr, c.then)
 	}
 	return exitOK
 }

@@ -261,7 +261,11 @@ func (s *jsonStatus) print(out io.Writer) error {
 		if sc.Reason != "" {
 			fmt.Fprintf(&b, " (%s)", sc.Reason)
 		}
-		fmt.Fprintf(&b, ", %d frame sets, %.2f a second; the newest is %s old; %d frames skipped\n", sc.Frames, sc.PerSecond, seconds(sc.AgeS), sc.Skipped)
+		seen := "no frame set yet"
+		if sc.AgeS != nil {
+			seen = fmt.Sprintf("%d frame sets, %.2f a second; the newest is %s old", sc.Frames, sc.PerSecond, seconds(sc.AgeS))
+		}
+		fmt.Fprintf(&b, ", %s; %d frames skipped\n", seen, sc.Skipped)
 		fmt.Fprintf(&b, "  %d captions, %d frame sets unchanged, %d repeats left out; vision %.0f ms, encoder %.0f, text %.0f\n",
 			sc.Captions, sc.Gated, sc.Repeated, sc.MS.Vision, sc.MS.Encode, sc.MS.Decode)
 		if sc.CaptionTime != nil {
@@ -286,7 +290,11 @@ func (s *jsonStatus) print(out io.Writer) error {
 			if v.Width > 0 {
 				size = fmt.Sprintf("%dx%d", v.Width, v.Height)
 			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%d frames\t%s old\t%s\n", v.Name, v.State, size, v.Frames, seconds(v.AgeS), v.Reason)
+			age := ""
+			if v.AgeS != nil {
+				age = seconds(v.AgeS) + " old"
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%d frames\t%s\t%s\n", v.Name, v.State, size, v.Frames, age, v.Reason)
 		}
 		t.Flush()
 		for _, p := range sc.Plugins {

@@ -65,6 +65,8 @@ func TestStatusPrints(t *testing.T) {
 			FrameTime: 1764000000000 - 2500, AgeMS: 2500, MS: wire.StageMS{Vision: 400.4, Encode: 20, Decode: 300},
 			Views:  []wire.ViewStatus{{Name: "door", State: wire.ViewReconnecting, Reason: "no such device"}},
 			Memory: &wire.MemoryStatus{RAM: 5, Snapshots: 60, Bytes: 90_000_000, Saved: 1764000000000 - 600_000, AgeMS: 600_000, EveryMS: 300_000, Problem: "the disk fails", Written: 1_000_000_000, Daily: 1_500_000_000},
+		}, {
+			Name: "yard", State: wire.StateWatching, Views: []wire.ViewStatus{{Name: "gate", State: wire.ViewReconnecting}},
 		}},
 		Plugins: []wire.PluginStatus{
 			{Scene: "hall", Name: "zones", State: wire.PluginRunning, Permissions: []string{"on_frame", "emit"}, Calls: 70_000, Failures: 1, MeanMS: 0.52, MaxMS: 9.96, LeftOut: 12, MemoryBytes: 2_100_000},
@@ -88,9 +90,13 @@ hall: stopped (no more pictures), 90000 frame sets, 1.00 a second; the newest is
   12 captions, 80000 frame sets unchanged, 3 repeats left out; vision 400 ms, encoder 20, text 300
   5 snapshots in memory, 60 on disk (90.0 MB), the newest 10m0s old, one every 5m0s
   problem: the disk fails
-  door  reconnecting    0 frames  - old  no such device
+  door  reconnecting    0 frames    no such device
   plugin zones: running, may on_frame, emit; 70000 calls of 0.5 ms, 10.0 at most, 1 failed; left out 12; memory 2.1 MB
   plugin words: disabled (it refuses: no words), may nothing; 0 calls of 0.0 ms, 0.0 at most, 0 failed; left out 0; blocked 3, as nothing passes without it; memory 0.0 MB
+
+yard: watching, no frame set yet; 0 frames skipped
+  0 captions, 0 frame sets unchanged, 0 repeats left out; vision 0 ms, encoder 0, text 0
+  gate  reconnecting    0 frames
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
