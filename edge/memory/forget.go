@@ -16,27 +16,31 @@ func (s *Store) Forget() (erase func() error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ring, s.disk, s.next, s.aside = nil, nil, nil, nil
-	s.forgotten = s.now.Seq
-	last := s.forgotten
-	return func() error { return s.erase(last) }
+	if s.forgotten = s.now.Seq; !s.scanned { // nothing was saved since the start, and numbers begin anew
+		s.forgotten = maxSeq
+	}
+	return s.erase
 }
 
-// erase removes the files of snapshots up to a number.
-func (s *Store) erase(last uint64) error {
+// erase removes what is forgotten.
+func (s *Store) erase() error {
 	if s.cfg.Dir == "" {
 		return nil
 	}
 	s.files.Lock() // until what is being saved is there
 	defer s.files.Unlock()
 	s.mu.Lock()
-	if !s.scanned { // nothing was saved since the start, and numbers begin anew
-		last = maxSeq
-	}
+	last := s.forgotten
 	s.mu.Unlock()
-	names, err := s.cfg.FS.Names(s.cfg.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err := s.remove(last); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, s.cfg.FS.SyncDir(s.cfg.Dir))
 	}
+	return nil // there is no folder
+}
+
+// remove removes the files that have numbers up to last. files is held.
+func (s *Store) remove(last uint64) error {
+	names, err := s.cfg.FS.Names(s.cfg.Dir)
 	if err != nil {
 		return err
 	}
@@ -49,5 +53,5 @@ func (s *Store) erase(last uint64) error {
 			err = errors.Join(err, e)
 		}
 	}
-	return errors.Join(err, s.cfg.FS.SyncDir(s.cfg.Dir))
+	return err
 }

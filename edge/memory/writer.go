@@ -65,11 +65,15 @@ func (s *Store) writeNext() {
 		err = s.scan()
 	}
 	s.mu.Lock()
-	snap := *s.next // with the number that scan gave it
-	snap.credit = s.credit
+	next := s.next // with the number that scan gave it; nil: forgotten meanwhile
 	s.next = nil
+	var snap Snapshot
+	if next != nil {
+		snap = *next
+		snap.credit = s.credit
+	}
 	s.mu.Unlock()
-	if err == nil {
+	if err == nil && next != nil {
 		err = s.put(&snap)
 	}
 	s.settle(err)
@@ -134,16 +138,48 @@ func (s *Store) put(snap *Snapshot) error {
 	return nil
 }
 
-// scan reads what the folder holds: the beginnings of its files.
+// scan learns what the folder holds.
 func (s *Store) scan() error {
-	if err := s.cfg.FS.MkdirAll(s.cfg.Dir); err != nil {
-		return err
-	}
-	names, err := s.cfg.FS.Names(s.cfg.Dir)
+	s.files.Lock()
+	defer s.files.Unlock()
+	found, err := s.heads()
 	if err != nil {
 		return err
 	}
-	var found []Info
+	for removed := false; !s.learn(found, removed); removed = true {
+		if found, err = nil, s.remove(maxSeq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// learn takes what was found in the folder. false: it was to be forgotten before that was known, and is to be removed.
+func (s *Store) learn(found []Info, removed bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forgotten == maxSeq {
+		if !removed {
+			return false
+		}
+		s.aside, s.forgotten = nil, 0
+	}
+	s.disk, s.scanned = found, true
+	if n := len(found); n > 0 {
+		s.goOn(found[n-1])
+	}
+	return true
+}
+
+// heads reads the beginnings of the folder's files.
+func (s *Store) heads() (found []Info, err error) {
+	if err := s.cfg.FS.MkdirAll(s.cfg.Dir); err != nil {
+		return nil, err
+	}
+	names, err := s.cfg.FS.Names(s.cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		switch seq, ok := fileSeq(name); {
 		case strings.HasSuffix(name, disk.Temp):
@@ -159,19 +195,13 @@ func (s *Store) scan() error {
 			case errors.Is(err, ErrFormat), errors.Is(err, ErrForeign):
 				s.setAside(name, err)
 			case err != nil:
-				return err
+				return nil, err
 			default:
 				found = append(found, info)
 			}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disk, s.scanned = found, true
-	if n := len(found); n > 0 {
-		s.goOn(found[n-1])
-	}
-	return nil
+	return found, nil
 }
 
 // goOn counts from the newest file. What was kept in RAM while the folder could
@@ -233,10 +263,13 @@ func (s *Store) setAside(name string, why error) {
 // are too many.
 func (s *Store) keepAside(name string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	oldest := ""
 	if s.aside = append(s.aside, name); len(s.aside) > maxAside {
-		s.cfg.FS.Remove(s.path(s.aside[0])) // the next start removes it too
-		s.aside = s.aside[1:]
+		oldest, s.aside = s.aside[0], s.aside[1:]
+	}
+	s.mu.Unlock()
+	if oldest != "" {
+		s.cfg.FS.Remove(s.path(oldest)) // the next start removes it too
 	}
 }
 
