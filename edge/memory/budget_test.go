@@ -139,11 +139,7 @@ func TestNothingHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, fs := newDevice(), faultdisk.New()
 		s := open(t, d.config(fs))
-		for f := range uint64(5) {
-			s.Keep(moment(d, f+1))
-			synctest.Wait()
-			d.Pass(time.Second)
-		}
+		keepEach(d, s, 5, time.Second)
 		if n := s.newestSaved(t).Frame; n != 1 {
 			t.Errorf("frame set %d is saved", n)
 		}

@@ -90,11 +90,7 @@ func TestDamage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, fs := newDevice(), faultdisk.New()
 		s := open(t, d.config(fs))
-		for f := range uint64(10) {
-			s.Keep(moment(d, f+1))
-			synctest.Wait()
-			d.Pass(time.Minute)
-		}
+		keepEach(d, s, 10, time.Minute)
 		closeStore(t, s)
 		list := s.List()
 		file := func(back int) string { return filepath.Join(testDir, fileName(list[len(list)-back].Seq)) }

@@ -22,11 +22,7 @@ func TestForgetUnread(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, fs := newDevice(), faultdisk.New()
 				s := open(t, d.config(fs))
-				for f := range uint64(3) {
-					s.Keep(moment(d, f+1))
-					synctest.Wait()
-					d.Pass(time.Hour)
-				}
+				keepEach(d, s, 3, time.Hour)
 				closeStore(t, s)
 				fs.Edit(testDir+"/"+fileName(3), func(b []byte) []byte { return b[:20] }) // is set aside
 

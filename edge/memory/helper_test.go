@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -68,6 +69,15 @@ func state(frame uint64) []byte {
 
 func moment(d *device, frame uint64) Moment {
 	return Moment{Frame: frame, Time: d.Clock().Wall, Memories: []Memory{{State: state(frame)}}, Magnitude: 2, Usual: 1}
+}
+
+// keepEach keeps n frame sets, from 1 on, which are saved before the next comes, each so long after the one before.
+func keepEach(d *device, s *Store, n uint64, every time.Duration) {
+	for f := range n {
+		s.Keep(moment(d, f+1))
+		synctest.Wait()
+		d.Pass(every)
+	}
 }
 
 func closeStore(t testing.TB, s *Store) {

@@ -67,11 +67,7 @@ func TestLastMinutes(t *testing.T) {
 			c := d.config(fs)
 			c.Interval, c.Disk = 2*time.Second, budget
 			s := open(t, c)
-			for f := range uint64(1800) { // an hour
-				s.Keep(moment(d, f+1))
-				synctest.Wait()
-				d.Pass(2 * time.Second)
-			}
+			keepEach(d, s, 1800, 2*time.Second) // an hour
 			closeStore(t, s)
 			d.Reboot(0)
 			s = open(t, c)
@@ -171,11 +167,7 @@ func TestUntrustedClock(t *testing.T) {
 		d, fs := newDevice(), faultdisk.New()
 		d.Jump(0, false)
 		s := open(t, d.config(fs))
-		for f := range uint64(60) {
-			s.Keep(moment(d, f+1))
-			synctest.Wait()
-			d.Pass(time.Minute)
-		}
+		keepEach(d, s, 60, time.Minute)
 		closeStore(t, s)
 		d.Reboot(-2000 * time.Hour)
 		s = open(t, d.config(fs))
